@@ -1,0 +1,49 @@
+// Package bridge moves records from the log to a cloud: a Forwarder reads a Source, keeps a window
+// of messages in flight on an Uplink's Link, and acknowledges to the Source only what the cloud has
+// acknowledged without a hole. It hides batching, retry, back-off and the state that the page shows.
+package bridge
+
+import (
+	"context"
+
+	"sluice/gateway/message"
+)
+
+// Source is a durable cursor over the log with a filter; *broker.Consumer is the one that the
+// gateway uses. One goroutine at a time calls Next and Rewind; Ack may come from another.
+type Source interface {
+	// Next waits for at least one matching record behind those already returned and appends up to
+	// max of them to dst. It holds the caller back while too many acknowledgements are not durable
+	// yet, so that a crash repeats no more than the delivery contract says.
+	Next(ctx context.Context, dst []message.Record, max int) ([]message.Record, error)
+	// Ack says that everything up to and including upTo is safe with the receiver.
+	Ack(upTo message.Position)
+	// Rewind makes Next start again behind the last acknowledged record.
+	Rewind()
+}
+
+// Uplink is one configured way to a cloud. It keeps no connection by itself.
+type Uplink interface {
+	// Connect opens one connection and logs in, or says in plain words why it could not.
+	Connect(ctx context.Context) (Link, error)
+}
+
+// Link is one living connection. When it is lost it is never repaired: the Forwarder opens another.
+type Link interface {
+	// Send puts one message on its way and returns without waiting for the answer, but may wait
+	// for room on the line. done is called exactly once, also when the link is lost: nil means that
+	// the receiver has taken responsibility. topic is where the receiver shall find it.
+	Send(ctx context.Context, topic string, r *message.Record, qos byte, done func(error)) error
+	// Lost is closed when the connection is gone; Err says why then.
+	Lost() <-chan struct{}
+	Err() error
+	// Close ends the connection and waits for whatever the link started.
+	Close() error
+}
+
+// Receiver is a Link that can also bring messages down from the cloud.
+type Receiver interface {
+	// Receive asks for messages under filter; each is handed to deliver, and acknowledged to the
+	// cloud only after deliver has returned nil.
+	Receive(ctx context.Context, filter string, deliver func(ctx context.Context, topic string, payload []byte, retained bool) error) error
+}

@@ -1,0 +1,36 @@
+// Package collectors polls devices on schedule and turns every poll into one message with the next
+// sequence number. It hides timing, back-off and device state; what is spoken on the wire is a
+// Driver's business, one folder each.
+package collectors
+
+import (
+	"context"
+
+	"sluice/gateway/message"
+)
+
+// Driver makes devices of one kind. Options gives a fresh struct with defaults that the
+// configuration is decoded into; Open takes that struct back and touches no network.
+type Driver interface {
+	Options() any
+	Open(name string, options any) (Device, error)
+}
+
+// Device is one opened device. A Poller calls its methods one at a time.
+type Device interface {
+	// Read polls every point once and fills r.Points in the order of the configuration. A point
+	// that failed carries its own error. The returned error means that the device as a whole did
+	// not answer; then r is not used. Connections are opened as needed and closed after an error
+	// that leaves the wire in doubt.
+	Read(ctx context.Context, r *message.Reading) error
+	Close() error
+}
+
+// Sink is where readings go; the broker is the one that the gateway uses.
+type Sink interface {
+	// Publish takes a copy of m and returns once m has its place in the log; ack hears later
+	// whether it is durable. After an error m has not been taken and its Seq is free again.
+	Publish(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64) error
+	// Sequence gives the log's epoch and the device's last durable sequence number.
+	Sequence(device string) (epoch, last uint64, err error)
+}

@@ -1,0 +1,50 @@
+// Package broker is the embedded broker: it publishes messages into the durable log and hands them to
+// consumers, each a cursor with a filter. It hides filtering, wake-up, back-pressure and the
+// counting of backlogs; what is spoken on a socket is the business of the faces around it.
+package broker
+
+import (
+	"context"
+
+	"sluice/gateway/message"
+)
+
+// Log is the durable sequence under the broker; *store.Store is the one that the gateway runs on.
+// All methods may be called from any goroutine.
+type Log interface {
+	// Append takes a copy of m and returns once m has its place in the sequence; ack hears later
+	// whether it became durable. It blocks while too much waits for the disk. An error means that
+	// m was not taken and ack will not be called: message.ErrFull, ErrTooLarge, ErrClosed,
+	// ErrFailed, or ctx's.
+	Append(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64) error
+
+	// Read appends to dst up to max durable records in order, beginning with the first at or
+	// behind from, and returns none when there is none yet. What was trimmed is skipped.
+	Read(dst []message.Record, from message.Position, max int) ([]message.Record, error)
+
+	// Tail gives the last durable position and a channel that is closed when it has grown.
+	Tail() (message.Position, <-chan struct{})
+
+	// Head gives the first position that has not been trimmed.
+	Head() message.Position
+
+	// OpenCursor makes the named cursor, or finds it where it was. A new one stands before start.
+	OpenCursor(name string, start message.Position) (Cursor, error)
+
+	// Sequence gives the epoch of this log and the last durable sequence number of a device, 0 for
+	// a device that was never seen.
+	Sequence(device string) (epoch, last uint64, err error)
+}
+
+// Cursor is a durable position: everything up to it is done with and no longer pins the log.
+type Cursor interface {
+	// Position is the position last moved to, durable or not.
+	Position() message.Position
+	// Durable is the position that would be found after a power cut.
+	Durable() message.Position
+	// Move records progress; it becomes durable within 200 ms, or at once when wanted by Sync.
+	// Moving backwards does nothing.
+	Move(to message.Position)
+	// Sync waits until the position is durable.
+	Sync(ctx context.Context) error
+}

@@ -1,0 +1,104 @@
+// Package web serves the HTTP API and the page. It hides gin, sessions and the embedded page, and
+// knows the gateway only through the interfaces that it declares.
+package web
+
+import "time"
+
+// Gateway is the running gateway as the page and the API see it. Its methods may be called from any
+// goroutine and answer at once.
+type Gateway interface {
+	Status() Status
+	// Ready is nil when every part runs, else it names those that do not.
+	Ready() error
+}
+
+// Line is the simulated line to the cloud that only the demo has.
+type Line interface {
+	Up() bool
+	SetUp(up bool)
+}
+
+// Status is the answer of GET /api/v1/status.
+type Status struct {
+	Gateway string    `json:"gateway"`
+	Version string    `json:"version"`
+	Started time.Time `json:"started"`
+	Devices []Device  `json:"devices"`
+	Uplinks []Uplink  `json:"uplinks"`
+	Log     Log       `json:"log"`
+	MQTT    MQTT      `json:"mqtt"`
+	Demo    *Demo     `json:"demo,omitempty"`
+}
+
+// Device is one polled device.
+type Device struct {
+	Name      string     `json:"name"`
+	Driver    string     `json:"driver"`
+	Address   string     `json:"address"`
+	State     string     `json:"state"` // starting, online, degraded (some points fail), offline, paused (log full)
+	Since     time.Time  `json:"since"`
+	LastError string     `json:"last_error,omitempty"`
+	Polls     uint64     `json:"polls"`
+	Failures  uint64     `json:"failures"`
+	Readings  uint64     `json:"readings"` // readings that are durable
+	Seq       uint64     `json:"seq"`
+	LastPoll  *time.Time `json:"last_poll,omitempty"`
+	Points    []Point    `json:"points"`
+}
+
+// Point is a device's point with what the last poll gave.
+type Point struct {
+	Name  string `json:"name"`
+	Unit  string `json:"unit,omitempty"`
+	Value any    `json:"value"` // a JSON scalar; null when there is none
+	Error string `json:"error,omitempty"`
+}
+
+// Uplink is one way to a cloud.
+type Uplink struct {
+	Name      string     `json:"name"`
+	Driver    string     `json:"driver"`
+	Address   string     `json:"address"`
+	State     string     `json:"state"` // connecting, online, waiting (for the next try)
+	Since     time.Time  `json:"since"`
+	LastError string     `json:"last_error,omitempty"`
+	Backlog   uint64     `json:"backlog"` // messages that wait for the cloud's acknowledgement
+	Oldest    *time.Time `json:"oldest,omitempty"`
+	InFlight  int        `json:"in_flight"`
+	Sent      uint64     `json:"sent"`     // acknowledged by the cloud since the start
+	Repeated  uint64     `json:"repeated"` // sent again after a lost connection
+	Rate      float64    `json:"rate"`     // acknowledged messages a second, over the last seconds
+	Drain     *float64   `json:"drain_seconds,omitempty"`
+}
+
+// Log is the durable log.
+type Log struct {
+	State    string     `json:"state"` // ok, full, failed
+	Error    string     `json:"error,omitempty"`
+	Messages uint64     `json:"messages"`
+	Bytes    int64      `json:"bytes"`
+	Limit    int64      `json:"limit"`
+	First    uint64     `json:"first"`
+	Last     uint64     `json:"last"`
+	Oldest   *time.Time `json:"oldest,omitempty"`
+	Rate     float64    `json:"rate"` // durable messages a second, over the last seconds
+	Dropped  uint64     `json:"dropped"`
+}
+
+// MQTT is the MQTT listener.
+type MQTT struct {
+	Listen      []string `json:"listen"`
+	Connections int      `json:"connections"`
+	Received    uint64   `json:"received"`
+	Delivered   uint64   `json:"delivered"`
+	Dropped     uint64   `json:"dropped"`
+}
+
+// Demo is what the demo's cloud has seen.
+type Demo struct {
+	LineUp     bool   `json:"line_up"`
+	Received   uint64 `json:"received"`
+	Gaps       uint64 `json:"gaps"`
+	Duplicates uint64 `json:"duplicates"`
+	Reordered  uint64 `json:"reordered"`
+}
