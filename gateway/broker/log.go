@@ -28,8 +28,9 @@ type Log interface {
 	// Head gives the first position that has not been trimmed.
 	Head() message.Position
 
-	// OpenCursor makes the named cursor, or finds it where it was. A new one stands before start.
-	OpenCursor(name string, start message.Position) (Cursor, error)
+	// OpenCursor finds the named cursor where it was, or makes it with everything up to done
+	// already done with.
+	OpenCursor(name string, done message.Position) (Cursor, error)
 
 	// Sequence gives the epoch of this log and the last durable sequence number of a device, 0 for
 	// a device that was never seen.
@@ -45,6 +46,8 @@ type Cursor interface {
 	// Move records progress; it becomes durable within 200 ms, or at once when wanted by Sync.
 	// Moving backwards does nothing.
 	Move(to message.Position)
+	// Flush asks for the position to become durable soon, without waiting.
+	Flush()
 	// Sync waits until the position is durable.
 	Sync(ctx context.Context) error
 }

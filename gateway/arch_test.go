@@ -1,0 +1,175 @@
+package gateway_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"go/parser"
+	"go/token"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// rules is the import table of ARCHITECTURE.md: which of our packages each package may import, not
+// counting tests. The first pattern that matches counts; "x/*" is every folder right below x.
+var rules = []struct {
+	pkg string
+	may []string
+	why string
+}{
+	{"gateway/message", nil, "it is the vocabulary: everybody speaks it, so it may know nobody"},
+	{"gateway/config", nil, "the schema must be readable without the parts that it configures"},
+	{"gateway/remoting", nil, "a codec has no sockets and no state"},
+	{"gateway/mqtt/packet", nil, "a codec has no sockets and no state"},
+	{"collectors/bus", nil, "a bus moves bytes and knows no protocol"},
+	{"firmware", nil, "an update must work when everything else is broken"},
+	{"store/storetest", []string{"store", "gateway/message"}, "it opens stores for tests"},
+	{"store", []string{"gateway/message"}, "the log knows no protocol and no broker"},
+	{"gateway/broker", []string{"gateway/message"}, "the broker declares the log it stands on"},
+	{"gateway/mqtt", []string{"gateway/message", "gateway/mqtt/packet"}, "the listener declares the broker it talks to"},
+	{"gateway/rocketmq", []string{"gateway/message", "gateway/remoting"}, "the listener declares the broker it talks to"},
+	{"gateway/rocketmqgrpc", []string{"gateway/message"}, "the listener declares the broker it talks to"},
+	{"gateway/rules", []string{"gateway/message", "gateway/config"}, "rules are a consumer like any other"},
+	{"gateway", []string{"*"}, "assembly is the one place that knows all parts"},
+	{"collectors/all", []string{"collectors", "collectors/*"}, "the explicit list of drivers"},
+	{"collectors/*/*", []string{"collectors/bus"}, "a simulator shares no code with the driver that it tests"},
+	{"collectors/drivertest", []string{"collectors", "gateway/message"}, "the contract of a driver"},
+	{"collectors/*", []string{"collectors", "collectors/bus", "gateway/message", "gateway/config"}, "a driver knows its wire and no other"},
+	{"collectors", []string{"gateway/message"}, "collectors declare the sink they fill"},
+	{"bridge/all", []string{"bridge", "bridge/*"}, "the explicit list of uplinks"},
+	{"bridge/cloudsim", nil, "a simulated cloud shares no code with the uplink that it tests"},
+	{"bridge/uplinktest", []string{"bridge", "bridge/cloudsim", "gateway/message"}, "the contract of an uplink"},
+	{"bridge/*", []string{"bridge", "gateway/message", "gateway/config", "gateway/remoting"}, "an uplink knows its cloud and no other"},
+	{"bridge", []string{"gateway/message"}, "the bridge declares the source it drains"},
+	{"web", []string{"gateway/config", "gateway/message"}, "the page declares the gateway it shows"},
+	{"cmd/sluice", []string{"gateway", "gateway/config", "store", "firmware",
+		"collectors/modbus/modbussim", "collectors/dlt645/dlt645sim", "bridge/cloudsim"}, "flags and exit codes, nothing else"},
+}
+
+// confined third parties stay behind one package, so that they can be replaced there.
+var confined = map[string]string{
+	"github.com/dgraph-io/badger":         "store",
+	"github.com/gin-gonic/gin":            "web",
+	"github.com/eclipse/paho.mqtt.golang": "bridge/mqtt",
+	"github.com/goburrow/modbus":          "collectors/modbus",
+	"github.com/goburrow/serial":          "collectors/modbus",
+	"github.com/tarm/serial":              "collectors/bus",
+}
+
+type goPackage struct {
+	ImportPath, Dir, Name string
+	Imports, GoFiles      []string
+}
+
+func listPackages(t *testing.T) []goPackage {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Dir,Name,Imports,GoFiles", "sluice/...").Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			t.Fatalf("go list: %v\n%s", err, exit.Stderr)
+		}
+		t.Fatalf("go list: %v", err)
+	}
+	var packages []goPackage
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p goPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatalf("go list gave bad JSON: %v", err)
+		}
+		packages = append(packages, p)
+	}
+}
+
+func TestImportsFollowTheTable(t *testing.T) {
+	packages := listPackages(t)
+	if len(packages) < 15 {
+		t.Fatalf("go list found only %d packages", len(packages))
+	}
+	for _, p := range packages {
+		if len(p.GoFiles) == 0 {
+			continue // tests only
+		}
+		pkg := strings.TrimPrefix(p.ImportPath, "sluice/")
+		for _, broken := range brokenRules(pkg, p.Imports) {
+			t.Error(broken)
+		}
+	}
+}
+
+// brokenRules names what pkg must not import, with the reason.
+func brokenRules(pkg string, imports []string) (broken []string) {
+	at := slices.IndexFunc(rules, func(r struct {
+		pkg string
+		may []string
+		why string
+	}) bool {
+		return matchPath(r.pkg, pkg)
+	})
+	if at < 0 {
+		return []string{pkg + " is not in the import table of gateway/arch_test.go"}
+	}
+	rule := rules[at]
+	for _, imported := range imports {
+		if ours, ok := strings.CutPrefix(imported, "sluice/"); ok {
+			if !slices.ContainsFunc(rule.may, func(may string) bool { return may == "*" || matchPath(may, ours) }) {
+				broken = append(broken, pkg+" imports "+ours+", but "+rule.why)
+			}
+			continue
+		}
+		for prefix, home := range confined {
+			if strings.HasPrefix(imported, prefix) && pkg != home {
+				broken = append(broken, pkg+" imports "+imported+", which only "+home+" may")
+			}
+		}
+	}
+	return broken
+}
+
+func matchPath(pattern, pkg string) bool {
+	ok, err := filepath.Match(pattern, pkg)
+	return err == nil && ok
+}
+
+func TestTheTableItselfRefuses(t *testing.T) {
+	for _, c := range []struct {
+		pkg, imports string
+		refused      bool
+	}{
+		{"collectors/modbus", "sluice/bridge", true},
+		{"store", "sluice/gateway/broker", true},
+		{"bridge", "github.com/eclipse/paho.mqtt.golang", true},
+		{"bridge/mqtt", "github.com/eclipse/paho.mqtt.golang", false},
+		{"gateway/message", "sluice/gateway/config", true},
+		{"gateway", "sluice/web", false},
+		{"helpers", "fmt", true},
+	} {
+		if got := len(brokenRules(c.pkg, []string{c.imports})) > 0; got != c.refused {
+			t.Errorf("%s importing %s: refused = %v, want %v", c.pkg, c.imports, got, c.refused)
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItHides(t *testing.T) {
+	for _, p := range listPackages(t) {
+		var with []string
+		for _, name := range p.GoFiles {
+			file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, parser.ParseComments|parser.PackageClauseOnly)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if file.Doc != nil {
+				with = append(with, name)
+			}
+		}
+		if len(p.GoFiles) > 0 && len(with) != 1 {
+			t.Errorf("%s has %d package comments (%v), want one", p.ImportPath, len(with), with)
+		}
+	}
+}

@@ -1,0 +1,108 @@
+package broker
+
+import (
+	"context"
+	"time"
+
+	"sluice/gateway/message"
+)
+
+// Broker publishes into one log and opens consumers and subscriptions over it. All its methods may
+// be called from any goroutine; it starts none.
+type Broker struct {
+	log Log
+}
+
+// New makes a broker over log.
+func New(log Log) *Broker { return &Broker{log: log} }
+
+// Publish takes a copy of m and returns once m has its place in the log; ack, which may be nil,
+// hears later whether it is durable: that, and nothing earlier, is the licence to acknowledge a
+// producer. An error means that m was not taken.
+func (b *Broker) Publish(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64) error {
+	if err := message.CheckTopic(m.Topic); err != nil {
+		return err
+	}
+	if m.Time == 0 {
+		m.Time = time.Now().UnixMilli()
+	}
+	if ack == nil {
+		ack = nobody{}
+	}
+	return b.log.Append(ctx, m, ack, token)
+}
+
+// Sequence gives the log's epoch and the device's last durable sequence number.
+func (b *Broker) Sequence(device string) (epoch, last uint64, err error) {
+	return b.log.Sequence(device)
+}
+
+// nobody is the Acknowledger of those who do not wait: QoS 0.
+type nobody struct{}
+
+func (nobody) Acknowledge(uint64, message.Position, error) {}
+
+// filters is a set of topic filters of which one must match.
+type filters []string
+
+func (f filters) match(topic string) bool {
+	for _, filter := range f {
+		if message.Match(filter, topic) {
+			return true
+		}
+	}
+	return false
+}
+
+// scanRecords is how many records a scan reads at once: enough to make the cost of a call small,
+// few enough that a reader holds on to little.
+const scanRecords = 256
+
+// readNext appends to dst up to max records from position from on that keep lets through. It waits
+// for the first one, and returns where the next call goes on. Passing over what does not match
+// ends the call too, every scanRecords, so that the caller's cursor can follow: then nothing is
+// appended and the error is nil.
+func readNext(ctx context.Context, log Log, from message.Position, dst []message.Record, max int,
+	keep func(*message.Record) bool,
+) ([]message.Record, message.Position, error) {
+	start := len(dst)
+	for {
+		if err := ctx.Err(); err != nil {
+			return dst, from, err
+		}
+		var err error
+		dst, err = log.Read(dst, from, min(max, scanRecords))
+		if err != nil {
+			return dst[:start], from, err
+		}
+		if len(dst) > start {
+			from = dst[len(dst)-1].Position + 1
+			return compact(dst, start, keep), from, nil
+		}
+		tail, grown := log.Tail()
+		if tail >= from {
+			continue // it grew between Read and Tail
+		}
+		select {
+		case <-grown:
+		case <-ctx.Done():
+			return dst, from, ctx.Err()
+		}
+	}
+}
+
+// compact removes from records[start:] what keep does not let through.
+func compact(records []message.Record, start int, keep func(*message.Record) bool) []message.Record {
+	kept := start
+	for i := start; i < len(records); i++ {
+		if !keep(&records[i]) {
+			continue
+		}
+		if kept != i {
+			records[kept] = records[i]
+		}
+		kept++
+	}
+	clear(records[kept:]) // let go of the blocks behind them
+	return records[:kept]
+}

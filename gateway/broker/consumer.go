@@ -1,0 +1,237 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"sluice/gateway/message"
+)
+
+// MaxUnsynced is how many acknowledgements may wait to become durable: with the receiver's window
+// it bounds what a crash repeats.
+const MaxUnsynced = 1000
+
+// Start says where a new consumer begins.
+type Start int
+
+// A new consumer begins with the oldest message that is still there, or with what comes next.
+const (
+	Oldest Start = iota
+	Now
+)
+
+// Consumer is a named durable cursor with a filter. One goroutine at a time calls Next and Rewind;
+// every other method may be called from any.
+type Consumer struct {
+	log     Log
+	cursor  Cursor
+	filters filters
+
+	mu      sync.Mutex // guards what follows
+	next    message.Position
+	out     queue // records returned by Next, until their acknowledgement is durable
+	ahead   count // matching records from next on
+	scratch []message.Record
+}
+
+// Consumer opens the consumer of that name, or makes it. While one is open nobody else may open it.
+func (b *Broker) Consumer(name string, filter []string, start Start) (*Consumer, error) {
+	for _, f := range filter {
+		if err := message.CheckFilter(f); err != nil {
+			return nil, fmt.Errorf("consumer %s: %w", name, err)
+		}
+	}
+	var done message.Position
+	if start == Now {
+		done, _ = b.log.Tail()
+	}
+	cursor, err := b.log.OpenCursor(name, done)
+	if err != nil {
+		return nil, fmt.Errorf("open the cursor of consumer %s: %w", name, err)
+	}
+	at := cursor.Position() + 1
+	return &Consumer{log: b.log, cursor: cursor, filters: filter, next: at, ahead: count{to: at}}, nil
+}
+
+// Next waits for at least one matching record behind those already returned and appends up to max
+// of them to dst. It holds the caller back while MaxUnsynced acknowledgements are not durable.
+func (c *Consumer) Next(ctx context.Context, dst []message.Record, max int) ([]message.Record, error) {
+	for {
+		if err := c.waitForCursor(ctx); err != nil {
+			return dst, err
+		}
+		c.mu.Lock()
+		from := c.next
+		c.mu.Unlock()
+		start := len(dst)
+		dst, next, err := readNext(ctx, c.log, from, dst, max, func(r *message.Record) bool { return c.filters.match(r.Topic) })
+		if err != nil {
+			return dst, err
+		}
+		c.passed(dst[start:], next)
+		if len(dst) > start {
+			return dst, nil
+		}
+	}
+}
+
+// passed notes that the log was read up to next and that records matched.
+func (c *Consumer) passed(records []message.Record, next message.Position) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range records {
+		c.out.push(records[i].Position, records[i].Time)
+	}
+	c.next = next
+	c.ahead.pass(uint64(len(records)), next)
+	if c.out.inFlight() == 0 {
+		// Nobody waits for what was passed over, so it pins the log no longer.
+		c.cursor.Move(next - 1)
+	}
+}
+
+// waitForCursor waits while too many acknowledgements would be forgotten by a crash.
+func (c *Consumer) waitForCursor(ctx context.Context) error {
+	c.mu.Lock()
+	c.out.forget(c.cursor.Durable())
+	unsynced := c.out.acked()
+	c.mu.Unlock()
+	if unsynced < MaxUnsynced {
+		return nil
+	}
+	return c.cursor.Sync(ctx)
+}
+
+// Ack says that everything up to and including upTo is safe with the receiver. It becomes durable
+// within 200 ms or MaxUnsynced acknowledgements.
+func (c *Consumer) Ack(upTo message.Position) {
+	c.mu.Lock()
+	c.out.ack(upTo)
+	to := upTo
+	if c.out.inFlight() == 0 {
+		to = max(to, c.next-1)
+	}
+	c.out.forget(c.cursor.Durable())
+	hurry := c.out.acked() >= MaxUnsynced/2
+	c.mu.Unlock()
+	c.cursor.Move(to)
+	if hurry {
+		c.cursor.Flush() // before the sender has to wait for it
+	}
+}
+
+// Sync waits until everything acknowledged so far would survive a power cut.
+func (c *Consumer) Sync(ctx context.Context) error { return c.cursor.Sync(ctx) }
+
+// Rewind makes Next start again behind the last acknowledged record.
+func (c *Consumer) Rewind() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	first, unacked := c.out.rewind()
+	if unacked == 0 {
+		return
+	}
+	c.next = first
+	c.ahead.n += uint64(unacked)
+}
+
+// Backlog is what a consumer's receiver has not acknowledged.
+type Backlog struct {
+	Messages uint64
+	Oldest   time.Time // zero when there is none
+}
+
+// Backlog counts what waits, exactly up to the tail of the log at the call. The first call after a
+// start reads the whole backlog, later ones only what is new.
+func (c *Consumer) Backlog(ctx context.Context) (Backlog, error) {
+	if err := c.countAhead(ctx); err != nil {
+		return Backlog{}, err
+	}
+	c.mu.Lock()
+	backlog := Backlog{Messages: uint64(c.out.inFlight()) + c.ahead.n}
+	oldest, found := c.out.oldest()
+	from := c.next
+	c.mu.Unlock()
+	if backlog.Messages == 0 {
+		return backlog, nil
+	}
+	if !found {
+		oldest = c.firstMatch(ctx, from)
+	}
+	if oldest != 0 {
+		backlog.Oldest = time.UnixMilli(oldest)
+	}
+	return backlog, nil
+}
+
+// countAhead brings c.ahead up to the tail, in small steps so that Next is never kept waiting.
+func (c *Consumer) countAhead(ctx context.Context) error {
+	for ctx.Err() == nil {
+		head := c.log.Head()
+		c.mu.Lock()
+		if c.next < head && c.ahead.to < head {
+			c.ahead = count{to: head} // what was counted has been dropped
+		}
+		from := c.ahead.to
+		c.mu.Unlock()
+
+		records, err := c.log.Read(c.scratch[:0], from, scanRecords)
+		if err != nil {
+			return err
+		}
+		if len(records) == 0 {
+			return nil
+		}
+		var n uint64
+		for i := range records {
+			if c.filters.match(records[i].Topic) {
+				n++
+			}
+		}
+		to := records[len(records)-1].Position + 1
+		clear(records)
+		c.mu.Lock()
+		if c.ahead.to == from {
+			c.ahead.n += n
+			c.ahead.to = to
+		}
+		c.mu.Unlock()
+		c.scratch = records[:0]
+	}
+	return ctx.Err()
+}
+
+// firstMatch gives the time of the first matching record at or behind from, 0 when it is not near.
+func (c *Consumer) firstMatch(ctx context.Context, from message.Position) int64 {
+	const near = 64 // scans
+	for range near {
+		records, err := c.log.Read(c.scratch[:0], from, scanRecords)
+		if err != nil || len(records) == 0 || ctx.Err() != nil {
+			return 0
+		}
+		for i := range records {
+			if c.filters.match(records[i].Topic) {
+				return records[i].Time
+			}
+		}
+		from = records[len(records)-1].Position + 1
+	}
+	return 0
+}
+
+// count is how many matching records lie between the consumer's next position and to.
+type count struct {
+	to message.Position // everything before it has been counted
+	n  uint64
+}
+
+// pass notes that n of them were returned and that the consumer now stands at next.
+func (c *count) pass(n uint64, next message.Position) {
+	if next > c.to {
+		*c = count{to: next}
+		return
+	}
+	c.n -= min(n, c.n)
+}

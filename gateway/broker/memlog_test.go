@@ -1,0 +1,124 @@
+package broker
+
+import (
+	"context"
+	"sync"
+
+	"sluice/gateway/message"
+)
+
+// memLog is the plainest log that keeps the contract of Log: a slice that is durable only up to
+// where the test has synced it.
+type memLog struct {
+	mu      sync.Mutex
+	records []message.Record
+	acks    []func()
+	head    message.Position
+	durable message.Position
+	grown   chan struct{}
+	cursors map[string]*memCursor
+}
+
+func newMemLog() *memLog {
+	return &memLog{head: 1, grown: make(chan struct{}), cursors: map[string]*memCursor{}}
+}
+
+func (l *memLog) Append(_ context.Context, m *message.Message, ack message.Acknowledger, token uint64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at := message.Position(len(l.records) + 1)
+	l.records = append(l.records, message.Record{Position: at, Message: *m})
+	l.acks = append(l.acks, func() { ack.Acknowledge(token, at, nil) })
+	return nil
+}
+
+// sync makes everything appended durable.
+func (l *memLog) sync() {
+	l.mu.Lock()
+	acks := l.acks
+	l.acks = nil
+	l.durable = message.Position(len(l.records))
+	close(l.grown)
+	l.grown = make(chan struct{})
+	l.mu.Unlock()
+	for _, ack := range acks {
+		ack()
+	}
+}
+
+func (l *memLog) add(topics ...string) {
+	for _, topic := range topics {
+		l.Append(context.Background(), &message.Message{Topic: topic, Time: int64(len(l.records) + 1)}, nobody{}, 0)
+	}
+	l.sync()
+}
+
+// trim drops everything before head.
+func (l *memLog) trim(head message.Position) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.head = head
+}
+
+func (l *memLog) Read(dst []message.Record, from message.Position, limit int) ([]message.Record, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for at := max(from, l.head); at <= l.durable && limit > 0; at++ {
+		dst = append(dst, l.records[at-1])
+		limit--
+	}
+	return dst, nil
+}
+
+func (l *memLog) Tail() (message.Position, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.durable, l.grown
+}
+
+func (l *memLog) Head() message.Position {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.head
+}
+
+func (l *memLog) OpenCursor(name string, done message.Position) (Cursor, error) {
+	if c := l.cursors[name]; c != nil {
+		return c, nil
+	}
+	c := &memCursor{position: done, durable: done}
+	l.cursors[name] = c
+	return c, nil
+}
+
+func (l *memLog) Sequence(string) (uint64, uint64, error) { return 1, 0, nil }
+
+// memCursor becomes durable when the test says so, or when somebody syncs it.
+type memCursor struct {
+	mu                sync.Mutex
+	position, durable message.Position
+	syncs, flushes    int
+}
+
+func (c *memCursor) Position() message.Position { c.mu.Lock(); defer c.mu.Unlock(); return c.position }
+func (c *memCursor) Durable() message.Position  { c.mu.Lock(); defer c.mu.Unlock(); return c.durable }
+
+func (c *memCursor) Move(to message.Position) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.position = max(c.position, to)
+}
+
+func (c *memCursor) Flush() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.flushes++
+}
+
+func (c *memCursor) Sync(context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.syncs++
+	c.durable = c.position
+	return nil
+}
