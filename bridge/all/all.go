@@ -1,0 +1,21 @@
+// Package all is the explicit list of uplinks: a new one is a folder and a line here.
+package all
+
+import (
+	"sluice/bridge"
+	"sluice/bridge/mqtt"
+)
+
+// Kind makes uplinks of one kind. Options gives a fresh struct with defaults that the configuration
+// is decoded into; Open takes it back and touches no network.
+type Kind interface {
+	Options() any
+	Open(gateway string, options any) (bridge.Uplink, error)
+}
+
+// Uplinks are all kinds by the name that the configuration uses.
+func Uplinks() map[string]Kind {
+	return map[string]Kind{
+		"mqtt": mqtt.Kind{},
+	}
+}

@@ -1,0 +1,78 @@
+// Command sluice is the gateway and its tools in one binary. Here are flags and exit codes, nothing
+// else.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Exit codes: 0 done, 1 it failed while doing, 2 it could not begin because what the user gave is
+// wrong.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// version is set by build.sh.
+var version = "unknown"
+
+const usage = `Sluice brings every reading that a PLC or a meter gave up to the cloud, in order.
+
+  sluice run --config FILE      run the gateway; SIGTERM stops it, SIGHUP applies the changed file
+  sluice check --config FILE    name every mistake in a configuration
+  sluice demo                   simulated devices, a gateway and a cloud on this machine
+  sluice simulate KIND          one simulated device or cloud: modbus, dlt645, cloud
+  sluice version                say which version this is
+
+Each command explains its flags with -h.
+`
+
+// usageError is a mistake of the one who typed the command or wrote the configuration.
+type usageError struct{ error }
+
+func usageErrorf(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	err := command(ctx, os.Args[1:])
+	stop()
+	if err == nil {
+		return
+	}
+	fmt.Fprintln(os.Stderr, err)
+	if _, mistaken := errors.AsType[usageError](err); mistaken {
+		os.Exit(exitUsage)
+	}
+	os.Exit(exitFailed)
+}
+
+func command(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		fmt.Fprint(os.Stderr, usage)
+		return usageErrorf("which command?")
+	}
+	name, rest := args[0], args[1:]
+	switch name {
+	case "run":
+		return run(ctx, rest)
+	case "check":
+		return check(rest)
+	case "demo":
+		return runDemo(ctx, rest)
+	case "simulate":
+		return simulate(ctx, rest)
+	case "version":
+		fmt.Println("sluice", version)
+		return nil
+	case "help", "-h", "--help":
+		fmt.Print(usage)
+		return nil
+	}
+	fmt.Fprint(os.Stderr, usage)
+	return usageErrorf("there is no command %q", name)
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"sluice/gateway"
+	"sluice/gateway/config"
+)
+
+func run(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("sluice run", flag.ContinueOnError)
+	path := flags.String("config", "sluice.yaml", "the configuration file")
+	debug := flags.Bool("debug", false, "log every message too")
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	log := newLog(*debug)
+	c, err := load(*path)
+	if err != nil {
+		return err
+	}
+	warn(log, c)
+	g, err := gateway.New(gateway.Options{
+		Config:        c,
+		Version:       version,
+		Log:           log,
+		AdminPassword: os.Getenv("SLUICE_ADMIN_PASSWORD"),
+		SetupCode: func(code string) {
+			fmt.Fprintf(os.Stderr, "\nThis gateway has no password yet. Open http://%s and enter the code %s\n\n", c.Web.Listen, code)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	reloading := make(chan struct{})
+	ended, end := context.WithCancel(ctx)
+	go func() {
+		defer close(reloading)
+		reload(ended, hangups, g, *path, log)
+	}()
+	err = g.Run(ctx)
+	end()
+	<-reloading
+	return err
+}
+
+// reload applies the changed file at each SIGHUP.
+func reload(ctx context.Context, hangups <-chan os.Signal, g *gateway.Gateway, path string, log *slog.Logger) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangups:
+		}
+		c, err := config.Load(path, gateway.Kinds())
+		if err == nil {
+			warn(log, c)
+			err = g.Apply(c)
+		}
+		if err != nil {
+			log.Error("the changed configuration is not applied, the old one keeps running", "err", err)
+			continue
+		}
+		log.Info("the changed configuration runs")
+	}
+}
+
+func check(args []string) error {
+	flags := flag.NewFlagSet("sluice check", flag.ContinueOnError)
+	path := flags.String("config", "sluice.yaml", "the configuration file")
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	c, err := load(*path)
+	if err != nil {
+		return err
+	}
+	for _, w := range c.Warnings {
+		fmt.Fprintln(os.Stderr, w)
+	}
+	fmt.Printf("%s is good: %d devices, %d uplinks\n", *path, len(c.Devices), len(c.Uplinks))
+	return nil
+}
+
+// load reads the configuration; what is wrong with it is the user's to mend.
+func load(path string) (*config.Config, error) {
+	c, err := config.Load(path, gateway.Kinds())
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return c, nil
+}
+
+func warn(log *slog.Logger, c *config.Config) {
+	for _, w := range c.Warnings {
+		log.Warn("configuration", "at", w.Path, "line", w.Line, "warning", w.Message)
+	}
+}
+
+func newLog(debug bool) *slog.Logger {
+	level := slog.LevelInfo
+	if debug {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+}
+
+// parse reads flags and takes no other words.
+func parse(flags *flag.FlagSet, args []string) error {
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			os.Exit(0)
+		}
+		return usageError{err}
+	}
+	if flags.NArg() > 0 {
+		return usageErrorf("%s takes no %q", flags.Name(), flags.Arg(0))
+	}
+	return nil
+}

@@ -1,0 +1,78 @@
+package gateway
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"sluice/collectors"
+	"sluice/gateway/config"
+	"sluice/web"
+)
+
+// device is one polled device in its place.
+type device struct {
+	config  config.Device
+	address string
+	poller  *collectors.Poller
+}
+
+// deviceSpec is everything that a device's place depends on.
+type deviceSpec struct {
+	Gateway string
+	Device  config.Device
+	Buses   []config.Bus
+}
+
+func (g *Gateway) devicePlace(c *config.Config, d config.Device, drivers map[string]collectors.Driver) place {
+	spec := deviceSpec{Gateway: c.Gateway.Name, Device: d}
+	if strings.HasPrefix(endpoint(d.Options), "bus://") {
+		spec.Buses = c.Buses
+	}
+	return place{name: "device " + d.Name, spec: spec, open: func(part) (part, error) {
+		opened, err := drivers[d.Driver].Open(d.Name, d.Options)
+		if err != nil {
+			return nil, err
+		}
+		return &device{config: d, address: endpoint(d.Options), poller: &collectors.Poller{
+			Gateway:  c.Gateway.Name,
+			Name:     d.Name,
+			Device:   opened,
+			Sink:     g.broker,
+			Interval: time.Duration(d.Interval),
+			Log:      g.log.With("part", "collectors"),
+		}}, nil
+	}}
+}
+
+func (d *device) Run(ctx context.Context) error { return d.poller.Run(ctx) }
+
+func (d *device) Close() { d.poller.Device.Close() }
+
+// show gives what the page says of the device.
+func (d *device) show() web.Device {
+	s := d.poller.State()
+	shown := web.Device{
+		Name:      d.config.Name,
+		Driver:    d.config.Driver,
+		Address:   d.address,
+		State:     s.State,
+		Since:     s.Since,
+		LastError: s.LastError,
+		Polls:     s.Polls,
+		Failures:  s.Failures,
+		Readings:  s.Readings,
+		Seq:       s.Seq,
+		Points:    make([]web.Point, len(s.Points)),
+	}
+	if !s.LastPoll.IsZero() {
+		shown.LastPoll = &s.LastPoll
+	}
+	for i, p := range s.Points {
+		shown.Points[i] = web.Point{Name: p.Name, Unit: p.Unit, Error: p.Error}
+		if !p.Value.Absent() {
+			shown.Points[i].Value = p.Value
+		}
+	}
+	return shown
+}

@@ -1,0 +1,145 @@
+// Package gateway assembles the parts into one appliance: it opens the log, builds what the
+// configuration asks for, swaps it when the configuration changes and stops everything in order. It
+// is the one package that knows all the others.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"sluice/gateway/broker"
+	"sluice/gateway/config"
+	"sluice/store"
+	"sluice/web"
+)
+
+// Options is what a gateway is made from besides its configuration.
+type Options struct {
+	Config  *config.Config
+	Version string
+	Log     *slog.Logger
+	// AdminPassword becomes the administrator's on a data directory that has none yet.
+	AdminPassword string
+	// SetupCode is called with the one-time code of a gateway without a password.
+	SetupCode func(code string)
+	// Line and Demo are the demo's simulated line and what its cloud has seen; nil elsewhere.
+	Line web.Line
+	Demo func() *web.Demo
+}
+
+// Gateway is one running appliance. Its methods may be called from any goroutine.
+type Gateway struct {
+	options  Options
+	log      *slog.Logger
+	started  time.Time
+	store    *store.Store
+	admin    *store.Admin
+	broker   *broker.Broker
+	parts    *supervisor
+	watcher  *watcher
+	setup    string // the one-time code, empty when there is a password
+	applying sync.Mutex
+
+	mu     sync.Mutex // guards what follows
+	config *config.Config
+	placed []placed // in the order of the configuration
+	closed bool
+}
+
+// New opens the data directory and every listener, so that what is wrong shows before anything
+// runs. The gateway does nothing until Run.
+func New(options Options) (*Gateway, error) {
+	c := options.Config
+	limits := c.Store
+	log, err := store.Open(store.Options{
+		Dir:           filepath.Join(limits.Dir, "log"),
+		Limit:         int64(limits.Limit),
+		RetentionAge:  time.Duration(limits.Retention.Age),
+		RetentionSize: int64(limits.Retention.Size),
+		DropOldest:    limits.WhenFull == config.DropOldest,
+		Logger:        options.Log.With("part", "store"),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the log: %w", err)
+	}
+	admin, err := store.OpenAdmin(filepath.Join(limits.Dir, "admin"))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open the administration database: %w", err), log.Close())
+	}
+	g := &Gateway{
+		options: options,
+		log:     options.Log,
+		started: time.Now(),
+		store:   log,
+		admin:   admin,
+		broker:  broker.New(durableLog{log}),
+		parts:   newSupervisor(options.Log),
+	}
+	g.watcher = newWatcher(g)
+	if err := g.prepareAdmin(); err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
+	if err := g.Apply(c); err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
+	return g, nil
+}
+
+// Run runs the gateway until ctx ends, then stops it in the order in which messages travel, so
+// that everything acknowledged is on disk when it returns. A part that fails ends it too.
+func (g *Gateway) Run(ctx context.Context) error {
+	g.parts.start(partStore, g.store.Run)
+	g.parts.start(partWatcher, g.watcher.Run)
+	g.mu.Lock()
+	for _, p := range g.placed {
+		g.parts.start(p.name, p.part.Run)
+	}
+	g.mu.Unlock()
+	g.log.Info("the gateway runs", "gateway", g.Config().Gateway.Name, "version", g.options.Version)
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-g.parts.died:
+		g.log.Error("the gateway stops because a part failed", "err", err)
+	}
+	g.applying.Lock() // a change that is being applied ends first, and none begins after it
+	defer g.applying.Unlock()
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	g.parts.stopAll(partStore) // producers and senders first: the log takes what they still have
+	g.parts.stopAll()
+	return errors.Join(err, g.Close())
+}
+
+// Close lets go of the data directory and the listeners of a gateway that does not run.
+func (g *Gateway) Close() error {
+	g.mu.Lock()
+	for _, p := range g.placed {
+		p.part.Close()
+	}
+	g.placed = nil
+	g.mu.Unlock()
+	return errors.Join(g.store.Close(), g.admin.Close())
+}
+
+// Config is the configuration that runs.
+func (g *Gateway) Config() *config.Config {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.config
+}
+
+// Broker is the gateway's broker, for those who embed a gateway: the demo.
+func (g *Gateway) Broker() *broker.Broker { return g.broker }
+
+const (
+	partStore   = "store"
+	partWatcher = "watcher"
+)

@@ -1,0 +1,43 @@
+package gateway
+
+import (
+	"context"
+
+	"sluice/gateway/config"
+	"sluice/gateway/mqtt"
+	"sluice/web"
+)
+
+// listener is the MQTT listener in its place.
+type listener struct {
+	server *mqtt.Server
+	listen []string
+}
+
+func (g *Gateway) listenerPlace(c *config.Config) place {
+	return place{name: "mqtt", spec: c.MQTT, open: func(part) (part, error) {
+		server, err := mqtt.New(mqtt.Options{
+			Listen:    c.MQTT.Listen,
+			Anonymous: c.MQTT.Anonymous,
+			MaxPacket: int(c.MQTT.MaxPacket),
+		}, backend{g.broker}, g.log.With("part", "mqtt"))
+		if err != nil {
+			return nil, err
+		}
+		if err := server.Listen(); err != nil {
+			return nil, err
+		}
+		return &listener{server, c.MQTT.Listen}, nil
+	}}
+}
+
+func (l *listener) Run(ctx context.Context) error { return l.server.Run(ctx) }
+
+func (l *listener) Close() { l.server.Close() }
+
+func (l *listener) show() web.MQTT {
+	s := l.server.Stats()
+	return web.MQTT{
+		Listen: l.listen, Connections: s.Connections, Received: s.Received, Delivered: s.Delivered, Dropped: s.Dropped,
+	}
+}

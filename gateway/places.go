@@ -1,0 +1,74 @@
+package gateway
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	bridges "sluice/bridge/all"
+	drivers "sluice/collectors/all"
+	"sluice/collectors/bus"
+	"sluice/gateway/config"
+)
+
+// Kinds are the drivers of devices and uplinks that this build has, for reading a configuration.
+func Kinds() config.Kinds {
+	devices, uplinks := drivers.Drivers(nil), bridges.Uplinks()
+	return config.Kinds{
+		Driver: func(kind string) (any, bool) {
+			driver, ok := devices[kind]
+			if !ok {
+				return nil, false
+			}
+			return driver.Options(), true
+		},
+		DriverNames: slices.Sorted(maps.Keys(devices)),
+		Uplink: func(kind string) (any, bool) {
+			uplink, ok := uplinks[kind]
+			if !ok {
+				return nil, false
+			}
+			return uplink.Options(), true
+		},
+		UplinkNames: slices.Sorted(maps.Keys(uplinks)),
+	}
+}
+
+// places lists what the configuration asks for, in the order in which it is started: those who
+// listen and send first, so that the first reading finds everybody there.
+func (g *Gateway) places(c *config.Config) (all []place) {
+	if c.Web.Listen != "" {
+		all = append(all, g.pagePlace(c))
+	}
+	if len(c.MQTT.Listen) > 0 {
+		all = append(all, g.listenerPlace(c))
+	}
+	kinds := bridges.Uplinks()
+	for _, u := range c.Uplinks {
+		all = append(all, g.uplinkPlace(c, u, kinds))
+	}
+	known := drivers.Drivers(busesOf(c))
+	for _, d := range c.Devices {
+		all = append(all, g.devicePlace(c, d, known))
+	}
+	return all
+}
+
+func busesOf(c *config.Config) *bus.Set {
+	ports := make(map[string]bus.Settings, len(c.Buses))
+	for _, b := range c.Buses {
+		ports[b.Name] = bus.Settings{
+			Serial: b.Serial, Baud: b.Baud, DataBits: b.DataBits, Parity: b.Parity, StopBits: b.StopBits,
+			Silence: time.Duration(b.Silence),
+		}
+	}
+	return bus.NewSet(ports)
+}
+
+// endpoint is what options know of the other end, for people to read.
+func endpoint(options any) string {
+	if o, ok := options.(interface{ Endpoint() string }); ok {
+		return o.Endpoint()
+	}
+	return ""
+}

@@ -1,0 +1,84 @@
+package gateway
+
+import (
+	"fmt"
+	"strings"
+
+	"sluice/web"
+)
+
+// Status is what the page and the API show.
+func (g *Gateway) Status() web.Status {
+	g.mu.Lock()
+	name, parts := g.config.Gateway.Name, g.placed
+	g.mu.Unlock()
+	status := web.Status{
+		Gateway: name,
+		Version: g.options.Version,
+		Started: g.started,
+		Devices: []web.Device{},
+		Uplinks: []web.Uplink{},
+		Log:     g.showLog(),
+	}
+	for _, p := range parts {
+		switch part := p.part.(type) {
+		case *device:
+			status.Devices = append(status.Devices, part.show())
+		case *uplink:
+			shown := part.show()
+			if seconds, ok := g.watcher.drain(shown.Name, shown.Backlog); ok {
+				shown.Drain = &seconds
+			}
+			status.Uplinks = append(status.Uplinks, shown)
+		case *listener:
+			status.MQTT = part.show()
+		}
+	}
+	if g.options.Demo != nil {
+		status.Demo = g.options.Demo()
+	}
+	return status
+}
+
+func (g *Gateway) showLog() web.Log {
+	s := g.store.Stats()
+	shown := web.Log{
+		State:    s.State,
+		Error:    s.Error,
+		Messages: s.Messages,
+		Bytes:    s.Bytes,
+		Limit:    s.Limit,
+		First:    uint64(s.First),
+		Last:     uint64(s.Last),
+		Rate:     g.watcher.appendRate(),
+		Dropped:  s.Dropped,
+	}
+	if !s.Oldest.IsZero() {
+		shown.Oldest = &s.Oldest
+	}
+	return shown
+}
+
+// Ready is nil when every part runs, else it names those that do not.
+func (g *Gateway) Ready() error {
+	problems := g.parts.dead()
+	if s := g.store.Stats(); s.State == "failed" {
+		problems = append(problems, "the log ("+s.Error+")")
+	}
+	if len(problems) > 0 {
+		return fmt.Errorf("not running: %s", strings.Join(problems, ", "))
+	}
+	return nil
+}
+
+// uplinks are the uplinks in their places.
+func (g *Gateway) uplinks() (all []*uplink) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range g.placed {
+		if u, ok := p.part.(*uplink); ok {
+			all = append(all, u)
+		}
+	}
+	return all
+}

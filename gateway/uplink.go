@@ -1,0 +1,146 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"sluice/bridge"
+	"sluice/bridge/all"
+	"sluice/gateway/broker"
+	"sluice/gateway/config"
+	"sluice/gateway/message"
+	"sluice/web"
+)
+
+// uplink is one way to a cloud in its place: a forwarder over one consumer a route.
+type uplink struct {
+	config    config.Uplink
+	address   string
+	broker    *broker.Broker
+	forwarder *bridge.Forwarder
+
+	mu        sync.Mutex // guards what follows
+	consumers []*broker.Consumer
+	backlog   broker.Backlog
+}
+
+// uplinkSpec is everything that an uplink's place depends on.
+type uplinkSpec struct {
+	Gateway string
+	Uplink  config.Uplink
+}
+
+func (g *Gateway) uplinkPlace(c *config.Config, u config.Uplink, kinds map[string]all.Kind) place {
+	return place{name: "uplink " + u.Name, spec: uplinkSpec{c.Gateway.Name, u}, open: func(part) (part, error) {
+		way, err := kinds[u.Driver].Open(c.Gateway.Name, u.Options)
+		if err != nil {
+			return nil, err
+		}
+		f := &bridge.Forwarder{
+			Name:    u.Name,
+			Gateway: c.Gateway.Name,
+			Uplink:  way,
+			Window:  u.Window,
+			Deliver: g.deliver,
+			Log:     g.log.With("part", "bridge", "uplink", u.Name),
+		}
+		for _, r := range u.Receive {
+			f.Receive = append(f.Receive, bridge.ReceiveRoute{From: r.From, To: r.To})
+		}
+		return &uplink{config: u, address: endpoint(u.Options), broker: g.broker, forwarder: f}, nil
+	}}
+}
+
+// Run opens the uplink's cursors and forwards until ctx ends. The cursors are opened here and not
+// with the place, because the uplink that this one replaces moves them until it has stopped.
+func (u *uplink) Run(ctx context.Context) error {
+	for _, r := range u.config.Forward {
+		start := broker.Oldest
+		if r.Start == config.StartNow {
+			start = broker.Now
+		}
+		consumer, err := u.broker.Consumer("uplink/"+u.config.Name+"/"+r.From, []string{r.From}, start)
+		if err != nil {
+			return err
+		}
+		u.mu.Lock()
+		u.consumers = append(u.consumers, consumer)
+		u.mu.Unlock()
+		u.forwarder.Routes = append(u.forwarder.Routes, bridge.Route{From: r.From, To: r.To, QoS: r.QoS, Source: consumer})
+	}
+	return u.forwarder.Run(ctx)
+}
+
+// Close has nothing to let go of: an uplink that does not run holds no connection.
+func (u *uplink) Close() {}
+
+// count brings the backlog up to date.
+func (u *uplink) count(ctx context.Context) error {
+	u.mu.Lock()
+	consumers := u.consumers
+	u.mu.Unlock()
+	var sum broker.Backlog
+	for _, c := range consumers {
+		b, err := c.Backlog(ctx)
+		if err != nil {
+			return fmt.Errorf("count the backlog of uplink %s: %w", u.config.Name, err)
+		}
+		sum.Messages += b.Messages
+		if sum.Oldest.IsZero() || !b.Oldest.IsZero() && b.Oldest.Before(sum.Oldest) {
+			sum.Oldest = b.Oldest
+		}
+	}
+	u.mu.Lock()
+	u.backlog = sum
+	u.mu.Unlock()
+	return nil
+}
+
+func (u *uplink) show() web.Uplink {
+	s := u.forwarder.State()
+	backlog := u.waiting()
+	shown := web.Uplink{
+		Name:      u.config.Name,
+		Driver:    u.config.Driver,
+		Address:   u.address,
+		State:     s.State,
+		Since:     s.Since,
+		LastError: s.LastError,
+		Backlog:   backlog.Messages,
+		InFlight:  s.InFlight,
+		Sent:      s.Sent,
+		Repeated:  s.Repeated,
+		Rate:      s.Rate,
+	}
+	if !backlog.Oldest.IsZero() {
+		shown.Oldest = &backlog.Oldest
+	}
+	return shown
+}
+
+// deliver publishes what came down from a cloud and returns once it is durable, which is the
+// licence to acknowledge it there.
+func (g *Gateway) deliver(ctx context.Context, topic string, payload []byte) error {
+	durable := make(chan error, 1)
+	ack := message.AcknowledgeFunc(func(_ uint64, _ message.Position, err error) { durable <- err })
+	m := message.Message{Topic: topic, Payload: payload, Time: time.Now().UnixMilli(), QoS: 1}
+	if err := g.broker.Publish(ctx, &m, ack, 0); err != nil {
+		return err
+	}
+	select {
+	case err := <-durable:
+		return err
+	case <-ctx.Done():
+		return errors.Join(ctx.Err(), errors.New("the log was still busy"))
+	}
+}
+
+// waiting is the backlog as it was last counted.
+func (u *uplink) waiting() broker.Backlog {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.backlog
+}
