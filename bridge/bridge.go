@@ -5,6 +5,7 @@ package bridge
 
 import (
 	"context"
+	"fmt"
 
 	"sluice/gateway/message"
 )
@@ -29,10 +30,14 @@ type Uplink interface {
 }
 
 // Link is one living connection. When it is lost it is never repaired: the Forwarder opens another.
+// Its methods may be called from any goroutine; the messages of one goroutine keep their order.
 type Link interface {
 	// Send puts one message on its way and returns without waiting for the answer, but may wait
-	// for room on the line. done is called exactly once, also when the link is lost: nil means that
-	// the receiver has taken responsibility. topic is where the receiver shall find it.
+	// for room on the line. An error means that the message was not taken and done will not be
+	// called; a *RefusedError says that this message is at fault and not the link. Otherwise done
+	// is called exactly once, also when the link is lost, and before Close returns: nil means that
+	// the receiver has taken responsibility. topic is where the receiver shall find it. r may be
+	// reused once Send has returned; what it points to is not.
 	Send(ctx context.Context, topic string, r *message.Record, qos byte, done func(error)) error
 	// Lost is closed when the connection is gone; Err says why then.
 	Lost() <-chan struct{}
@@ -43,7 +48,16 @@ type Link interface {
 
 // Receiver is a Link that can also bring messages down from the cloud.
 type Receiver interface {
-	// Receive asks for messages under filter; each is handed to deliver, and acknowledged to the
-	// cloud only after deliver has returned nil.
+	// Receive asks for messages under filter and returns once the cloud has agreed; each is handed
+	// to deliver, and acknowledged to the cloud only after deliver has returned nil.
 	Receive(ctx context.Context, filter string, deliver func(ctx context.Context, topic string, payload []byte, retained bool) error) error
 }
+
+// RefusedError is the answer of a cloud that is there but does not want this one message.
+type RefusedError struct {
+	Reason string // plain words
+	Retry  bool   // asking again later may help
+}
+
+// Error gives the reason.
+func (e *RefusedError) Error() string { return fmt.Sprintf("the message was refused: %s", e.Reason) }

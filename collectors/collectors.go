@@ -5,6 +5,7 @@ package collectors
 
 import (
 	"context"
+	"encoding/json"
 
 	"sluice/gateway/message"
 )
@@ -21,9 +22,23 @@ type Device interface {
 	// Read polls every point once and fills r.Points in the order of the configuration. A point
 	// that failed carries its own error. The returned error means that the device as a whole did
 	// not answer; then r is not used. Connections are opened as needed and closed after an error
-	// that leaves the wire in doubt.
+	// that leaves the wire in doubt. Read returns soon after ctx ends.
 	Read(ctx context.Context, r *message.Reading) error
+	// Close lets go of connections. Closing again does nothing; a Read after it connects anew.
 	Close() error
+}
+
+// Writer is a Device whose points can be written. Write may be called while a Read runs and waits
+// for its turn. It sends the value once, never again by itself, reads it back and gives what the
+// device then says. An error that leaves open whether the device took the value says
+// "outcome unknown".
+type Writer interface {
+	Write(ctx context.Context, point string, value json.RawMessage) (message.Value, error)
+}
+
+// Measured is a Device that knows its points' units of measure; "" is none.
+type Measured interface {
+	Unit(point string) string
 }
 
 // Sink is where readings go; the broker is the one that the gateway uses.

@@ -1,0 +1,166 @@
+package bridge
+
+import (
+	"sync"
+	"time"
+)
+
+// What State.State says.
+const (
+	Connecting = "connecting" // opening a connection
+	Online     = "online"     // connected
+	Waiting    = "waiting"    // for the next try
+)
+
+// State is a Forwarder as the page shows it.
+type State struct {
+	State     string
+	Since     time.Time
+	LastError string  // plain words; empty when all is well
+	InFlight  int     // sent, but not acknowledged without a hole
+	Sent      uint64  // acknowledged since the start
+	Repeated  uint64  // sent again after a lost connection
+	Stalls    uint64  // connections given up because nothing was acknowledged any more
+	Rate      float64 // acknowledged messages a second, over the last seconds
+}
+
+// record is what State is read from. It belongs to a Forwarder and outlives its connections.
+type record struct {
+	mu          sync.Mutex // guards what follows
+	state       string
+	since       time.Time
+	lastError   string
+	untilAnswer bool   // lastError is only disproved by an acknowledgement, not by a new connection
+	notReceived string // why commands do not come down on this connection
+	flight      *flight
+	sent        uint64
+	repeated    uint64
+	stalls      uint64
+	rate        meter
+}
+
+func (r *record) enter(state string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.enterLocked(state)
+}
+
+func (r *record) enterLocked(state string) {
+	if r.state != state {
+		r.state, r.since = state, time.Now()
+	}
+}
+
+func (r *record) online(f *flight) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.enterLocked(Online)
+	r.flight = f
+	r.notReceived = ""
+	if !r.untilAnswer {
+		r.lastError = ""
+	}
+}
+
+// landed forgets a connection that is closed.
+func (r *record) landed() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.enterLocked(Waiting)
+	r.flight = nil
+}
+
+// offline says why there is no connection. stalled failures show until something is acknowledged.
+func (r *record) offline(err error, stalled bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.enterLocked(Waiting)
+	r.lastError = err.Error()
+	r.untilAnswer = stalled
+	if stalled {
+		r.stalls++
+	}
+}
+
+func (r *record) refused(text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lastError, r.untilAnswer = text, true
+}
+
+func (r *record) cannotReceive(text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.notReceived = text
+}
+
+func (r *record) moved(n int, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sent += uint64(n)
+	r.rate.add(n, now)
+	r.lastError, r.untilAnswer = "", false
+}
+
+func (r *record) sentAgain() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.repeated++
+}
+
+// State may be called at any time.
+func (f *Forwarder) State() State {
+	r := &f.record
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := State{State: r.state, Since: r.since, LastError: r.lastError,
+		Sent: r.sent, Repeated: r.repeated, Stalls: r.stalls, Rate: r.rate.perSecond(time.Now())}
+	if s.State == "" {
+		s.State = Connecting // Run has not begun
+	}
+	if s.LastError == "" {
+		s.LastError = r.notReceived
+	}
+	if r.flight != nil {
+		s.InFlight = r.flight.inFlight()
+	}
+	return s
+}
+
+// meterSeconds is the span that a rate is taken over.
+const meterSeconds = 5
+
+// meter counts in one bucket a second and so needs nobody who ticks. It runs on monotonic time: a
+// clock that is set must not make it jump.
+type meter struct {
+	started time.Time
+	second  [meterSeconds + 1]int64 // which second since started a bucket counts; the newest one still grows
+	count   [meterSeconds + 1]int
+}
+
+func (m *meter) add(n int, now time.Time) {
+	if m.started.IsZero() {
+		m.started = now
+	}
+	second := int64(now.Sub(m.started) / time.Second)
+	i := second % int64(len(m.count))
+	if m.second[i] != second {
+		m.second[i], m.count[i] = second, 0
+	}
+	m.count[i] += n
+}
+
+// perSecond is over the last whole seconds: the one that still grows would make it tremble.
+func (m *meter) perSecond(now time.Time) float64 {
+	if m.started.IsZero() {
+		return 0
+	}
+	second, sum := int64(now.Sub(m.started)/time.Second), 0
+	for i, s := range m.second {
+		if s >= second-meterSeconds && s < second {
+			sum += m.count[i]
+		}
+	}
+	// In the first seconds a full span would understate what is going on.
+	return float64(sum) / float64(max(1, min(meterSeconds, second)))
+}

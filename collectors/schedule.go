@@ -1,0 +1,54 @@
+package collectors
+
+import (
+	"hash/crc32"
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	maxSpread   = 2 * time.Second // a device is first heard of this soon, however long its interval
+	minRetry    = 50 * time.Millisecond
+	shortestCap = 5 * time.Second
+	longestCap  = time.Minute
+)
+
+// schedule is a device's fixed grid of ticks on the monotonic clock. A tick that was missed is
+// skipped: a late answer would otherwise be followed by a burst of polls that tell nothing new.
+type schedule struct {
+	first    time.Time
+	interval time.Duration
+}
+
+// newSchedule spreads devices over the interval by their names, so that a hundred of them that
+// start together do not all fire at once.
+func newSchedule(name string, interval time.Duration, now time.Time) schedule {
+	spread := uint64(min(interval, maxSpread))
+	phase := time.Duration(uint64(crc32.ChecksumIEEE([]byte(name))) * spread >> 32)
+	return schedule{first: now.Add(phase), interval: interval}
+}
+
+// after gives the first tick behind now.
+func (s schedule) after(now time.Time) time.Time {
+	since := now.Sub(s.first)
+	if since < 0 {
+		return s.first
+	}
+	return s.first.Add((since/s.interval + 1) * s.interval)
+}
+
+// backoff gives growing waits between tries, each drawn from the whole range up to its ceiling
+// ("full jitter"), so that devices that failed together do not return together.
+type backoff struct {
+	ceiling, limit time.Duration
+}
+
+func newBackoff(interval time.Duration) backoff {
+	limit := min(max(10*interval, shortestCap), longestCap)
+	return backoff{ceiling: min(max(interval, 2*minRetry), limit), limit: limit}
+}
+
+func (b *backoff) next() time.Duration {
+	b.ceiling = min(2*b.ceiling, b.limit)
+	return minRetry + rand.N(b.ceiling-minRetry)
+}

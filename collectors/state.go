@@ -1,0 +1,190 @@
+package collectors
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"sluice/gateway/message"
+)
+
+// The states of a device. Online, Degraded and Offline say how the device answers and are published
+// on status/…; Starting and Paused are only shown.
+const (
+	Starting = "starting" // not polled yet
+	Online   = "online"   // every point was read
+	Degraded = "degraded" // it answers, but some points fail
+	Offline  = "offline"  // it does not answer
+	Paused   = "paused"   // the log takes no more readings
+)
+
+// State is what a Poller shows of its device.
+type State struct {
+	State     string
+	Since     time.Time // of State
+	LastError string    // why State is not Online
+	Polls     uint64
+	Failures  uint64 // polls without a reading
+	Readings  uint64 // readings that are durable since the start
+	Seq       uint64 // of the last durable reading
+	LastPoll  time.Time
+	Points    []Point // as the last reading gave them
+}
+
+// Point is one point as the last reading gave it.
+type Point struct {
+	Name, Unit string
+	Value      message.Value
+	Error      string
+}
+
+// board keeps what State shows.
+type board struct {
+	mu        sync.Mutex // guards what follows
+	condition string     // how the device answers
+	problem   string     // why condition is not Online
+	blocked   string     // why the log takes nothing; "" when it does
+	shown     string
+	since     time.Time
+	polls     uint64
+	failures  uint64
+	lastPoll  time.Time
+	points    []Point
+}
+
+// State may be called from any goroutine at any time. The copy is the caller's.
+func (p *Poller) State() State {
+	p.receipts.mu.Lock()
+	readings, seq := p.receipts.readings, p.receipts.lastSeq
+	p.receipts.mu.Unlock()
+
+	b := &p.board
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := State{
+		State: b.shown, Since: b.since, LastError: b.problem,
+		Polls: b.polls, Failures: b.failures, Readings: readings, Seq: seq,
+		LastPoll: b.lastPoll, Points: slices.Clone(b.points),
+	}
+	if s.State == "" {
+		s.State = Starting
+	}
+	if b.blocked != "" {
+		s.LastError = b.blocked
+	}
+	return s
+}
+
+func (b *board) start() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.condition, b.problem, b.blocked = "", "", ""
+	b.showLocked()
+}
+
+// polled counts a poll that began at.
+func (b *board) polled(at time.Time, failed bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.polls++
+	b.lastPoll = at
+	if failed {
+		b.failures++
+	}
+}
+
+// answers records how the device answers and says whether that is news.
+func (b *board) answers(condition, problem string) (changed bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	changed = b.condition != condition
+	b.condition, b.problem = condition, problem
+	b.showLocked()
+	return changed
+}
+
+func (b *board) current() (condition, problem string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.condition, b.problem
+}
+
+// block records why the log takes nothing, "" when it does, and says whether that is news.
+func (b *board) block(reason string) (changed bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	changed = (b.blocked == "") != (reason == "")
+	b.blocked = reason
+	b.showLocked()
+	return changed
+}
+
+func (b *board) showLocked() {
+	show := b.condition
+	switch {
+	case b.blocked != "":
+		show = Paused
+	case show == "":
+		show = Starting
+	}
+	if show != b.shown {
+		b.shown, b.since = show, time.Now()
+	}
+}
+
+// keep copies a reading's points: the reading itself is used again by the next poll.
+func (b *board) keep(points []message.Point, unit func(string) string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.points) != len(points) {
+		b.points = make([]Point, len(points))
+	}
+	for i, p := range points {
+		if b.points[i].Name != p.Name {
+			b.points[i] = Point{Name: p.Name, Unit: unit(p.Name)}
+		}
+		b.points[i].Value, b.points[i].Error = p.Value, p.Error
+	}
+}
+
+// condition tells from a reading's points how the device answers.
+func condition(points []message.Point) (state, problem string) {
+	failed := 0
+	for _, p := range points {
+		if p.Error == "" {
+			continue
+		}
+		if failed++; failed == 1 {
+			problem = p.Name + ": " + p.Error
+		}
+	}
+	switch failed {
+	case 0:
+		return Online, ""
+	case 1:
+		return Degraded, problem
+	}
+	return Degraded, fmt.Sprintf("%d of %d points failed, the first is %s", failed, len(points), problem)
+}
+
+// status is the payload of a message on status/{gateway}/{device}.
+type status struct {
+	Gateway string `json:"gateway"`
+	Device  string `json:"device"`
+	State   string `json:"state"`
+	Error   string `json:"error,omitempty"`
+	Time    int64  `json:"ts"`
+	Clock   string `json:"clock,omitempty"`
+}
+
+func (s status) payload() []byte {
+	s.Error = strings.ToValidUTF8(s.Error, "\uFFFD")
+	encoded, err := json.Marshal(s)
+	if err != nil {
+		panic("bug: a status cannot fail to marshal: " + err.Error())
+	}
+	return encoded
+}

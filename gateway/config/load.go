@@ -1,0 +1,138 @@
+// Package config is the configuration file: its schema, strict loading with every mistake named at
+// its place, defaults and secrets. It also describes itself for the reference and the web forms. It
+// hides YAML, and touches nothing but files.
+package config
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// Kinds are the drivers of this build. Driver and Uplink give a fresh pointer to a driver's options
+// struct with its defaults, in which ok is false for a driver that is not there; the names are for
+// messages. The tags of the struct's fields are those that field describes.
+type Kinds struct {
+	Driver      func(kind string) (options any, ok bool)
+	DriverNames []string
+	Uplink      func(kind string) (options any, ok bool)
+	UplinkNames []string
+}
+
+// Validator is implemented by options that know more than tags can say. Paths are relative to the
+// section, for example points[3].address, and empty for the section itself. Validate is called even
+// when other mistakes were found, and sees the zero value or the default where one was.
+type Validator interface {
+	Validate(report func(path, problem string))
+}
+
+// Referrer is implemented by options that name something elsewhere in the file. what is "bus". An
+// address of the form bus://NAME needs no Referrer.
+type Referrer interface {
+	Refer(to func(path, what, name string))
+}
+
+// Load reads and checks the file at path. The error is a Problems when the file could be read but
+// not used; it then holds the warnings as well.
+func Load(path string, kinds Kinds) (*Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	return Parse(path, data, kinds)
+}
+
+// Parse checks data as if it stood in the file called name: relative paths in it begin at that
+// file's folder. The error is a Problems.
+func Parse(name string, data []byte, kinds Kinds) (*Config, error) {
+	root, bad := parseYAML(data)
+	if bad != nil {
+		return nil, Problems{{File: name, Line: bad.line, Column: bad.column, Message: bad.message}}
+	}
+	if root == nil {
+		root = &node{kind: section, line: 1, column: 1}
+	}
+	d := decoder{
+		file: name, folder: filepath.Dir(name), root: root, kinds: kinds,
+		blamed: map[string]bool{}, schemas: map[reflect.Type][]field{},
+	}
+	var c Config
+	v := reflect.ValueOf(&c).Elem()
+	d.presets(v)
+	if root.kind == null {
+		root.kind = section
+	}
+	d.decodeSection(root, "", v)
+	d.validate(&c)
+	d.check(&c)
+	d.later()
+	d.problems.sort()
+	if d.problems.Serious() {
+		return nil, d.problems
+	}
+	c.Warnings = d.problems
+	return &c, nil
+}
+
+// openOptions gives fresh options for the driver that a section names, or nil with a report.
+func (d *decoder) openOptions(n *node, path, which string) any {
+	open, have, later := d.kinds.Driver, d.kinds.DriverNames, laterDrivers
+	if which == "uplink" {
+		open, have, later = d.kinds.Uplink, d.kinds.UplinkNames, laterUplinks
+	}
+	here := "this version has none"
+	if len(have) > 0 {
+		here = "this version has " + strings.Join(slices.Sorted(slices.Values(have)), ", ")
+	}
+	e, at := n.child("driver"), join(path, "driver")
+	switch {
+	case e == nil:
+		d.report(n.line, n.column, at, "missing; "+here)
+		return nil
+	case e.value.kind == null || e.value.kind == text && e.value.text == "":
+		d.report(e.value.line, e.value.column, at, "empty; "+here)
+		return nil
+	case e.value.kind != text:
+		return nil // of the wrong kind, which its own rules report
+	}
+	kind := e.value.text
+	if open != nil {
+		if options, ok := open(kind); ok {
+			if v := reflect.ValueOf(options); v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
+				panic(fmt.Sprintf("bug: the options of driver %s are a %T, not a pointer to a struct", kind, options))
+			}
+			return options
+		}
+	}
+	if slices.Contains(later, kind) {
+		d.report(e.value.line, e.value.column, at, fmt.Sprintf("the driver %s comes with a later version; %s", kind, here))
+		return nil
+	}
+	d.report(e.value.line, e.value.column, at, fmt.Sprintf("%q is not a driver%s; %s", clip(kind), meant(kind, have), here))
+	return nil
+}
+
+// validate asks the options what tags could not say.
+func (d *decoder) validate(c *Config) {
+	all := map[string]any{}
+	for i := range c.Devices {
+		all[item("devices", i)] = c.Devices[i].Options
+	}
+	for i := range c.Uplinks {
+		all[item("uplinks", i)] = c.Uplinks[i].Options
+	}
+	for _, path := range slices.Sorted(maps.Keys(all)) {
+		if v, ok := all[path].(Validator); ok {
+			v.Validate(func(at, problem string) { d.reportAt(join(path, at), problem) })
+		}
+		if r, ok := all[path].(Referrer); ok {
+			r.Refer(func(at, what, name string) {
+				d.references = append(d.references, reference{join(path, at), what, name})
+			})
+		}
+	}
+}

@@ -1,0 +1,164 @@
+package config
+
+import (
+	"os"
+	"reflect"
+)
+
+// Config is the whole configuration file.
+type Config struct {
+	Gateway  Gateway   `yaml:"gateway" doc:"Who this gateway is."`
+	Store    Store     `yaml:"store" doc:"The durable log on disk."`
+	Web      Web       `yaml:"web" doc:"The page and the HTTP API."`
+	MQTT     MQTT      `yaml:"mqtt" doc:"The MQTT listener for devices and applications."`
+	RocketMQ *RocketMQ `yaml:"rocketmq" doc:"The RocketMQ listener; without this section there is none."`
+	Buses    []Bus     `yaml:"buses" unique:"name" doc:"Serial ports and shared links; a TCP device needs none."`
+	Devices  []Device  `yaml:"devices" unique:"name" doc:"The devices that are polled."`
+	Uplinks  []Uplink  `yaml:"uplinks" unique:"name" doc:"The ways to the clouds, each with its own place in the log."`
+
+	// Warnings do not keep the configuration from being used: files and serial ports that do not
+	// exist here, and settings that are rarely meant.
+	Warnings Problems `yaml:"-"`
+}
+
+// Gateway is the section of the same name.
+type Gateway struct {
+	Name string `yaml:"name" check:"name" doc:"The name in topics, as {gateway}; the host name when missing."`
+}
+
+// Store is the durable log's section.
+type Store struct {
+	Dir       string    `yaml:"dir" default:"data" path:"new" required:"true" doc:"The folder of the log, made when missing; one process at a time. A relative one begins at the folder of the configuration file."`
+	Retention Retention `yaml:"retention" doc:"What every cursor has passed is trimmed by both bounds."`
+	Limit     Size      `yaml:"limit" default:"8GiB" min:"64MiB" doc:"The disk that the log may use; on a 32-bit machine at most 768MiB, which is its default there."`
+	WhenFull  string    `yaml:"when_full" default:"drop-oldest" enum:"drop-oldest,refuse" doc:"At the limit: lose the oldest messages, and say so, or refuse new ones."`
+}
+
+// Retention bounds what the log keeps of that which nobody waits for any more.
+type Retention struct {
+	Age  Duration `yaml:"age" default:"720h" doc:"How long messages are kept; 0 sets no bound."`
+	Size Size     `yaml:"size" default:"4GiB" doc:"How much is kept; 0 sets no bound."`
+}
+
+// Web is the page's section.
+type Web struct {
+	Listen string `yaml:"listen" default:"127.0.0.1:8080" check:"listen" doc:"Where the page and the API are served; empty: nowhere."`
+}
+
+// MQTT is the MQTT listener's section.
+type MQTT struct {
+	Listen        []string   `yaml:"listen" check:"listen" doc:"Addresses for plain TCP; without any there is no such listener."`
+	Anonymous     bool       `yaml:"anonymous" doc:"Whether clients may come without a user and password."`
+	Users         []User     `yaml:"users" unique:"name" doc:"Who may connect, and what they may do."`
+	DenySubscribe []string   `yaml:"deny_subscribe" check:"filter" doc:"Filters that nobody may subscribe to."`
+	DenyPublish   []string   `yaml:"deny_publish" check:"filter" doc:"Filters under which nobody may publish."`
+	MaxKeepAlive  Duration   `yaml:"max_keep_alive" default:"0s" max:"65535s" doc:"The longest keep alive; 0: whatever the client asks."`
+	MaxPacket     Size       `yaml:"max_packet" default:"1MiB" min:"1KiB" max:"4MiB" doc:"The largest packet that is taken."`
+	StoreQoS0     string     `yaml:"store_qos0" default:"all" enum:"all,matched" doc:"Which QoS 0 messages are stored: all, or only those that a durable cursor, an uplink or a group wants."`
+	TLS           *MQTTTLS   `yaml:"tls" doc:"MQTT over TLS; without this section there is none."`
+	WebSocket     *WebSocket `yaml:"websocket" doc:"MQTT over WebSocket; without this section there is none."`
+}
+
+// User is somebody who may connect over MQTT.
+type User struct {
+	Name         string   `yaml:"name" required:"true" check:"name" doc:"The user name that the client sends."`
+	PasswordFile string   `yaml:"password_file" required:"true" path:"secret" doc:"A file with the password's bcrypt or argon2id hash."`
+	Publish      []string `yaml:"publish" check:"filter" doc:"Filters under which this user may publish."`
+	Subscribe    []string `yaml:"subscribe" check:"filter" doc:"Filters that this user may subscribe to."`
+}
+
+// MQTTTLS is the MQTT listener over TLS.
+type MQTTTLS struct {
+	Listen   string `yaml:"listen" required:"true" check:"listen" doc:"The address for TLS."`
+	Cert     string `yaml:"cert" required:"true" path:"true" doc:"The server's certificate, PEM."`
+	Key      string `yaml:"key" required:"true" path:"secret" doc:"The certificate's key, PEM."`
+	ClientCA string `yaml:"client_ca" path:"true" doc:"Clients must have a certificate signed by one of these, PEM; empty: they need none."`
+}
+
+// WebSocket is the MQTT listener over WebSocket.
+type WebSocket struct {
+	Listen string `yaml:"listen" required:"true" check:"listen" doc:"The address for WebSocket."`
+}
+
+// RocketMQ is the RocketMQ listener's section.
+type RocketMQ struct {
+	Listen     string           `yaml:"listen" default:"127.0.0.1:10911" check:"listen" doc:"Where broker and name-server requests alike are served."`
+	NameServer string           `yaml:"nameserver" default:"127.0.0.1:9876" check:"listen" doc:"A second address, where clients look for a name server; empty: none."`
+	Advertise  string           `yaml:"advertise" check:"listen" doc:"The broker's address as clients are told; empty: the one that the client connected to."`
+	GRPC       string           `yaml:"grpc" check:"listen" doc:"The address for RocketMQ 5 clients, for example 127.0.0.1:8081; empty: none."`
+	Queues     int              `yaml:"queues" default:"4" min:"1" max:"256" doc:"Queues of a new topic."`
+	Access     []RocketMQAccess `yaml:"access" unique:"access_key" doc:"Who may connect; empty: everybody."`
+}
+
+// RocketMQAccess is somebody who may connect over RocketMQ.
+type RocketMQAccess struct {
+	AccessKey string   `yaml:"access_key" required:"true" doc:"The key that the client names itself with."`
+	SecretKey Secret   `yaml:"secret_key" required:"true" doc:"The key that it signs with."`
+	Publish   []string `yaml:"publish" doc:"Topics that may be sent to."`
+	Subscribe []string `yaml:"subscribe" doc:"Topics that may be consumed."`
+	Groups    []string `yaml:"groups" doc:"Consumer groups that may be used."`
+	Admin     bool     `yaml:"admin" doc:"Whether topics and groups may be changed."`
+}
+
+// Bus is a serial port that several devices share.
+type Bus struct {
+	Name     string   `yaml:"name" required:"true" check:"name" doc:"What devices call it, as in bus://NAME."`
+	Serial   string   `yaml:"serial" required:"true" path:"true" doc:"The serial port, for example /dev/ttyS1."`
+	Baud     int      `yaml:"baud" default:"9600" min:"50" max:"4000000" doc:"Bits a second."`
+	DataBits int      `yaml:"data_bits" default:"8" min:"5" max:"8" doc:"Bits of a character."`
+	Parity   string   `yaml:"parity" default:"none" enum:"none,even,odd,mark,space" doc:"The parity bit."`
+	StopBits int      `yaml:"stop_bits" default:"1" min:"1" max:"2" doc:"Stop bits behind a character."`
+	Silence  Duration `yaml:"silence" default:"20ms" max:"10s" doc:"The pause before a request."`
+}
+
+// Device is one polled device: what every device has, and its driver's own keys beside it.
+type Device struct {
+	Name     string   `yaml:"name" required:"true" check:"name" doc:"The name in topics, as {device}."`
+	Driver   string   `yaml:"driver" required:"true" doc:"What the device speaks; decides which other keys there are."`
+	Interval Duration `yaml:"interval" default:"1s" min:"10ms" doc:"The time from one poll to the next."`
+
+	// Options is what the driver's Options gave, filled in.
+	Options any `options:"driver" yaml:"-"`
+}
+
+// Equal says whether d and other are configured alike, so that a running device can stay.
+func (d Device) Equal(other Device) bool { return reflect.DeepEqual(d, other) }
+
+// Uplink is one way to a cloud: what every uplink has, and its driver's own keys beside it.
+type Uplink struct {
+	Name    string         `yaml:"name" required:"true" check:"name" doc:"What the page and the log call it; a new name begins a new place in the log."`
+	Driver  string         `yaml:"driver" required:"true" doc:"What the cloud speaks; decides which other keys there are."`
+	Window  int            `yaml:"window" default:"100" min:"1" max:"65535" doc:"Messages on their way at a time."`
+	Forward []ForwardRoute `yaml:"forward" doc:"What goes up."`
+	Receive []ReceiveRoute `yaml:"receive" doc:"What comes down."`
+
+	// Options is what the uplink driver's Options gave, filled in.
+	Options any `options:"uplink" yaml:"-"`
+}
+
+// Equal says whether u and other are configured alike, so that a running uplink can stay.
+func (u Uplink) Equal(other Uplink) bool { return reflect.DeepEqual(u, other) }
+
+// ForwardRoute says which messages go up, and where to.
+type ForwardRoute struct {
+	From  string `yaml:"from" required:"true" check:"filter" doc:"A topic filter; may contain {gateway}."`
+	To    string `yaml:"to" required:"true" check:"template" doc:"The topic at the receiver; {topic}, {gateway} and {device} are filled in."`
+	QoS   byte   `yaml:"qos" default:"1" min:"0" max:"2" doc:"The MQTT QoS; 0 may lose messages."`
+	Start string `yaml:"start" default:"oldest" enum:"oldest,now" doc:"Where a new route begins: with the oldest message there is, or with the next."`
+	Order string `yaml:"order" default:"strict" enum:"strict,live-first" doc:"After an outage: everything in order, or what is new before what has waited."`
+}
+
+// ReceiveRoute says which messages are taken from the cloud, and what they become here.
+type ReceiveRoute struct {
+	From string `yaml:"from" required:"true" check:"filter" doc:"A topic filter at the cloud; may contain {gateway}. The level that a + stands for is the {device}."`
+	To   string `yaml:"to" required:"true" check:"template" doc:"The topic here; {topic}, {gateway} and {device} are filled in."`
+}
+
+// hostName is the gateway's name when the file gives none.
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil || CheckName(name) != nil {
+		return "gateway"
+	}
+	return name
+}

@@ -1,0 +1,118 @@
+package store
+
+import (
+	"container/list"
+	"sync"
+
+	"sluice/gateway/message"
+)
+
+// cache keeps the blocks that were read or committed last, decoded once for all readers.
+type cache struct {
+	mu    sync.Mutex // guards what follows
+	known map[message.Position]*list.Element
+	order list.List // of *cached, the most recently used first
+	cost  int
+}
+
+const (
+	cacheBytes  = 8 << 20
+	cacheBlocks = 256
+	recordCost  = 128 // bytes of memory that a decoded record takes beside its text
+)
+
+// cached is one block. Whoever comes first loads it, the others wait for him.
+type cached struct {
+	last message.Position
+	cost int // guarded by cache.mu
+
+	once    sync.Once
+	plain   *plainBlock // of a block just committed: nobody has asked for its records yet
+	records []message.Record
+	err     error
+}
+
+// plainBlock is a committed group as memory still has it.
+type plainBlock struct {
+	first  message.Position
+	count  uint32
+	base   int64
+	plain  []byte
+	chunks []chunk
+}
+
+func (p *plainBlock) decode() ([]message.Record, error) {
+	d := recordDecoder{next: p.first, base: p.base, records: make([]message.Record, 0, p.count)}
+	begin := 0
+	for _, c := range p.chunks {
+		if err := d.chunk(p.plain[begin:c.end:c.end], c.records); err != nil {
+			return nil, err
+		}
+		begin = c.end
+	}
+	return d.records, nil
+}
+
+// entry gives the place of the block that ends at last, and makes it when there is none.
+func (c *cache) entry(last message.Position) *cached {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.known[last]; ok {
+		c.order.MoveToFront(e)
+		return e.Value.(*cached)
+	}
+	return c.addLocked(&cached{last: last})
+}
+
+// put keeps a block that was just committed.
+func (c *cache) put(g *group) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.addLocked(&cached{
+		last:  g.last(),
+		cost:  len(g.plain) + recordCost*int(g.count),
+		plain: &plainBlock{g.first, g.count, g.base, g.plain, g.chunks},
+	})
+	c.shrinkLocked()
+}
+
+func (c *cache) addLocked(b *cached) *cached {
+	if c.known == nil {
+		c.known = make(map[message.Position]*list.Element)
+	}
+	c.known[b.last] = c.order.PushFront(b)
+	c.cost += b.cost
+	return b
+}
+
+// loaded accounts for a block whose records have come into memory.
+func (c *cache) loaded(b *cached, cost int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.known[b.last]; ok && e.Value == b {
+		c.cost += cost - b.cost
+		b.cost = cost
+		c.shrinkLocked()
+	}
+}
+
+// forget drops a block that could not be loaded, so that the next reader tries again.
+func (c *cache) forget(b *cached) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.known[b.last]; ok && e.Value == b {
+		c.dropLocked(e)
+	}
+}
+
+func (c *cache) shrinkLocked() {
+	for (c.cost > cacheBytes || c.order.Len() > cacheBlocks) && c.order.Len() > 1 {
+		c.dropLocked(c.order.Back())
+	}
+}
+
+func (c *cache) dropLocked(e *list.Element) {
+	b := c.order.Remove(e).(*cached)
+	delete(c.known, b.last)
+	c.cost -= b.cost
+}

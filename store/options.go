@@ -1,0 +1,122 @@
+package store
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+
+	"sluice/gateway/message"
+)
+
+// Options say where the log lies and how much it may keep.
+type Options struct {
+	Dir string // the log's own directory; it is made when missing
+
+	// Limit is the disk space that the log may use in all, 0 for what the file system has. Near it
+	// what every cursor has passed is trimmed early; then either producers are refused or, with
+	// DropOldest, the oldest blocks are dropped although a cursor still wants them.
+	Limit      int64
+	DropOldest bool
+
+	// RetentionAge and RetentionSize bound what is kept behind the slowest cursor; 0 is no bound.
+	// With both 0 it is kept until the limit is near.
+	RetentionAge  time.Duration
+	RetentionSize int64
+
+	// FileSize is the size of one value-log file, 16 MiB when 0. A message may be at most a quarter
+	// of it.
+	FileSize int64
+
+	// PendingBytes bounds what waits for the disk; Append blocks beyond it. 0: 8 MiB or half a
+	// file, whichever is less.
+	PendingBytes int
+
+	// OnGap hears what was dropped although a cursor still wanted it. It is called by the
+	// goroutine that commits: it must not block and must not append.
+	OnGap func(Gap)
+
+	Logger *slog.Logger
+}
+
+// Gap is what a drop under DropOldest took from the cursors that had not passed it.
+type Gap struct {
+	From, To message.Position // both inclusive
+	Messages uint64
+	Devices  []DeviceGap
+}
+
+// DeviceGap is the span of sequence numbers that a Gap took from one device, both inclusive.
+type DeviceGap struct {
+	Device   string
+	From, To uint64
+}
+
+const (
+	defaultFileSize = 16 << 20 // larger mappings make recent kernels rewrite what was appended
+	smallestFile    = 1 << 20  // Badger takes no less
+	largestFile     = 64 << 20
+	defaultPending  = 8 << 20
+	filesInLimit    = 5 // a limit below this many files would be all reserve
+
+	blockPayload = 512 << 10 // where a block is closed
+	chunkPayload = 64 << 10  // where a chunk within it is closed
+)
+
+// withDefaults gives the options as the store uses them, or says what is wrong with them.
+func (o Options) withDefaults() (Options, error) {
+	if o.Dir == "" {
+		return o, fmt.Errorf("open the log: no directory was given")
+	}
+	if o.FileSize == 0 {
+		o.FileSize = defaultFileSize
+	}
+	if o.FileSize < smallestFile || o.FileSize > largestFile {
+		return o, fmt.Errorf("open the log in %s: a file size of %d is not within %d and %d", o.Dir, o.FileSize, smallestFile, largestFile)
+	}
+	if o.Limit != 0 && o.Limit < filesInLimit*o.FileSize {
+		return o, fmt.Errorf("open the log in %s: a limit of %d bytes is too small, it must hold %d files of %d", o.Dir, o.Limit, filesInLimit, o.FileSize)
+	}
+	if o.RetentionAge < 0 || o.RetentionSize < 0 {
+		return o, fmt.Errorf("open the log in %s: retention cannot be negative", o.Dir)
+	}
+	if o.PendingBytes <= 0 {
+		o.PendingBytes = min(defaultPending, int(o.FileSize/2))
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o, nil
+}
+
+// largestMessage is the most that a message may take in a block. Badger refuses a value above a
+// file's size; a quarter leaves room for several in one.
+func (o Options) largestMessage() int { return int(o.FileSize / 4) }
+
+// badgerOptions are those measured as best for blocks in the value log. The memtable is tiny so
+// that it is flushed often: only a flush and the compaction after it tell Badger which values are
+// stale, and without that no file is ever collected. The price is few entries in a transaction,
+// see batch.
+func badgerOptions(dir string, fileSize int64, logger badger.Logger) badger.Options {
+	o := badger.DefaultOptions(dir)
+	o.SyncWrites = true
+	o.MemTableSize = 64 << 10
+	o.NumMemtables = 1
+	o.NumLevelZeroTables = 1
+	o.NumLevelZeroTablesStall = 3
+	o.BaseTableSize = 256 << 10 // below MemTableSize Badger silently loses data on 32 bit
+	o.BaseLevelSize = 2 << 20
+	o.NumCompactors = 2
+	o.ValueThreshold = 100
+	o.ValueLogFileSize = fileSize
+	o.Compression = options.None // blocks are compressed already
+	o.BlockCacheSize = 1 << 20
+	o.IndexCacheSize = 0
+	o.DetectConflicts = false // one goroutine writes
+	o.MetricsEnabled = false
+	o.NumGoroutines = 2
+	o.Logger = logger
+	return o
+}

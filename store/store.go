@@ -1,0 +1,226 @@
+// Package store is the durable log: one sequence of messages in which every message has a position,
+// the cursors over it, and the last sequence number of each device. It hides Badger, group commit,
+// blocks and their compression, retention, and what to do when the disk is full or damaged.
+// FORMAT.md draws what lies on disk.
+package store
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"sluice/gateway/message"
+)
+
+// Store is an open log. Appending, reading and cursors may be used from any goroutine; nothing
+// becomes durable before Run, or in the end Close, commits it.
+type Store struct {
+	opts   Options
+	log    *slog.Logger
+	db     *badger.DB
+	lock   *os.File
+	epoch  uint64
+	opened time.Time // with its monotonic reading: the log clock counts from here
+
+	queue   queue
+	index   index
+	cursors cursors
+	cache   cache
+	space   space
+	damage  damage
+
+	collect chan struct{} // capacity 1: the value log should be collected now
+	filler  atomic.Bool   // the collector found nothing: see fill
+	dropped atomic.Uint64 // state.dropped for Stats
+
+	// use is held for reading while Badger is used by others than the committer; Close takes it.
+	use  sync.RWMutex
+	gone bool
+
+	lifeMu  sync.Mutex // guards what follows
+	stop    chan struct{}
+	ran     chan struct{} // closed when Run has returned; nil before it was called
+	stopped bool
+
+	writer writer // of the goroutine that commits: Open, then Run, then Close
+}
+
+// writer is what only the committing goroutine touches.
+type writer struct {
+	state     state
+	clockBase int64 // the log clock at opened
+	held      *group
+	scratch   []byte
+	trimmedAt time.Time
+	sweptAt   time.Time
+	clockedAt time.Time
+	pressedAt time.Time
+	marked    message.Position
+}
+
+// Open finds or makes the log in a directory and recovers what a kill or a power cut left. It
+// starts nothing of ours: Run commits.
+func Open(options Options) (*Store, error) {
+	opts, err := options.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	lock, err := claim(opts.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s, err := open(opts, lock)
+	if err != nil {
+		lock.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func open(opts Options, lock *os.File) (*Store, error) {
+	s := &Store{
+		opts:    opts,
+		log:     opts.Logger,
+		lock:    lock,
+		opened:  time.Now(),
+		stop:    make(chan struct{}),
+		collect: make(chan struct{}, 1),
+		space:   space{dir: opts.Dir, limit: opts.Limit, fileSize: opts.FileSize},
+		damage:  damage{dir: filepath.Join(opts.Dir, "damaged"), log: opts.Logger},
+		queue:   queue{bound: opts.PendingBytes, largest: opts.largestMessage(), wanted: make(chan struct{}, 1)},
+	}
+	s.cursors = cursors{wake: s.queue.wake, ends: s.index.ends, byName: make(map[string]*Cursor)}
+
+	m, err := measure(opts.Dir)
+	if err != nil {
+		return nil, inWords(opts.Dir, err)
+	}
+	if m.free < s.space.floor() {
+		// Badger would die of SIGBUS on its first page.
+		return nil, fmt.Errorf("open the log in %s: no space left: %d bytes are free, %d are needed", opts.Dir, m.free, s.space.floor())
+	}
+	badgerDir := filepath.Join(opts.Dir, "log")
+	if err := clearLeftovers(badgerDir, &s.damage); err != nil {
+		return nil, inWords(opts.Dir, err)
+	}
+	logger := &badgerLog{log: opts.Logger, onSyncFailure: s.fail}
+	if s.db, err = openBadger(opts.Dir, badgerOptions(badgerDir, opts.FileSize, logger)); err != nil {
+		return nil, err
+	}
+	if err := s.recover(); err != nil {
+		s.db.Close()
+		return nil, fmt.Errorf("open the log in %s: %w", opts.Dir, err)
+	}
+	return s, nil
+}
+
+// Close makes everything that was accepted durable and closes the log. Run, if it still runs, is
+// stopped first.
+func (s *Store) Close() error {
+	s.lifeMu.Lock()
+	if s.stopped {
+		s.lifeMu.Unlock()
+		return nil
+	}
+	s.stopped = true
+	close(s.stop)
+	ran := s.ran
+	s.lifeMu.Unlock()
+	if ran != nil {
+		<-ran
+	}
+	s.drain() // cursors may have moved since Run returned
+	s.cursors.end(message.ErrClosed)
+
+	s.use.Lock()
+	defer s.use.Unlock()
+	s.gone = true
+	err := s.db.Close()
+	if err == nil {
+		err = s.markTail()
+	}
+	if unlock := s.lock.Close(); err == nil {
+		err = unlock
+	}
+	if err != nil {
+		return fmt.Errorf("close the log in %s: %w", s.opts.Dir, err)
+	}
+	return s.queue.failed()
+}
+
+// fail makes the log refuse everything: what was synced cannot be known any more.
+func (s *Store) fail(cause error) {
+	if s.queue.fail(cause) {
+		s.log.Error("the log's disk failed, nothing is acknowledged until a restart", "err", cause)
+		s.queue.wake()
+	}
+}
+
+// clock is the log clock in milliseconds: the time that this log has been open, over all runs. It
+// never jumps, whatever the wall clock does.
+func (s *Store) clock() int64 { return s.writer.clockBase + time.Since(s.opened).Milliseconds() }
+
+// tailFile holds epoch and last position outside Badger, so that a log whose end vanished together
+// with every record of it is noticed.
+func (s *Store) tailFile() string { return filepath.Join(s.opts.Dir, "tail") }
+
+// markTail writes the tail file when it has something new to say.
+func (s *Store) markTail() error {
+	_, tail := s.index.ends()
+	if tail == s.writer.marked {
+		return nil
+	}
+	temporary := s.tailFile() + ".new"
+	file, err := os.Create(temporary)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(file, "%d %d\n", s.epoch, tail)
+	if err == nil {
+		err = file.Sync()
+	}
+	if closing := file.Close(); err == nil {
+		err = closing
+	}
+	if err == nil {
+		err = os.Rename(temporary, s.tailFile())
+	}
+	if err == nil {
+		s.writer.marked = tail
+	}
+	return err
+}
+
+// readTail gives what the tail file says; a missing or mangled one says nothing.
+func (s *Store) readTail() (epoch uint64, tail message.Position) {
+	content, err := os.ReadFile(s.tailFile())
+	if err != nil {
+		return 0, 0
+	}
+	if _, err := fmt.Sscanf(string(content), "%d %d\n", &epoch, &tail); err != nil {
+		return 0, 0
+	}
+	return epoch, tail
+}
+
+// newEpoch gives an epoch above every other that this gateway ever had, as far as can be known: the
+// wall clock where it is plausible, else a number that is lower than any plausible clock's.
+func newEpoch(now time.Time) uint64 {
+	if now.Year() >= 2024 {
+		return uint64(now.UnixMilli())
+	}
+	return 1 + rand.Uint64N(1<<40-1)
+}
+
+// nextEpoch follows epoch after a lost tail.
+func nextEpoch(epoch uint64, now time.Time) uint64 { return max(epoch+1, newEpoch(now)) }
+
+var errNoState = errors.New("the log has messages but its state is gone")
