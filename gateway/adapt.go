@@ -11,7 +11,7 @@ import (
 type durableLog struct{ *store.Store }
 
 func (l durableLog) OpenCursor(name string, done message.Position) (broker.Cursor, error) {
-	return l.Store.OpenCursor(name, done)
+	return l.Store.OpenCursor(name, done+1)
 }
 
 // backend lets the broker be the MQTT listener's.

@@ -42,6 +42,7 @@ type Gateway struct {
 	broker   *broker.Broker
 	parts    *supervisor
 	watcher  *watcher
+	gaps     *gaps
 	setup    string // the one-time code, empty when there is a password
 	applying sync.Mutex
 
@@ -56,12 +57,15 @@ type Gateway struct {
 func New(options Options) (*Gateway, error) {
 	c := options.Config
 	limits := c.Store
+	gaps := newGaps(options.Log)
 	log, err := store.Open(store.Options{
-		Dir:           filepath.Join(limits.Dir, "log"),
+		Dir:           limits.Dir,
 		Limit:         int64(limits.Limit),
+		FileSize:      fileSize(int64(limits.Limit)),
 		RetentionAge:  time.Duration(limits.Retention.Age),
 		RetentionSize: int64(limits.Retention.Size),
-		DropOldest:    limits.WhenFull == config.DropOldest,
+		DropOldest:    limits.WhenFull == "drop-oldest",
+		OnGap:         gaps.put,
 		Logger:        options.Log.With("part", "store"),
 	})
 	if err != nil {
@@ -78,6 +82,7 @@ func New(options Options) (*Gateway, error) {
 		store:   log,
 		admin:   admin,
 		broker:  broker.New(durableLog{log}),
+		gaps:    gaps,
 		parts:   newSupervisor(options.Log),
 	}
 	g.watcher = newWatcher(g)
@@ -94,7 +99,10 @@ func New(options Options) (*Gateway, error) {
 // that everything acknowledged is on disk when it returns. A part that fails ends it too.
 func (g *Gateway) Run(ctx context.Context) error {
 	g.parts.start(partStore, g.store.Run)
-	g.parts.start(partWatcher, g.watcher.Run)
+	g.parts.start("watcher", g.watcher.Run)
+	g.parts.start("gaps", func(ctx context.Context) error {
+		return g.gaps.run(ctx, func() string { return g.Config().Gateway.Name }, g.broker)
+	})
 	g.mu.Lock()
 	for _, p := range g.placed {
 		g.parts.start(p.name, p.part.Run)
@@ -139,7 +147,13 @@ func (g *Gateway) Config() *config.Config {
 // Broker is the gateway's broker, for those who embed a gateway: the demo.
 func (g *Gateway) Broker() *broker.Broker { return g.broker }
 
-const (
-	partStore   = "store"
-	partWatcher = "watcher"
-)
+const partStore = "store"
+
+// fileSize is the size of the log's files: small ones under a small limit, which must hold several.
+func fileSize(limit int64) int64 {
+	const normal, small, narrow = 16 << 20, 4 << 20, 256 << 20
+	if limit > 0 && limit < narrow {
+		return small
+	}
+	return normal
+}

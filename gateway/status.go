@@ -3,7 +3,9 @@ package gateway
 import (
 	"fmt"
 	"strings"
+	"time"
 
+	"sluice/store"
 	"sluice/web"
 )
 
@@ -43,7 +45,7 @@ func (g *Gateway) Status() web.Status {
 func (g *Gateway) showLog() web.Log {
 	s := g.store.Stats()
 	shown := web.Log{
-		State:    s.State,
+		State:    string(s.Health),
 		Error:    s.Error,
 		Messages: s.Messages,
 		Bytes:    s.Bytes,
@@ -53,8 +55,9 @@ func (g *Gateway) showLog() web.Log {
 		Rate:     g.watcher.appendRate(),
 		Dropped:  s.Dropped,
 	}
-	if !s.Oldest.IsZero() {
-		shown.Oldest = &s.Oldest
+	if s.Oldest != 0 {
+		oldest := time.UnixMilli(s.Oldest)
+		shown.Oldest = &oldest
 	}
 	return shown
 }
@@ -62,7 +65,7 @@ func (g *Gateway) showLog() web.Log {
 // Ready is nil when every part runs, else it names those that do not.
 func (g *Gateway) Ready() error {
 	problems := g.parts.dead()
-	if s := g.store.Stats(); s.State == "failed" {
+	if s := g.store.Stats(); s.Health == store.Failed {
 		problems = append(problems, "the log ("+s.Error+")")
 	}
 	if len(problems) > 0 {

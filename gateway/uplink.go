@@ -59,7 +59,7 @@ func (g *Gateway) uplinkPlace(c *config.Config, u config.Uplink, kinds map[strin
 func (u *uplink) Run(ctx context.Context) error {
 	for _, r := range u.config.Forward {
 		start := broker.Oldest
-		if r.Start == config.StartNow {
+		if r.Start == "now" {
 			start = broker.Now
 		}
 		consumer, err := u.broker.Consumer("uplink/"+u.config.Name+"/"+r.From, []string{r.From}, start)

@@ -133,6 +133,19 @@ func (c *Cursor) Move(to message.Position) {
 	c.set.soilLocked(c)
 }
 
+// Flush asks for the position to become durable with the next transaction, without waiting for it.
+func (c *Cursor) Flush() {
+	c.set.mu.Lock()
+	urgent := c.dirty
+	if urgent {
+		c.set.urgent = true
+	}
+	c.set.mu.Unlock()
+	if urgent {
+		c.set.wake()
+	}
+}
+
 // Sync waits until the position is durable.
 func (c *Cursor) Sync(ctx context.Context) error {
 	set := c.set

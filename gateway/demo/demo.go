@@ -13,22 +13,19 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
-	"sluice/bridge/cloudsim"
 	"sluice/collectors/dlt645/dlt645sim"
 	"sluice/collectors/modbus/modbussim"
 	"sluice/gateway"
-	"sluice/gateway/broker"
 	"sluice/gateway/config"
-	"sluice/gateway/message"
-	"sluice/web"
 )
 
 // Options of the demo. Everything listens on loopback.
 type Options struct {
-	Web, MQTT, Cloud string // addresses of the page, the gateway's listener and the cloud's
-	Password         string // the administrator's
-	Version          string
+	Web, MQTT, Cloud string    // addresses of the page, the gateway's listener and the cloud's
+	Password         string    // the administrator's
+	Version          string    // shown on the page
 	Out              io.Writer // what the newcomer reads
 	Log              *slog.Logger
 }
@@ -40,61 +37,164 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var parts sync.WaitGroup
-	defer parts.Wait() // after cancel: deferred calls run backwards
-	defer cancel()
+	scene := newScene(ctx)
+	defer func() { err = errors.Join(scene.end(), err) }()
 
-	died := make(chan error, 8)
-	start := func(name string, run func(context.Context) error) {
-		parts.Go(func() {
-			if err := run(ctx); err != nil {
-				died <- fmt.Errorf("%s: %w", name, err)
-				cancel()
-			}
-		})
+	plc := &modbussim.Server{}
+	if err := plc.Listen("127.0.0.1:0"); err != nil {
+		return err
 	}
-
-	plc, err := modbussim.Listen("127.0.0.1:0")
+	scene.start("simulated PLC", plc.Run)
+	plant := &modbussim.Plant{Server: plc}
+	scene.start("simulated PLC's values", plant.Run)
+	meter, err := dlt645sim.Open(dlt645sim.Options{Link: filepath.Join(dir, "meter"), Delay: 20 * time.Millisecond, Preamble: 4})
 	if err != nil {
 		return err
 	}
-	start("simulated PLC", plc.Run)
-	meter, err := dlt645sim.Open("000000000161")
-	if err != nil {
-		return err
-	}
-	start("simulated meter", meter.Run)
+	scene.start("simulated meter", meter.Run)
 
-	cloud, err := newGateway(dir, "cloud", cloudConfig(o), gateway.Options{Version: o.Version, Log: quiet(o.Log)})
+	cloud, err := gatewayFrom(dir, "cloud", cloudConfig(o), gateway.Options{
+		Version: o.Version, Log: slog.New(slog.DiscardHandler), AdminPassword: o.Password,
+	})
 	if err != nil {
 		return fmt.Errorf("the demo's cloud: %w", err)
 	}
-	start("cloud", cloud.Run)
+	scene.start("simulated cloud", cloud.Run)
 	line, err := NewLine(o.Cloud)
 	if err != nil {
 		return err
 	}
-	start("line", line.Run)
+	scene.start("line to the cloud", line.Run)
 	proof := &proof{line: line, subscription: cloud.Broker().Subscribe()}
-	start("proof", proof.Run)
+	scene.start("proof", proof.Run)
 
-	site, err := newGateway(dir, "site", siteConfig(o, plc.Addr(), meter.Path(), line.Addr()), gateway.Options{
+	site, err := gatewayFrom(dir, "gateway", siteConfig(o, plc.Addr(), meter.Path(), line.Addr()), gateway.Options{
 		Version: o.Version, Log: o.Log, AdminPassword: o.Password, Line: line, Demo: proof.show,
 	})
 	if err != nil {
 		return err
 	}
-	start("gateway", site.Run)
+	scene.start("gateway", site.Run)
 	greet(o)
-	<-ctx.Done()
-	cancel()
-	parts.Wait()
+	<-scene.ctx.Done()
+	return nil
+}
+
+// scene is all that runs in the demo; the first part that fails ends it.
+type scene struct {
+	ctx    context.Context //nolint:containedctx // the scene is no longer than Run
+	cancel context.CancelFunc
+	parts  sync.WaitGroup
+	died   chan error
+}
+
+func newScene(ctx context.Context) *scene {
+	s := &scene{died: make(chan error, 1)}
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	return s
+}
+
+func (s *scene) start(name string, run func(context.Context) error) {
+	s.parts.Go(func() {
+		err := run(s.ctx)
+		if err == nil && s.ctx.Err() != nil {
+			return
+		}
+		select {
+		case s.died <- fmt.Errorf("%s ended: %w", name, err):
+		default:
+		}
+		s.cancel()
+	})
+}
+
+// end stops everything, waits for it and tells what failed first.
+func (s *scene) end() error {
+	s.cancel()
+	s.parts.Wait()
 	select {
-	case err := <-died:
+	case err := <-s.died:
 		return err
 	default:
 		return nil
 	}
 }
+
+// gatewayFrom makes a gateway from a configuration file's text, as it would from a file.
+func gatewayFrom(dir, name, text string, options gateway.Options) (*gateway.Gateway, error) {
+	c, err := config.Parse(filepath.Join(dir, name+".yaml"), []byte(text), gateway.Kinds())
+	if err != nil {
+		return nil, fmt.Errorf("bug: the demo's own configuration: %w", err)
+	}
+	options.Config = c
+	return gateway.New(options)
+}
+
+func cloudConfig(o Options) string {
+	return fmt.Sprintf(`
+gateway: {name: cloud}
+store: {dir: ./cloud, limit: 256MiB}
+web: {listen: ""}
+mqtt: {listen: [%q], anonymous: true}
+`, o.Cloud)
+}
+
+func siteConfig(o Options, plc, port, line string) string {
+	return fmt.Sprintf(`
+gateway: {name: demo}
+store: {dir: ./gateway, limit: 256MiB}
+web: {listen: %q}
+mqtt: {listen: [%q], anonymous: true}
+buses:
+  - {name: rs485-1, serial: %q, baud: 2400, parity: even}
+devices:
+  - name: press
+    driver: modbus
+    address: tcp://%s
+    interval: 200ms
+    points:
+      - {name: counter, address: "holding:0", type: uint32}
+      - {name: temperature, address: "holding:2", type: float32, unit: "°C"}
+      - {name: pressure, address: "holding:4", type: float32, order: CDAB, unit: bar}
+      - {name: level, address: "holding:6", type: int16, unit: mm}
+      - {name: running, address: "holding:7.2", type: bool}
+      - {name: total, address: "holding:8", type: int64}
+      - {name: setpoint, address: "holding:100", type: uint16, unit: "°C"}
+  - name: main-meter
+    driver: dlt645
+    address: bus://rs485-1
+    meter: %q
+    interval: 2s
+    points:
+      - {name: energy, id: "00010000", unit: kWh}
+      - {name: voltage_a, id: "02010100", unit: V}
+      - {name: current_a, id: "02020100", unit: A}
+      - {name: power, id: "02030000", unit: kW}
+uplinks:
+  - name: cloud
+    driver: mqtt
+    address: tcp://%s
+    client_id: demo
+    forward:
+      - {from: "readings/#", to: "plants/{topic}"}
+      - {from: "status/#", to: "plants/{topic}"}
+`, o.Web, o.MQTT, port, plc, dlt645sim.DefaultMeter, line)
+}
+
+func greet(o Options) {
+	fmt.Fprintf(o.Out, `
+Sluice's demo runs:
+
+  the page       http://%s   (user admin, password %s)
+  what flows     a press (Modbus TCP, 5 readings a second) and an energy meter (DL/T 645, one
+                 every 2 seconds) → the gateway's log → MQTT on %s → a cloud on %s
+  watch it       mosquitto_sub -h %s -p %s -t 'readings/#' -v
+
+Cut the line on the page, watch the backlog grow, restore it: it drains with no gap.
+Ctrl-C ends everything.
+
+`, o.Web, o.Password, o.MQTT, o.Cloud, host(o.MQTT), port(o.MQTT))
+}
+
+func host(address string) string { h, _, _ := net.SplitHostPort(address); return h }
+func port(address string) string { _, p, _ := net.SplitHostPort(address); return p }

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"sluice/bridge/cloudsim"
+	"sluice/collectors/dlt645/dlt645sim"
+	"sluice/collectors/modbus/modbussim"
+)
+
+func simulate(ctx context.Context, args []string) error {
+	kinds := map[string]func(context.Context, []string) error{
+		"modbus": simulateModbus,
+		"dlt645": simulateDLT645,
+		"cloud":  simulateCloud,
+	}
+	if len(args) == 0 {
+		return usageErrorf("simulate what? modbus, dlt645 or cloud")
+	}
+	run, known := kinds[args[0]]
+	if !known {
+		return usageErrorf("there is no simulator %q; there are modbus, dlt645 and cloud", args[0])
+	}
+	return run(ctx, args[1:])
+}
+
+func simulateModbus(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("sluice simulate modbus", flag.ContinueOnError)
+	listen := flags.String("listen", "127.0.0.1:5020", "address of the simulated device")
+	unit := flags.Uint("unit", 0, "the only unit id that is answered; 0: every one")
+	every := flags.Duration("every", 100*time.Millisecond, "time between two changes of its values")
+	fault := flags.String("fault", "", "misbehave on every request, for example silence, slow:500ms, exception:6, garbage")
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	if *unit > 255 {
+		return usageErrorf("a unit id is 0 to 255, not %d", *unit)
+	}
+	server := &modbussim.Server{Unit: byte(*unit)}
+	if *fault != "" {
+		f, err := modbussim.ParseFault(*fault)
+		if err != nil {
+			return usageError{err}
+		}
+		server.Always(f)
+	}
+	if err := server.Listen(*listen); err != nil {
+		return err
+	}
+	fmt.Printf("a Modbus TCP device on %s\n", server.Addr())
+	plant := &modbussim.Plant{Server: server, Every: *every}
+	var moving sync.WaitGroup
+	moving.Go(func() { plant.Run(ctx) })
+	err := server.Run(ctx)
+	moving.Wait()
+	seen := server.Counts()
+	fmt.Printf("saw %d connections, requests by function %v, %d writes\n", seen.Connections, seen.Requests, len(seen.Writes))
+	return err
+}
+
+func simulateDLT645(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("sluice simulate dlt645", flag.ContinueOnError)
+	meters := flags.String("meters", dlt645sim.DefaultMeter, "meter numbers on the line, comma separated")
+	link := flags.String("link", "", "a symbolic link to the serial port, which changes its name with every start")
+	delay := flags.Duration("delay", 20*time.Millisecond, "from a request to its answer")
+	fault := flags.String("fault", "", fmt.Sprintf("misbehave on every request: %v", dlt645sim.Faults()))
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	line, err := dlt645sim.Open(dlt645sim.Options{Meters: strings.Split(*meters, ","), Link: *link, Delay: *delay, Preamble: 4})
+	if err != nil {
+		return err
+	}
+	if *fault != "" {
+		line.Misbehave(dlt645sim.Fault(*fault))
+	}
+	fmt.Printf("DL/T 645-2007 meters %s on %s\n", *meters, line.Path())
+	err = line.Run(ctx)
+	fmt.Printf("saw %+v\n", line.Seen())
+	return err
+}
+
+func simulateCloud(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("sluice simulate cloud", flag.ContinueOnError)
+	listen := flags.String("listen", "127.0.0.1:1884", "address of the simulated MQTT broker")
+	record := flags.String("record", "", "file that every payload is appended to, and synced, before it is acknowledged")
+	delay := flags.Duration("ack-delay", 0, "time from a message to its acknowledgement")
+	silent := flags.Bool("silent", false, "accept connections and never answer")
+	dropAt := flags.Int("drop-at", 0, "cut every connection at its n-th message")
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	checker := &cloudsim.Checker{}
+	server, err := cloudsim.Listen(*listen, cloudsim.Options{Record: *record, Checker: checker})
+	if err != nil {
+		return err
+	}
+	server.SetFaults(cloudsim.Faults{AckDelay: *delay, Silent: *silent, DropAt: *dropAt})
+	fmt.Printf("an MQTT broker on %s\n", server.Addr())
+	err = server.Run(ctx)
+	report := checker.Report()
+	fmt.Fprintf(os.Stdout, "received %d readings, %d gaps, %d duplicates, %d reordered\n",
+		report.Received, report.Gaps, report.Duplicates, report.Reordered)
+	return err
+}
