@@ -4,7 +4,6 @@ import (
 	"context"
 	"sync"
 	"time"
-
 )
 
 // rateSpan is over how long a rate is averaged: long enough to be read, short enough to follow.
@@ -114,4 +113,3 @@ func (t *trend) slope() float64 {
 	}
 	return (last.value - first.value) / seconds
 }
-
