@@ -36,7 +36,8 @@ const (
 )
 
 // Decode reads a CONNECT; unlike other packets it says itself which version it speaks. When the
-// error's Code is UnsupportedProtocolVersion, Version is what the client asked for.
+// error's Code is UnsupportedProtocolVersion, Version is what the client asked for, 0 if what it
+// speaks is not MQTT at all.
 func (c *Connect) Decode(f Frame) error {
 	*c = Connect{Properties: c.Properties[:0], Will: Will{Properties: c.Will.Properties[:0]}}
 	if err := f.flags(0, "MQTT-2.1.3-1"); err != nil {
@@ -48,8 +49,12 @@ func (c *Connect) Decode(f Frame) error {
 	if d.err != nil {
 		return d.err
 	}
-	if err := checkProtocol(string(name), c.Version); err != nil {
-		return err
+	if string(name) != "MQTT" && string(name) != "MQIsdp" {
+		c.Version = 0
+		return &Error{Code: UnsupportedProtocolVersion, Clause: "MQTT-3.1.2-1", Text: "the protocol is not MQTT"}
+	}
+	if (string(name) == "MQIsdp") != (c.Version == V31) || c.Version < V31 || c.Version > V5 {
+		return &Error{Code: UnsupportedProtocolVersion, Clause: "MQTT-3.1.2-2", Text: fmt.Sprintf("%s level %d", name, c.Version)}
 	}
 	flags := d.byte()
 	c.KeepAlive = d.uint16()
@@ -76,18 +81,6 @@ func (c *Connect) Decode(f Frame) error {
 		return err
 	}
 	return checkAuthentication(c.Properties)
-}
-
-func checkProtocol(name string, version byte) error {
-	switch {
-	case name == "MQTT" && (version == V311 || version == V5):
-		return nil
-	case name == "MQIsdp" && version == V31:
-		return nil
-	case name == "MQTT" || name == "MQIsdp":
-		return &Error{Code: UnsupportedProtocolVersion, Clause: "MQTT-3.1.2-2", Text: fmt.Sprintf("%s level %d", name, version)}
-	}
-	return &Error{Code: UnsupportedProtocolVersion, Clause: "MQTT-3.1.2-1", Text: "the protocol is not MQTT"}
 }
 
 func (c *Connect) decodeFlags(flags byte) error {
