@@ -53,7 +53,7 @@ max_queued_messages 0
 	}
 	out.Close()
 	s.start(t, "mosquitto_sub", nil, "sh", "-c", `exec mosquitto_sub -h "$0" -p "$1" -i recorder -c -q 1 -t 'plants/#' -F '%t %p' >"$2"`, host, port, path)
-	m.record = follow(t, path)
+	m.record = follow(t, path, withTopic)
 	until(t, 30*time.Second, "the recorder's subscription", func() bool {
 		s.run("mosquitto_pub", "-h", host, "-p", port, "-t", "plants/probe", "-m", "probe")
 		return m.count() > 0
@@ -95,7 +95,7 @@ func newSink(t *testing.T, s site, address string) *sink {
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return &sink{site: s, address: address, path: path, binary: sluice(t), record: follow(t, path)}
+	return &sink{site: s, address: address, path: path, binary: sluice(t), record: follow(t, path, payloadOnly)}
 }
 
 func (k *sink) start(t *testing.T) {
@@ -110,7 +110,8 @@ func (k *sink) start(t *testing.T) {
 // record follows a file to which deliveries are appended, one a line, and remembers how long it
 // was at which time. It sees a line a little later than it was written, never earlier.
 type record struct {
-	path string
+	path  string
+	parse func(line []byte) (delivery, error)
 
 	mu      sync.Mutex // guards what follows
 	lines   int
@@ -122,13 +123,13 @@ type sample struct {
 	lines int
 }
 
-func follow(t *testing.T, path string) *record {
+func follow(t *testing.T, path string, parse func([]byte) (delivery, error)) *record {
 	t.Helper()
 	file, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &record{path: path}
+	r := &record{path: path, parse: parse}
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	t.Cleanup(func() {
 		close(stop)
@@ -138,10 +139,13 @@ func follow(t *testing.T, path string) *record {
 		defer close(stopped)
 		defer file.Close()
 		buf := make([]byte, 1<<20)
-		for {
-			n, err := file.Read(buf)
-			r.grow(bytes.Count(buf[:n], []byte("\n")))
-			if n > 0 && err == nil {
+		for offset := int64(0); ; {
+			// Whole lines only: the beginning of one may vanish again when its writer is killed.
+			n, _ := file.ReadAt(buf, offset)
+			whole := buf[:bytes.LastIndexByte(buf[:n], '\n')+1]
+			offset += int64(len(whole))
+			r.grow(bytes.Count(whole, []byte("\n")))
+			if len(whole) > 0 {
 				continue
 			}
 			select {
@@ -201,7 +205,7 @@ func (r *record) deliveries(t *testing.T) []delivery {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := parseDelivery(bytes.TrimSuffix(line, []byte("\n")))
+		d, err := r.parse(bytes.TrimSuffix(line, []byte("\n")))
 		if err != nil {
 			t.Fatalf("%s line %d: %v", r.path, len(all)+1, err)
 		}
@@ -209,28 +213,26 @@ func (r *record) deliveries(t *testing.T) []delivery {
 	}
 }
 
-// parseDelivery reads "TOPIC PAYLOAD", as mosquitto_sub was told to write, or the sink's JSON
-// object with a topic and a payload.
-func parseDelivery(line []byte) (delivery, error) {
-	if !bytes.HasPrefix(line, []byte("{")) {
-		topic, payload, found := bytes.Cut(line, []byte(" "))
-		if !found {
-			return delivery{}, fmt.Errorf("no payload in %.200q", line)
-		}
-		return delivery{string(topic), payload}, nil
+// withTopic reads "TOPIC PAYLOAD", as mosquitto_sub was told to write.
+func withTopic(line []byte) (delivery, error) {
+	topic, payload, found := bytes.Cut(line, []byte(" "))
+	if !found {
+		return delivery{}, fmt.Errorf("no payload in %.200q", line)
 	}
-	var entry struct {
-		Topic   string
-		Payload json.RawMessage
-	}
-	if err := json.Unmarshal(line, &entry); err != nil {
-		return delivery{}, fmt.Errorf("%w: %.200q", err, line)
+	return delivery{string(topic), payload}, nil
+}
+
+// payloadOnly reads what the sink writes: the payload, as a JSON string where it would not fit into
+// a line.
+func payloadOnly(line []byte) (delivery, error) {
+	if !bytes.HasPrefix(line, []byte(`"`)) {
+		return delivery{payload: line}, nil
 	}
 	var text string
-	if json.Unmarshal(entry.Payload, &text) == nil {
-		return delivery{entry.Topic, []byte(text)}, nil
+	if err := json.Unmarshal(line, &text); err != nil {
+		return delivery{}, fmt.Errorf("%w: %.200q", err, line)
 	}
-	return delivery{entry.Topic, entry.Payload}, nil
+	return delivery{payload: []byte(text)}, nil
 }
 
 // run runs a short command in the site and gives what it wrote.

@@ -16,7 +16,7 @@ type night struct {
 	outages []*spell
 }
 
-// spell is one outage with the times that tell which deliveries it may have affected.
+// spell is one outage with its times. end is set only where until follows from it.
 type spell struct {
 	outage
 	begin, end time.Time
@@ -29,29 +29,40 @@ const (
 	cursorFlush   = 200 * time.Millisecond
 	syncAllowance = 2 * time.Second
 	cursorAcks    = 1000
-	subscriberLag = 20               // mosquitto's own max_inflight_messages towards its subscriber
-	aftermath     = 45 * time.Second // within this an outage shows its repeats, or had none
+	subscriberLag = 20 // mosquitto's own max_inflight_messages towards its subscriber
+	// aftermath is how long after a cut line the connection may still turn out to be lost.
+	aftermath = 45 * time.Second
 )
 
-// begins notes an outage before it happens and gives the function to call once it is over.
-func (n *night) begins(name string, rewinds, repeats int) (over func()) {
+// begins notes an outage before it happens.
+func (n *night) begins(name string, rewinds, repeats int) *spell {
 	s := &spell{outage: outage{name: name, after: n.record.count(), rewinds: rewinds, repeats: repeats}, begin: time.Now()}
 	n.outages = append(n.outages, s)
-	return func() { s.end = time.Now() }
+	return s
 }
 
-// killGateway kills the gateway and starts it again after a while.
-func (n *night) killGateway(t *testing.T, g *gateway, rest time.Duration) {
+// silent waits, once one side is gone, until the other has recorded what was under way. The step
+// back comes with the new connection, so nothing but what its receiver holds back may precede it.
+func (n *night) silent(s *spell) {
+	for last := -1; last != n.record.count(); time.Sleep(200 * time.Millisecond) {
+		last = n.record.count()
+	}
+	s.until = n.record.count() + n.window + 2*subscriberLag
+}
+
+// over ends an outage after which the connection need not be lost, or may be later.
+func (s *spell) over() { s.end = time.Now() }
+
+// killGateway kills the gateway and starts it again.
+func (n *night) killGateway(t *testing.T, g *gateway) {
 	t.Helper()
 	n.kills++
-	over := n.begins(fmt.Sprintf("gateway kill %d", n.kills), 1, 0)
-	s := n.outages[len(n.outages)-1]
+	s := n.begins(fmt.Sprintf("gateway kill %d", n.kills), 1, 0)
 	g.kill(t)
+	n.silent(s)
 	recent := n.record.count() - n.record.countAt(s.begin.Add(-cursorFlush-syncAllowance))
 	s.repeats = n.window + min(cursorAcks, recent)
-	time.Sleep(rest)
 	g.start(t)
-	over()
 }
 
 // judge compares the record with what happened in the night.
@@ -59,11 +70,11 @@ func (n *night) judge(t *testing.T) *verdict {
 	t.Helper()
 	var outages []outage
 	for _, s := range n.outages {
-		s.until = n.record.countAt(s.end.Add(aftermath))
-		if time.Since(s.end) < aftermath {
-			s.until = n.record.count()
+		o := s.outage
+		if !s.end.IsZero() {
+			o.until = n.record.countAt(s.end.Add(aftermath))
 		}
-		outages = append(outages, s.outage)
+		outages = append(outages, o)
 	}
 	return judge(n.record.deliveries(t), outages)
 }

@@ -44,29 +44,29 @@ func TestReadingsSurviveTheNight(t *testing.T) {
 	until(t, time.Minute, "the first readings", func() bool { return cloud.count() > 20 })
 
 	time.Sleep(calm)
-	n.killGateway(t, g, between(0, time.Second))
+	n.killGateway(t, g)
 	time.Sleep(calm + between(0, time.Second))
 
 	// A broker that comes back hands its subscriber again what that had not yet confirmed: one
 	// step back more, on the far leg.
-	over := n.begins("cloud stopped", 2, uplinkWindow+subscriberLag)
+	stopped := n.begins("cloud stopped", 2, uplinkWindow+subscriberLag)
 	cloud.stop(t)
+	n.silent(stopped)
 	first := between(stopFor/4, stopFor/2)
 	time.Sleep(first)
-	n.killGateway(t, g, 0)
+	n.killGateway(t, g)
 	time.Sleep(stopFor - first)
 	cloud.start(t)
-	over()
 	g.drained(t)
 	time.Sleep(calm)
 
-	over = n.begins("line cut", 1, uplinkWindow)
+	cut := n.begins("line cut", 1, uplinkWindow)
 	l.cut(t)
 	time.Sleep(cutFor)
 	l.heal(t)
-	over()
+	cut.over()
 	time.Sleep(between(0, 3*time.Second))
-	n.killGateway(t, g, 0)
+	n.killGateway(t, g)
 	before := cloud.count()
 	until(t, 2*time.Minute, "readings after the cut", func() bool { return cloud.count() > before+20 })
 	time.Sleep(calm)
@@ -136,7 +136,7 @@ func epochOf(t *testing.T, r *record) uint64 {
 	t.Helper()
 	for _, d := range r.deliveries(t) {
 		var reading struct{ Epoch uint64 }
-		if strings.Contains(d.topic, "/readings/") && json.Unmarshal(d.payload, &reading) == nil {
+		if d.isReading() && json.Unmarshal(d.payload, &reading) == nil {
 			return reading.Epoch
 		}
 	}
@@ -152,7 +152,7 @@ func checkValues(t *testing.T, record []delivery, served int) {
 	var readings, failed int
 	var lastSeq, lastCount uint64
 	for i, d := range record {
-		if !strings.Contains(d.topic, "/readings/") {
+		if !d.isReading() {
 			continue
 		}
 		var r struct {
@@ -223,12 +223,12 @@ func TestDrainSurvivesKillsOfBothSides(t *testing.T) {
 		})
 		hits = append(hits, cloud.count())
 		if k%2 == 0 {
-			over := n.begins(fmt.Sprintf("cloud kill %d", k/2+1), 1, uplinkWindow)
+			killed := n.begins(fmt.Sprintf("cloud kill %d", k/2+1), 1, uplinkWindow)
 			cloud.process.kill()
+			n.silent(killed)
 			cloud.start(t)
-			over()
 		} else {
-			n.killGateway(t, g, 0)
+			n.killGateway(t, g)
 		}
 	}
 	until(t, 5*time.Minute, "the backlog in the cloud", func() bool { return cloud.count() >= backlog })

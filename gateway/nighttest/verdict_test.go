@@ -9,8 +9,14 @@ import (
 
 // delivery is one message that the cloud recorded; a record is a slice of them in order of arrival.
 type delivery struct {
-	topic   string
+	topic   string // empty when the cloud does not record it
 	payload []byte
+}
+
+// isReading tells readings from status and other messages, by the topic or, where that was not
+// recorded, by being JSON at all.
+func (d delivery) isReading() bool {
+	return strings.Contains(d.topic, "/readings/") || d.topic == "" && len(d.payload) > 0 && d.payload[0] == '{'
 }
 
 // outage is one thing that was done to the gateway, its line or its cloud. It may excuse repeats,
@@ -61,7 +67,7 @@ func judge(record []delivery, outages []outage) *verdict {
 		seed:    maphash.MakeSeed(),
 	}
 	for i, d := range record {
-		if strings.Contains("/"+d.topic, "/readings/") {
+		if d.isReading() {
 			j.take(i, d)
 		}
 	}
@@ -100,7 +106,7 @@ func (j *judgement) take(i int, d delivery) {
 	}
 	j.verdict.readings++
 	s := stream{r.Gateway, r.Device, r.Epoch}
-	if !strings.HasSuffix(d.topic, "/readings/"+s.gateway+"/"+s.device) && d.topic != "readings/"+s.gateway+"/"+s.device {
+	if d.topic != "" && !strings.HasSuffix(d.topic, "/readings/"+s.gateway+"/"+s.device) {
 		j.problem("delivery %d: a reading of %s/%s came on %s", i, s.gateway, s.device, d.topic)
 	}
 	hash := maphash.Bytes(j.seed, d.payload)
