@@ -114,6 +114,7 @@ func (w *work) poll(ctx context.Context) (next time.Time) {
 		return time.Now().Add(wait)
 	}
 	w.retry = newBackoff(w.Interval)
+	nameFaults(w.reading.Points)
 	w.board.keep(w.reading.Points, w.unit)
 	state, problem := condition(w.reading.Points)
 	if w.board.answers(state, problem) {

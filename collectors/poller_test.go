@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -204,6 +205,25 @@ func TestPartialFailureIsAReadingWithErrors(t *testing.T) {
 			t.Errorf("published states %v, want degraded, online", got)
 		}
 	})
+}
+
+func TestPointWithoutAUsableValueFails(t *testing.T) {
+	points := []message.Point{
+		{Name: "a", Value: message.Float32(float32(math.NaN()))}, {Name: "b", Value: message.Float64(math.Inf(-1))},
+		{Name: "c"}, {Name: "d", Value: message.Int(1)}, {Name: "e", Value: message.Int(1), Error: "late"},
+	}
+	nameFaults(points)
+	want := []message.Point{
+		{Name: "a", Error: "the device sent NaN"}, {Name: "b", Error: "the device sent -Inf"},
+		{Name: "c", Error: "no value"}, {Name: "d", Value: message.Int(1)}, {Name: "e", Error: "late"},
+	}
+	if !slices.Equal(points, want) {
+		t.Errorf("points %+v, want %+v", points, want)
+	}
+	state, problem := condition(points)
+	if state != Degraded || problem != "4 of 5 points failed, the first is a: the device sent NaN" {
+		t.Errorf("condition %q, %q", state, problem)
+	}
 }
 
 func TestFullLogPausesPollingAndKeepsTheReading(t *testing.T) {

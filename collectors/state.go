@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -147,6 +148,27 @@ func (b *board) keep(points []message.Point, unit func(string) string) {
 			b.points[i] = Point{Name: p.Name, Unit: unit(p.Name)}
 		}
 		b.points[i].Value, b.points[i].Error = p.Value, p.Error
+	}
+}
+
+// nameFaults gives an error to every point that has no value to show, so that the state, the page and
+// the reading agree on which points fail.
+func nameFaults(points []message.Point) {
+	for i := range points {
+		p := &points[i]
+		switch {
+		case p.Error != "":
+		case p.Value.Absent():
+			p.Error = "no value"
+		case !p.Value.Finite():
+			p.Error = "not a finite number"
+			if f, ok := p.Value.Float(); ok {
+				p.Error = "the device sent " + strconv.FormatFloat(f, 'g', -1, 64)
+			}
+		default:
+			continue
+		}
+		p.Value = message.Value{}
 	}
 }
 

@@ -1,0 +1,219 @@
+package mqtt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// Server is the listener on all its addresses.
+type Server struct {
+	options   Options
+	backend   Backend
+	log       *slog.Logger
+	warnings  limiter
+	passwords chan struct{} // holds the turns of Options.Authenticate
+	full      atomic.Bool   // the log was full when last asked
+
+	received, delivered, dropped atomic.Uint64
+
+	mu        sync.Mutex // guards what follows
+	listeners []net.Listener
+	open      int              // connections, those before CONNECT included
+	sessions  map[string]*conn // by client identifier
+}
+
+// Stats are the listener's counters since New; Connections is how many are open now.
+type Stats struct {
+	Connections int
+	Received    uint64 // PUBLISH packets that clients sent
+	Delivered   uint64 // PUBLISH packets that clients were sent
+	Dropped     uint64 // QoS 0 messages: refused by a full log, or skipped by a slow subscriber
+}
+
+// New checks the options. Nothing is bound before Listen.
+func New(options Options, backend Backend, log *slog.Logger) (*Server, error) {
+	options, err := options.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return &Server{
+		options:   options,
+		backend:   backend,
+		log:       log.With("component", "mqtt"),
+		passwords: make(chan struct{}, passwordsAtOnce),
+		sessions:  make(map[string]*conn),
+	}, nil
+}
+
+// Listen binds every address, or none.
+func (s *Server) Listen() error {
+	for _, address := range s.options.Listen {
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			s.Close()
+			if errors.Is(err, syscall.EADDRINUSE) {
+				return fmt.Errorf("mqtt cannot listen on %s: another program has this address: %w", address, err)
+			}
+			return fmt.Errorf("mqtt cannot listen on %s: %w", address, err)
+		}
+		s.mu.Lock()
+		s.listeners = append(s.listeners, listener)
+		s.mu.Unlock()
+		if bound, ok := listener.Addr().(*net.TCPAddr); ok && s.options.Anonymous && !bound.IP.IsLoopback() {
+			s.log.Warn("anybody who reaches this address gets in without a password", "address", listener.Addr().String())
+		}
+	}
+	return nil
+}
+
+// Addrs gives the bound addresses, in the order of Options.Listen.
+func (s *Server) Addrs() []net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	addrs := make([]net.Addr, len(s.listeners))
+	for i, listener := range s.listeners {
+		addrs[i] = listener.Addr()
+	}
+	return addrs
+}
+
+// Close gives the addresses back. Run does so itself; Close is for a server that never ran.
+func (s *Server) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, listener := range s.listeners {
+		listener.Close()
+	}
+	s.listeners = nil
+}
+
+// Stats gives the counters.
+func (s *Server) Stats() Stats {
+	s.mu.Lock()
+	open := s.open
+	s.mu.Unlock()
+	return Stats{
+		Connections: open,
+		Received:    s.received.Load(),
+		Delivered:   s.delivered.Load(),
+		Dropped:     s.dropped.Load(),
+	}
+}
+
+// Run serves what Listen bound until ctx ends, and returns once the last connection has gone.
+func (s *Server) Run(ctx context.Context) error {
+	s.mu.Lock()
+	listeners := s.listeners
+	s.mu.Unlock()
+	if len(listeners) == 0 {
+		return errors.New("mqtt: Run without Listen")
+	}
+	var all sync.WaitGroup
+	defer all.Wait()
+	stop := context.AfterFunc(ctx, s.Close)
+	defer stop()
+	for _, listener := range listeners {
+		all.Go(func() { s.accept(ctx, listener, &all) })
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// accept lets clients in. A failing accept, for want of file descriptors say, is tried again.
+func (s *Server) accept(ctx context.Context, listener net.Listener, all *sync.WaitGroup) {
+	const shortest, longest = 10 * time.Millisecond, time.Second
+	pause := shortest
+	for ctx.Err() == nil {
+		client, err := listener.Accept()
+		if err != nil {
+			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+				return
+			}
+			s.warn("accept failed", "address", listener.Addr().String(), "err", err, "retry_in", pause)
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+			}
+			pause = min(2*pause, longest)
+			continue
+		}
+		pause = shortest
+		if !s.enter() {
+			client.Close()
+			s.warn("too many connections, one was refused", "client", client.RemoteAddr().String(), "max", s.options.MaxConnections)
+			continue
+		}
+		all.Go(func() {
+			defer s.leave()
+			s.serve(ctx, client)
+		})
+	}
+}
+
+func (s *Server) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open >= s.options.MaxConnections {
+		return false
+	}
+	s.open++
+	return true
+}
+
+func (s *Server) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open--
+}
+
+// takeOver makes c the owner of its client identifier and ends the connection that was it before
+// [MQTT-3.1.4-2]. It returns when that one has ended, its will included, so that the two never mix.
+func (s *Server) takeOver(c *conn) {
+	s.mu.Lock()
+	old := s.sessions[c.clientID]
+	s.sessions[c.clientID] = c
+	s.mu.Unlock()
+	if old != nil {
+		old.end(errTakenOver)
+		<-old.done // soon: nothing in an ending connection waits without a limit
+	}
+}
+
+func (s *Server) forget(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sessions[c.clientID] == c {
+		delete(s.sessions, c.clientID)
+	}
+}
+
+// logIsFull notes whether the log refuses messages, and logs when that changes.
+func (s *Server) logIsFull(full bool) {
+	if s.full.Load() == full || s.full.Swap(full) == full {
+		return
+	}
+	if full {
+		s.log.Warn("the log is full: QoS 1 publishers wait, QoS 0 messages are dropped")
+	} else {
+		s.log.Info("the log takes messages again")
+	}
+}
+
+// warn logs what some client did, within a limit: clients can repeat themselves for ever.
+func (s *Server) warn(text string, details ...any) {
+	allowed, missed := s.warnings.allow(time.Now())
+	if !allowed {
+		return
+	}
+	if missed > 0 {
+		details = append(details, "lines_left_out", missed)
+	}
+	s.log.Warn(text, details...)
+}

@@ -1,0 +1,63 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+)
+
+const testPassword = "correct horse battery"
+
+// TestPageInABrowser drives the built page in a real browser against a moving fake gateway. With
+// SLUICE_WEB_SERVE=host:port it serves that gateway there instead, until interrupted, to work on the
+// page by hand.
+func TestPageInABrowser(t *testing.T) {
+	if address := os.Getenv("SLUICE_WEB_SERVE"); address != "" {
+		serveByHand(t, address)
+		return
+	}
+	if testing.Short() {
+		t.Skip("a browser takes long")
+	}
+	for _, need := range []string{"ui/dist/index.html", "ui/node_modules/playwright-core", "/usr/bin/chromium"} {
+		if _, err := os.Stat(need); err != nil {
+			missingPeer(t, need)
+		}
+	}
+	server := newServer(t, newFakeGateway(), signedUp(t))
+	url := run(t, server)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	command := exec.CommandContext(ctx, "npm", "run", "--silent", "e2e")
+	command.Dir = "ui"
+	command.Env = append(os.Environ(), "SLUICE_URL="+url, "SLUICE_PASSWORD="+testPassword)
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Errorf("the page failed in the browser: %v\n%s", err, out)
+	}
+}
+
+func missingPeer(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("SLUICE_REQUIRE_PEERS") == "1" {
+		t.Fatalf("%s is missing", what)
+	}
+	t.Skipf("%s is missing: the page is not tried in a browser", what)
+}
+
+func serveByHand(t *testing.T, address string) {
+	accounts := signedUp(t)
+	if os.Getenv("SLUICE_WEB_FRESH") != "" {
+		accounts = &fakeAccounts{}
+	}
+	gateway := newFakeGateway()
+	server, err := New(Options{Listen: address, Gateway: gateway, Line: gateway, Accounts: accounts, SetupCode: "7Q4K-2MXD", Version: "0.1.0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Run(t.Context()); err != nil && err != http.ErrServerClosed {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,105 @@
+import { reactive, shallowRef } from 'vue'
+
+import * as api from './api'
+import { History } from './history'
+import type { Status } from './status'
+
+// What the page shows: nothing yet, one of the two doors, or the gateway.
+export type Phase = 'starting' | 'setup' | 'signin' | 'live'
+
+export const page = reactive({
+  phase: 'starting' as Phase,
+  user: '',
+  expired: false, // the session ended by itself
+  lostAt: 0, // browser's clock when the gateway was last heard, 0 while it is heard
+})
+
+export const status = shallowRef<Status>()
+export const history = new History()
+
+const silence = 5000 // an event comes each second; after this the line is taken for dead
+const again = 1500 // until the next try
+
+let source: EventSource | undefined
+let watchdog = 0
+let heard = 0
+
+// begin finds out who we are, and keeps asking while the gateway cannot be reached.
+export async function begin(): Promise<void> {
+  stop()
+  try {
+    const who = await api.whoAmI()
+    if (who.signed_in) {
+      page.user = who.user ?? ''
+      page.phase = 'live'
+      watch()
+      return
+    }
+    page.expired = page.phase === 'live'
+    page.lostAt = 0
+    status.value = undefined
+    page.phase = who.setup_needed ? 'setup' : 'signin'
+  } catch {
+    lose()
+  }
+}
+
+export async function signIn(user: string, password: string): Promise<void> {
+  await api.signIn(user, password)
+  page.expired = false
+  await begin()
+}
+
+export async function setUp(code: string, password: string): Promise<void> {
+  await api.setUp(code, password)
+  await begin()
+}
+
+export async function signOut(): Promise<void> {
+  stop()
+  try {
+    await api.signOut()
+  } catch (error) {
+    if (!(error instanceof api.Problem && error.status === 401)) {
+      lose() // the gateway could not be told: the session lives on
+      return
+    }
+  }
+  page.phase = 'signin'
+  page.expired = false
+  page.lostAt = 0
+  status.value = undefined
+}
+
+function watch(): void {
+  source = api.events()
+  source.addEventListener('status', (event) => {
+    const now = JSON.parse(event.data as string) as Status
+    heard = Date.now()
+    page.lostAt = 0
+    history.add(now, heard / 1000)
+    status.value = now
+    expectMore()
+  })
+  source.addEventListener('error', lose)
+  expectMore()
+}
+
+function expectMore(): void {
+  clearTimeout(watchdog)
+  watchdog = window.setTimeout(lose, silence)
+}
+
+// lose says since when nothing was heard and tries again: the gateway may be starting anew, or our
+// session may have ended with it.
+function lose(): void {
+  stop()
+  if (page.lostAt === 0) page.lostAt = heard || Date.now()
+  watchdog = window.setTimeout(() => void begin(), again)
+}
+
+function stop(): void {
+  clearTimeout(watchdog)
+  source?.close()
+  source = undefined
+}
