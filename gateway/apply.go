@@ -49,16 +49,18 @@ func (g *Gateway) Apply(next *config.Config) error {
 	if old != nil && !reflect.DeepEqual(old.Store, next.Store) {
 		return fmt.Errorf("store: %w", ErrRestart)
 	}
-	places := g.places(next)
-	now, opened, err := openPlaces(places, running)
+	if err := g.buses.Update(linesOf(old, next)); err != nil {
+		return fmt.Errorf("buses: %w", err)
+	}
+	now, opened, err := openPlaces(g.places(next), running)
 	if err != nil {
 		for _, p := range opened {
 			p.part.Close()
 		}
-		return err
+		return errors.Join(err, g.buses.Update(linesOf(old)))
 	}
 	g.swap(next, running, now, opened, old != nil)
-	return nil
+	return g.buses.Update(linesOf(next))
 }
 
 // openPlaces gives the parts that shall run now, and those among them that it has opened.

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"sluice/collectors"
@@ -17,19 +16,15 @@ type device struct {
 	poller  *collectors.Poller
 }
 
-// deviceSpec is everything that a device's place depends on.
+// deviceSpec is everything that a device's place depends on. A serial line is not part of it: when
+// its settings change, the line is reopened under the devices on it.
 type deviceSpec struct {
 	Gateway string
 	Device  config.Device
-	Buses   []config.Bus
 }
 
 func (g *Gateway) devicePlace(c *config.Config, d config.Device, drivers map[string]collectors.Driver) place {
-	spec := deviceSpec{Gateway: c.Gateway.Name, Device: d}
-	if strings.HasPrefix(endpoint(d.Options), "bus://") {
-		spec.Buses = c.Buses
-	}
-	return place{name: "device " + d.Name, spec: spec, open: func(part) (part, error) {
+	return place{name: "device " + d.Name, spec: deviceSpec{c.Gateway.Name, d}, open: func(part) (part, error) {
 		opened, err := drivers[d.Driver].Open(d.Name, d.Options)
 		if err != nil {
 			return nil, err

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"sluice/collectors/bus"
 	"sluice/gateway/broker"
 	"sluice/gateway/config"
 	"sluice/store"
@@ -40,6 +41,7 @@ type Gateway struct {
 	store    *store.Store
 	admin    *store.Admin
 	broker   *broker.Broker
+	buses    *bus.Set
 	parts    *supervisor
 	watcher  *watcher
 	gaps     *gaps
@@ -58,6 +60,10 @@ func New(options Options) (*Gateway, error) {
 	c := options.Config
 	limits := c.Store
 	gaps := newGaps(options.Log)
+	buses, err := bus.NewSet(nil)
+	if err != nil {
+		return nil, fmt.Errorf("make the serial lines: %w", err)
+	}
 	log, err := store.Open(store.Options{
 		Dir:           limits.Dir,
 		Limit:         int64(limits.Limit),
@@ -82,6 +88,7 @@ func New(options Options) (*Gateway, error) {
 		store:   log,
 		admin:   admin,
 		broker:  broker.New(durableLog{log}),
+		buses:   buses,
 		gaps:    gaps,
 		parts:   newSupervisor(options.Log),
 	}
@@ -134,7 +141,7 @@ func (g *Gateway) Close() error {
 	}
 	g.placed = nil
 	g.mu.Unlock()
-	return errors.Join(g.store.Close(), g.admin.Close())
+	return errors.Join(g.buses.Close(), g.store.Close(), g.admin.Close())
 }
 
 // Config is the configuration that runs.

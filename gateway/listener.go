@@ -15,7 +15,7 @@ type listener struct {
 }
 
 func (g *Gateway) listenerPlace(c *config.Config) place {
-	return place{name: "mqtt", spec: c.MQTT, open: func(part) (part, error) {
+	return place{name: "mqtt", spec: c.MQTT, open: func(replaces part) (part, error) {
 		server, err := mqtt.New(mqtt.Options{
 			Listen:    c.MQTT.Listen,
 			Anonymous: c.MQTT.Anonymous,
@@ -24,7 +24,11 @@ func (g *Gateway) listenerPlace(c *config.Config) place {
 		if err != nil {
 			return nil, err
 		}
-		if err := server.Listen(); err != nil {
+		var before *mqtt.Server
+		if old, ok := replaces.(*listener); ok {
+			before = old.server
+		}
+		if err := server.TakeOver(before); err != nil {
 			return nil, err
 		}
 		return &listener{server, c.MQTT.Listen}, nil

@@ -13,7 +13,7 @@ import (
 
 // Kinds are the drivers of devices and uplinks that this build has, for reading a configuration.
 func Kinds() config.Kinds {
-	devices, uplinks := drivers.Drivers(nil), bridges.Uplinks()
+	devices, uplinks := drivers.Drivers(nil), bridges.Uplinks(nil)
 	return config.Kinds{
 		Driver: func(kind string) (any, bool) {
 			driver, ok := devices[kind]
@@ -43,26 +43,37 @@ func (g *Gateway) places(c *config.Config) (all []place) {
 	if len(c.MQTT.Listen) > 0 {
 		all = append(all, g.listenerPlace(c))
 	}
-	kinds := bridges.Uplinks()
+	kinds := bridges.Uplinks(g.log)
 	for _, u := range c.Uplinks {
 		all = append(all, g.uplinkPlace(c, u, kinds))
 	}
-	known := drivers.Drivers(busesOf(c))
+	known := drivers.Drivers(g.buses)
 	for _, d := range c.Devices {
 		all = append(all, g.devicePlace(c, d, known))
 	}
 	return all
 }
 
-func busesOf(c *config.Config) *bus.Set {
-	ports := make(map[string]bus.Settings, len(c.Buses))
+// addLines puts the serial lines of a configuration, nil for none, into lines.
+func addLines(lines map[string]bus.Settings, c *config.Config) {
+	if c == nil {
+		return
+	}
 	for _, b := range c.Buses {
-		ports[b.Name] = bus.Settings{
+		lines[b.Name] = bus.Settings{
 			Serial: b.Serial, Baud: b.Baud, DataBits: b.DataBits, Parity: b.Parity, StopBits: b.StopBits,
 			Silence: time.Duration(b.Silence),
 		}
 	}
-	return bus.NewSet(ports)
+}
+
+// linesOf are the serial lines of several configurations; of two with the same name the later counts.
+func linesOf(configs ...*config.Config) map[string]bus.Settings {
+	lines := map[string]bus.Settings{}
+	for _, c := range configs {
+		addLines(lines, c)
+	}
+	return lines
 }
 
 // endpoint is what options know of the other end, for people to read.

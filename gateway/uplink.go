@@ -45,7 +45,7 @@ func (g *Gateway) uplinkPlace(c *config.Config, u config.Uplink, kinds map[strin
 			Uplink:  way,
 			Window:  u.Window,
 			Deliver: g.deliver,
-			Log:     g.log.With("part", "bridge", "uplink", u.Name),
+			Log:     g.log.With("part", "bridge"),
 		}
 		for _, r := range u.Receive {
 			f.Receive = append(f.Receive, bridge.ReceiveRoute{From: r.From, To: r.To})

@@ -138,6 +138,13 @@ func (s *Server) Listen() error {
 	return nil
 }
 
+// Close gives the port back. Run does so itself; Close is for a server that never ran.
+func (s *Server) Close() {
+	if s.listener != nil {
+		s.listener.Close()
+	}
+}
+
 // Addr is where the server listens, nil before Listen.
 func (s *Server) Addr() net.Addr {
 	if s.listener == nil {

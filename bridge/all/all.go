@@ -2,6 +2,8 @@
 package all
 
 import (
+	"log/slog"
+
 	"sluice/bridge"
 	"sluice/bridge/mqtt"
 )
@@ -14,8 +16,8 @@ type Kind interface {
 }
 
 // Uplinks are all kinds by the name that the configuration uses.
-func Uplinks() map[string]Kind {
+func Uplinks(log *slog.Logger) map[string]Kind {
 	return map[string]Kind{
-		"mqtt": mqtt.Kind{},
+		"mqtt": mqtt.Kind{Log: log},
 	}
 }

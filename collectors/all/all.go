@@ -13,6 +13,6 @@ import (
 func Drivers(buses *bus.Set) map[string]collectors.Driver {
 	return map[string]collectors.Driver{
 		"modbus": modbus.Driver{},
-		"dlt645": dlt645.Driver{Buses: buses},
+		"dlt645": &dlt645.Driver{Buses: buses},
 	}
 }

@@ -184,3 +184,6 @@ func hostPort(address string) (string, error) {
 	}
 	return net.JoinHostPort(host, port), nil
 }
+
+// Endpoint is where the device is reached.
+func (o *Options) Endpoint() string { return o.Address }

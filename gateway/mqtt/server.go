@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -53,9 +54,16 @@ func New(options Options, backend Backend, log *slog.Logger) (*Server, error) {
 }
 
 // Listen binds every address, or none.
-func (s *Server) Listen() error {
+func (s *Server) Listen() error { return s.TakeOver(nil) }
+
+// TakeOver is Listen for a server that replaces another: an address that old has bound already is
+// shared with it, so that no client is refused between the two.
+func (s *Server) TakeOver(old *Server) error {
 	for _, address := range s.options.Listen {
-		listener, err := net.Listen("tcp", address)
+		listener, err := old.share(address)
+		if listener == nil && err == nil {
+			listener, err = net.Listen("tcp", address)
+		}
 		if err != nil {
 			s.Close()
 			if errors.Is(err, syscall.EADDRINUSE) {
@@ -71,6 +79,29 @@ func (s *Server) Listen() error {
 		}
 	}
 	return nil
+}
+
+// share gives a second listener on the socket that s has bound to address, or nil when there is none.
+func (s *Server) share(address string) (net.Listener, error) {
+	if s == nil {
+		return nil, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := slices.Index(s.options.Listen, address)
+	if at < 0 || at >= len(s.listeners) {
+		return nil, nil
+	}
+	tcp, ok := s.listeners[at].(*net.TCPListener)
+	if !ok {
+		return nil, nil
+	}
+	file, err := tcp.File()
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close() // the listener has a descriptor of its own
+	return net.FileListener(file)
 }
 
 // Addrs gives the bound addresses, in the order of Options.Listen.
