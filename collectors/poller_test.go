@@ -340,6 +340,9 @@ func TestUnsyncedReadingsAreBounded(t *testing.T) {
 		}
 		pass(3 * time.Minute)
 		checkSequence(t, sink.readings(t), 1)
+		if n := len(device.readTimes()); n < 2*maxUnsynced-2 {
+			t.Errorf("%d polls three minutes after the disk caught up, want %d at once", n, 2*maxUnsynced)
+		}
 		sink.set(func(s *fakeSink) { s.sync = 0 })
 		pass(2 * time.Hour)
 		if s := p.State(); s.State != Online || s.Readings < 30000 {
