@@ -26,6 +26,12 @@ func (d *decoder) report(line, column int, path, message string) {
 		return
 	}
 	d.blamed[path] = true
+	// An alias brings the same text to many paths; its mistake is one all the same.
+	mistake := fmt.Sprint(line, column, path[strings.LastIndexByte(path, '.')+1:], message)
+	if d.blamed[mistake] {
+		return
+	}
+	d.blamed[mistake] = true
 	d.problems = append(d.problems, Problem{File: d.file, Line: line, Column: column, Path: path, Message: message})
 }
 

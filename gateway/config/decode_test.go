@@ -173,10 +173,13 @@ func TestWiringMistakesAreBugs(t *testing.T) {
 		A int `yaml:"a"`
 		B int `yaml:"a"`
 	}
+	type badBound struct {
+		A Duration `yaml:"a" min:"5"`
+	}
 	type badDefault struct {
 		A int `yaml:"a" default:"x"`
 	}
-	for _, options := range []any{new(repeats), new(undecodable), new(twice), new(badDefault), repeats{}, nil, 7, (*repeats)(nil)} {
+	for _, options := range []any{new(repeats), new(undecodable), new(twice), new(badDefault), new(badBound), repeats{}, nil, 7, (*repeats)(nil)} {
 		func() {
 			defer func() {
 				if r := recover(); !strings.HasPrefix(fmt.Sprint(r), "bug: ") {
@@ -264,7 +267,7 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("%q: %+v has no place among %d lines", in, p, lines)
 			}
 		}
-		if err != nil && !all.Serious() {
+		if err != nil && !all.serious() {
 			t.Errorf("%q: refused for %v", in, all)
 		}
 	})

@@ -157,7 +157,7 @@ type ReceiveRoute struct {
 // hostName is the gateway's name when the file gives none.
 func hostName() string {
 	name, err := os.Hostname()
-	if err != nil || CheckName(name) != nil {
+	if err != nil || checkName(name) != nil {
 		return "gateway"
 	}
 	return name
