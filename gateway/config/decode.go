@@ -13,7 +13,7 @@ type decoder struct {
 	root         *node
 	kinds        Kinds
 	problems     Problems
-	blamed       map[string]bool // paths that have a problem; a second one about the same value would only confuse
+	blamed       map[string]bool // what has a problem; a second one about the same value would only confuse
 	schemas      map[reflect.Type][]field
 	references   []reference
 }

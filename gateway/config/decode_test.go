@@ -272,3 +272,24 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestAnAddressOfAnyTypeMayNameABus(t *testing.T) {
+	type options struct {
+		Address busAddress `yaml:"address"`
+	}
+	kinds := Kinds{Driver: func(string) (any, bool) { return new(options), true }}
+	text := "buses: [{name: one, serial: /dev/null}]\ndevices: [{name: a, driver: it, address: 'bus://%s'}]"
+	if _, err := Parse("f.yaml", fmt.Appendf(nil, text, "one"), kinds); err != nil {
+		t.Error(err)
+	}
+	if _, err := Parse("f.yaml", fmt.Appendf(nil, text, "two"), kinds); err == nil || err.Error() != `f.yaml:2:42: devices[0].address: no bus is called "two"; there is one` {
+		t.Errorf("got %v", err)
+	}
+}
+
+type busAddress struct{ name string }
+
+func (b *busAddress) UnmarshalText(text []byte) error {
+	b.name = strings.TrimPrefix(string(text), "bus://")
+	return nil
+}

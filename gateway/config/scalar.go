@@ -27,6 +27,7 @@ func (d *decoder) decodeText(n *node, path string, v reflect.Value, f *field) {
 		return
 	}
 	d.bounds(n, path, v, f)
+	d.noteBus(path, n.text)
 }
 
 // decodeScalar fills a number, a truth value or a text. A number is taken as text where text is
@@ -180,9 +181,14 @@ func (d *decoder) checkString(n *node, path string, v reflect.Value, f *field) {
 				d.warn(path, doubt)
 			}
 		}
+		return
 	}
-	// Whatever the driver: an address of this form always means one of the buses.
-	if bus, ok := strings.CutPrefix(s, "bus://"); ok && f.path == "" {
+	d.noteBus(path, s)
+}
+
+// noteBus notes the bus that a value names: whatever the driver, bus://NAME means one of the buses.
+func (d *decoder) noteBus(path, value string) {
+	if bus, ok := strings.CutPrefix(value, "bus://"); ok {
 		d.references = append(d.references, reference{path, "bus", bus})
 	}
 }
