@@ -101,7 +101,7 @@ func (s *fakeSink) Publish(ctx context.Context, m *message.Message, ack message.
 	s.accepted++
 	kept := *m
 	kept.Payload = append([]byte(nil), m.Payload...)
-	s.queue = append(s.queue, pending{kept, ack, token})
+	s.queue = append(s.queue, pending{kept, ack, token, false})
 	s.due = latest(s.due, time.Now().Add(s.sync))
 	time.AfterFunc(time.Until(s.due), s.settleOne)
 	return nil
@@ -112,6 +112,7 @@ type pending struct {
 	message.Message
 	ack   message.Acknowledger
 	token uint64
+	lost  bool
 }
 
 func (s *fakeSink) settleOne() {
@@ -119,6 +120,9 @@ func (s *fakeSink) settleOne() {
 	defer s.mu.Unlock() // also keeps acknowledgements in order
 	m, err := s.queue[0], s.lose
 	s.queue = s.queue[1:]
+	if m.lost {
+		err = message.ErrFailed
+	}
 	if err == nil {
 		s.durable = append(s.durable, m.Message)
 		if m.Device != "" {

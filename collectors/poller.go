@@ -16,6 +16,8 @@ const (
 	trustedSince    = 2024            // no clock that was ever set is older than this software
 )
 
+var errLagging = errors.New("the disk lags: earlier readings wait for it")
+
 // Poller polls one device: every interval one Read becomes one message on
 // readings/{gateway}/{device}. Pollers share nothing, so a dead device delays no other.
 //
@@ -118,7 +120,11 @@ func (w *work) poll(ctx context.Context) (next time.Time) {
 	w.board.keep(w.reading.Points, w.unit)
 	state, problem := condition(w.reading.Points)
 	if w.board.answers(state, problem) {
-		w.log.Info("device is "+state, "problem", problem)
+		if state == Online {
+			w.log.Info("device is online")
+		} else {
+			w.log.Warn("device is degraded", "err", problem)
+		}
 	}
 	w.announce(ctx)
 	w.deliver(ctx)
@@ -160,10 +166,13 @@ func (w *work) deliver(ctx context.Context) {
 			}
 			return
 		}
-		pause := wait.next()
 		if w.board.block(err.Error()) {
-			w.log.Warn("polling is paused", "err", err, "retry_in", pause)
+			w.log.Warn("polling is paused", "err", err)
 		}
+		if errors.Is(err, errLagging) {
+			continue // it has waited already, and hears at once when the disk catches up
+		}
+		pause := wait.next()
 		if !w.sleepUntil(ctx, time.Now().Add(pause)) {
 			return
 		}
@@ -173,7 +182,7 @@ func (w *work) deliver(ctx context.Context) {
 // publish gives the reading the next sequence number, which is consumed only when the log takes it.
 func (w *work) publish(ctx context.Context) error {
 	if w.receipts.count() >= maxUnsynced && !w.receipts.await(ctx, maxUnsynced-1, w.patience()) {
-		return fmt.Errorf("%d readings wait for the disk", maxUnsynced)
+		return errLagging
 	}
 	if err := w.number(ctx); err != nil {
 		return err
@@ -205,7 +214,7 @@ func (w *work) number(ctx context.Context) error {
 		w.board.block(failure.Error())
 	}
 	if !w.receipts.await(ctx, 0, w.patience()) {
-		return errors.New("earlier readings wait for the disk")
+		return errLagging
 	}
 	epoch, last, err := w.Sink.Sequence(w.Name)
 	if err != nil {

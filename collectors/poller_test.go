@@ -299,6 +299,30 @@ func TestReadingThatWasNotKeptFreesItsSequenceNumber(t *testing.T) {
 	})
 }
 
+func TestNumberingWaitsUntilEveryLostReadingIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sink := &fakeSink{sync: 350 * time.Millisecond}
+		start(t, newPoller(&fakeDevice{}, sink, 100*time.Millisecond))
+		for range 20 {
+			pass(2 * time.Second)
+			sink.set(func(s *fakeSink) { // what waits is lost, and nothing is taken until that is known
+				s.refuse = message.ErrFailed
+				for i := range s.queue {
+					s.queue[i].lost = true
+				}
+			})
+			pass(60 * time.Millisecond)
+			sink.set(func(s *fakeSink) { s.refuse = nil })
+		}
+		pass(2 * time.Second)
+		readings := sink.readings(t)
+		if len(readings) < 250 {
+			t.Errorf("%d readings, want about 300", len(readings))
+		}
+		checkSequence(t, readings, 1)
+	})
+}
+
 func TestFailedSyncIsShownBeforeTheNextPoll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sink := &fakeSink{sync: 10 * time.Millisecond, lose: message.ErrFailed}
@@ -340,6 +364,9 @@ func TestUnsyncedReadingsAreBounded(t *testing.T) {
 		}
 		pass(3 * time.Minute)
 		checkSequence(t, sink.readings(t), 1)
+		if n := len(device.readTimes()); n < 2*maxUnsynced-2 {
+			t.Errorf("%d polls three minutes after the disk caught up, want %d at once", n, 2*maxUnsynced)
+		}
 		sink.set(func(s *fakeSink) { s.sync = 0 })
 		pass(2 * time.Hour)
 		if s := p.State(); s.State != Online || s.Readings < 30000 {

@@ -22,7 +22,7 @@ func (s *Store) Run(ctx context.Context) error {
 	s.lifeMu.Lock()
 	if s.stopped {
 		s.lifeMu.Unlock()
-		return message.ErrClosed
+		return nil // closed before it began: Close has done everything
 	}
 	if s.ran != nil {
 		s.lifeMu.Unlock()

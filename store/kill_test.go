@@ -152,7 +152,11 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	var before promises
 	var epoch uint64
 	for cycle := range cycles {
-		got := runChild(t, dir, seed, time.Duration(20+r.IntN(600))*time.Millisecond, before)
+		life := time.Duration(20+r.IntN(600)) * time.Millisecond
+		if cycle%5 == 4 {
+			life += 2 * time.Second // long enough to collect more than once
+		}
+		got := runChild(t, dir, seed, life, before)
 		if t.Failed() {
 			t.Fatalf("in cycle %d", cycle)
 		}

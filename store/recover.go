@@ -62,8 +62,7 @@ func (s *Store) recover() error {
 	if err := s.recordHoles(); err != nil {
 		return err
 	}
-	now := time.Now()
-	w.trimmedAt, w.sweptAt, w.clockedAt = now, now, now
+	w.sweptAt, w.clockedAt = time.Now(), time.Now()
 	return s.sweep()
 }
 

@@ -17,6 +17,11 @@ const (
 	collectEvery  = 2 * time.Second
 	patience      = 10 * time.Second // that freed space may take to come back before more is dropped
 
+	// After a removal the memtable is flushed a few times at most: each flush writes 80 KB, and a
+	// log that stays full must not wear out its flash.
+	fillsPerRemoval = 3
+	fillEvery       = time.Second
+
 	trimBlocks = 20 // with two entries each they leave room for cursors in the transaction
 )
 
@@ -42,7 +47,7 @@ func (s *Store) maintain() {
 	}
 	w := &s.writer
 	now := time.Now()
-	if now.Sub(w.trimmedAt) >= maintainEvery || pressing && now.Sub(w.trimmedAt) >= measureEvery {
+	if now.Sub(w.trimmedAt) >= measureEvery {
 		w.trimmedAt = now
 		s.must(s.trim(pressing))
 		s.must(s.recordHoles())
@@ -76,37 +81,59 @@ func (s *Store) must(err error) {
 func (s *Store) trim(pressing bool) error {
 	_, tail := s.index.ends()
 	passed := s.cursors.slowest(tail)
-	budget := int64(0) // bytes that may go for want of space
-	if pressing && s.worthDropping() {
-		budget = s.opts.FileSize
-		s.writer.pressedAt = time.Now()
+	if !pressing {
+		return s.trimPassed(passed, new(int64))
 	}
+	s.wantCollection()
+	if !s.worthDropping() {
+		return s.trimPassed(passed, new(int64))
+	}
+	s.writer.pressedAt = time.Now()
+	budget := s.opts.FileSize
+	err := s.trimPassed(passed, &budget)
+	if err == nil && s.opts.DropOldest {
+		err = s.dropWanted(passed, &budget)
+	}
+	if err == nil && budget < s.opts.FileSize {
+		err = s.fill() // so that the space comes back now
+	}
+	return err
+}
+
+// trimPassed removes what every cursor has passed, as far as it has expired or want of space still
+// allows budget bytes.
+func (s *Store) trimPassed(passed message.Position, budget *int64) error {
 	for s.queue.failed() == nil {
 		live, _ := s.index.size()
 		var gone []header
 		for _, h := range s.index.oldest(trimBlocks) {
-			if h.last() > passed || !s.expired(h, live) && budget <= 0 {
+			if h.last() > passed || !s.expired(h, live) && *budget <= 0 {
 				break
 			}
 			live -= int64(h.bytes)
-			budget -= int64(h.bytes)
+			*budget -= int64(h.bytes)
 			gone = append(gone, h)
 		}
 		if len(gone) == 0 {
-			break
+			return nil
 		}
 		if err := s.remove(gone, passed); err != nil {
 			return err
 		}
 	}
-	for s.opts.DropOldest && budget > 0 && s.queue.failed() == nil {
+	return nil
+}
+
+// dropWanted removes the oldest blocks although a cursor still wants them.
+func (s *Store) dropWanted(passed message.Position, budget *int64) error {
+	for *budget > 0 && s.queue.failed() == nil {
 		gone := s.index.oldest(trimBlocks)
 		for i, h := range gone {
-			if budget <= 0 {
+			if *budget <= 0 {
 				gone = gone[:i]
 				break
 			}
-			budget -= int64(h.bytes)
+			*budget -= int64(h.bytes)
 		}
 		if len(gone) == 0 {
 			return nil
@@ -130,14 +157,14 @@ func (s *Store) expired(h header, live int64) bool {
 func (s *Store) worthDropping() bool {
 	m, _ := s.space.snapshot()
 	live, _ := s.index.size()
-	garbage := m.vlogs - live
-	if garbage >= 2*s.opts.FileSize {
-		select {
-		case s.collect <- struct{}{}:
-		default:
-		}
+	return m.vlogs-live < 2*s.opts.FileSize || time.Since(s.writer.pressedAt) >= patience
+}
+
+func (s *Store) wantCollection() {
+	select {
+	case s.collect <- struct{}{}:
+	default:
 	}
-	return garbage < 2*s.opts.FileSize || time.Since(s.writer.pressedAt) >= patience
 }
 
 // remove deletes blocks at the head and moves the head, and the cursors that stood in front of it,
@@ -175,6 +202,7 @@ func (s *Store) remove(gone []header, passed message.Position) error {
 	s.writer.state = next
 	s.writer.clockedAt = time.Now()
 	s.dropped.Store(next.dropped)
+	s.fills.Store(fillsPerRemoval)
 	s.index.trim(len(gone), head)
 	s.cursors.lift(behind, fit, head-1)
 	if gap.Messages > 0 {
@@ -293,6 +321,7 @@ func (s *Store) sweepSpan(prefix byte, span hole) error {
 // that has become quiet stay in memory, Badger does not see what they made stale, and a full disk
 // stays full.
 func (s *Store) fill() error {
+	s.fills.Add(-1)
 	value := make([]byte, 80)
 	for range 11 { // of about 7 KiB each: one memtable
 		b := newBatch(s.db)
@@ -311,30 +340,30 @@ func (s *Store) runCollector(ctx context.Context) {
 	defer tick.Stop()
 	var filled time.Time
 	for {
+		m, full := s.space.snapshot()
+		if s.queue.failed() == nil && m.free >= s.space.floor() {
+			ratio := 0.9 // what is rewritten costs space first, and a file of a queue is soon stale altogether
+			if full && m.free > s.space.reserve(m.total) {
+				ratio = 0.5
+			}
+			collected := 0
+			for ctx.Err() == nil && s.db.RunValueLogGC(ratio) == nil {
+				collected++
+			}
+			live, _ := s.index.size()
+			garbage := m.vlogs - live
+			if collected == 0 && s.fills.Load() > 0 &&
+				(full && garbage > s.opts.FileSize || garbage > 3*s.opts.FileSize) && time.Since(filled) >= fillEvery {
+				filled = time.Now()
+				s.filler.Store(true)
+				s.queue.wake()
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		case <-s.collect:
-		}
-		m, full := s.space.snapshot()
-		if s.queue.failed() != nil || m.free < s.space.floor() {
-			continue
-		}
-		ratio := 0.9 // what is rewritten costs space first, and a file of a queue is soon stale altogether
-		if full && m.free > s.space.reserve(m.total) {
-			ratio = 0.5
-		}
-		collected := 0
-		for ctx.Err() == nil && s.db.RunValueLogGC(ratio) == nil {
-			collected++
-		}
-		live, _ := s.index.size()
-		garbage := m.vlogs - live
-		if collected == 0 && (full && garbage > s.opts.FileSize || garbage > 3*s.opts.FileSize) && time.Since(filled) >= patience/2 {
-			filled = time.Now()
-			s.filler.Store(true)
-			s.queue.wake()
 		}
 	}
 }

@@ -39,6 +39,7 @@ type Store struct {
 
 	collect chan struct{} // capacity 1: the value log should be collected now
 	filler  atomic.Bool   // the collector found nothing: see fill
+	fills   atomic.Int32  // how often fill may still help
 	dropped atomic.Uint64 // state.dropped for Stats
 
 	// use is held for reading while Badger is used by others than the committer; Close takes it.

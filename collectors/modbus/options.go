@@ -124,7 +124,7 @@ func (p *Point) validateAddress(kind Type, size int, report func(key, problem st
 	switch p.Access {
 	case "", "r":
 	case "rw":
-		if a.Area != Coil && a.Area != Holding || a.HasBit {
+		if a.Area == Discrete || a.Area == Input || a.HasBit {
 			report("access", "only coils and whole holding registers can be written")
 		}
 	default:

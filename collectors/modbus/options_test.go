@@ -80,7 +80,7 @@ func TestValidateNamesEveryMistake(t *testing.T) {
 			{Name: "", Address: address("holding:0")},
 			{Name: "a", Address: address("coil:0"), Type: "uint16"},
 			{Name: "a", Address: address("holding:0"), Type: "int24"},
-			{Name: "b"},
+			{Name: "b", Access: "rw"},
 			{Name: "c", Address: address("holding:65534"), Type: "float64"},
 			{Name: "d", Address: address("holding:0"), Type: "string"},
 			{Name: "e", Address: address("holding:0"), Type: "uint16", Length: 4, Order: "ACBD", Access: "w"},

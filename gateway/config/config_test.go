@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -82,6 +83,9 @@ func TestGolden(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
+			if strconv.IntSize == 32 && strings.Contains(file, "full") {
+				t.Skip("its limit of 8GiB is refused on a 32-bit machine")
+			}
 			got := outcome(t, file)
 			golden := strings.TrimSuffix(file, ".yaml") + ".txt"
 			if *update {
@@ -211,7 +215,7 @@ func TestContractFileFillsTheStructs(t *testing.T) {
 func TestAnEmptyFileHasTheDefaults(t *testing.T) {
 	for _, text := range []string{"", "# nothing\n", "---\n", "store:\nmqtt: {}\ndevices: []\n", "~\n"} {
 		c := parse(t, text)
-		want := Retention{Age: Duration(720 * time.Hour), Size: 4 << 30}
+		want := Retention{Age: Duration(720 * time.Hour), Size: min(4<<30, c.Store.Limit)} // less on 32 bit
 		if c.Gateway.Name == "" || c.Store.Limit == 0 || c.Store.Retention != want || c.Store.WhenFull != "drop-oldest" || c.Store.Dir != "data" {
 			t.Errorf("%q gives %+v %+v", text, c.Gateway, c.Store)
 		}

@@ -13,7 +13,7 @@ type decoder struct {
 	root         *node
 	kinds        Kinds
 	problems     Problems
-	blamed       map[string]bool // paths that have a problem; a second one about the same value would only confuse
+	blamed       map[string]bool // what has a problem; a second one about the same value would only confuse
 	schemas      map[reflect.Type][]field
 	references   []reference
 }
@@ -26,6 +26,12 @@ func (d *decoder) report(line, column int, path, message string) {
 		return
 	}
 	d.blamed[path] = true
+	// An alias brings the same text to many paths; its mistake is one all the same.
+	mistake := fmt.Sprint(line, column, path[strings.LastIndexByte(path, '.')+1:], message)
+	if d.blamed[mistake] {
+		return
+	}
+	d.blamed[mistake] = true
 	d.problems = append(d.problems, Problem{File: d.file, Line: line, Column: column, Path: path, Message: message})
 }
 

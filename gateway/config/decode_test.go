@@ -173,10 +173,13 @@ func TestWiringMistakesAreBugs(t *testing.T) {
 		A int `yaml:"a"`
 		B int `yaml:"a"`
 	}
+	type badBound struct {
+		A Duration `yaml:"a" min:"5"`
+	}
 	type badDefault struct {
 		A int `yaml:"a" default:"x"`
 	}
-	for _, options := range []any{new(repeats), new(undecodable), new(twice), new(badDefault), repeats{}, nil, 7, (*repeats)(nil)} {
+	for _, options := range []any{new(repeats), new(undecodable), new(twice), new(badDefault), new(badBound), repeats{}, nil, 7, (*repeats)(nil)} {
 		func() {
 			defer func() {
 				if r := recover(); !strings.HasPrefix(fmt.Sprint(r), "bug: ") {
@@ -264,8 +267,29 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("%q: %+v has no place among %d lines", in, p, lines)
 			}
 		}
-		if err != nil && !all.Serious() {
+		if err != nil && !all.serious() {
 			t.Errorf("%q: refused for %v", in, all)
 		}
 	})
+}
+
+func TestAnAddressOfAnyTypeMayNameABus(t *testing.T) {
+	type options struct {
+		Address busAddress `yaml:"address"`
+	}
+	kinds := Kinds{Driver: func(string) (any, bool) { return new(options), true }}
+	text := "buses: [{name: one, serial: /dev/null}]\ndevices: [{name: a, driver: it, address: 'bus://%s'}]"
+	if _, err := Parse("f.yaml", fmt.Appendf(nil, text, "one"), kinds); err != nil {
+		t.Error(err)
+	}
+	if _, err := Parse("f.yaml", fmt.Appendf(nil, text, "two"), kinds); err == nil || err.Error() != `f.yaml:2:42: devices[0].address: no bus is called "two"; there is one` {
+		t.Errorf("got %v", err)
+	}
+}
+
+type busAddress struct{ name string }
+
+func (b *busAddress) UnmarshalText(text []byte) error {
+	b.name = strings.TrimPrefix(string(text), "bus://")
+	return nil
 }

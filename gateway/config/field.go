@@ -8,19 +8,7 @@ import (
 	"time"
 )
 
-// field is one key of a section, read from the tags of a Go struct field:
-//
-//	yaml:"key"        its name; yaml:",inline" puts a struct's keys beside the others, "-" hides it
-//	doc:"…"           a sentence for the reference and the page
-//	default:"…"       what a missing key means, unless the struct came with a value
-//	required:"true"   the key must be there and not be empty
-//	min, max:"…"      bounds of a number, duration or size; of a text's characters; of a list's items
-//	enum:"a,b"        the values that are possible
-//	unique:"name"     this key differs between the items of the list
-//	check:"…"         name, listen, filter or template: what a text must look like
-//	path:"true"       a file, relative to the folder of the configuration; a warning when it is missing
-//	path:"new"        the same without the warning, for what is made when missing
-//	path:"secret"     the same as true, with a warning when everybody can read it
+// field is one key of a section, as the tags of a Go struct field give it.
 type field struct {
 	name                string
 	index               []int
@@ -102,7 +90,17 @@ func readTags(name string, f reflect.StructField) field {
 	if !decodable(f.Type) {
 		panic(fmt.Sprintf("bug: the configuration key %q has the type %s; options are plain data", name, f.Type))
 	}
-	return out
+	for t := f.Type; ; t = t.Elem() {
+		if t.Kind() == reflect.Pointer {
+			continue
+		}
+		for _, limit := range []string{out.min, out.max} {
+			if limit != "" {
+				bound(limit, t) // now, so that a driver's first test finds a tag that makes no sense
+			}
+		}
+		return out
+	}
 }
 
 // decodable says whether a file can give values of t. That keeps options plain data, which

@@ -1,6 +1,3 @@
-// Package config is the configuration file: its schema, strict loading with every mistake named at
-// its place, defaults and secrets. It also describes itself for the reference and the web forms. It
-// hides YAML, and touches nothing but files.
 package config
 
 import (
@@ -15,7 +12,7 @@ import (
 
 // Kinds are the drivers of this build. Driver and Uplink give a fresh pointer to a driver's options
 // struct with its defaults, in which ok is false for a driver that is not there; the names are for
-// messages. The tags of the struct's fields are those that field describes.
+// messages. The struct obeys the tags that the package comment lists.
 type Kinds struct {
 	Driver      func(kind string) (options any, ok bool)
 	DriverNames []string
@@ -71,7 +68,7 @@ func Parse(name string, data []byte, kinds Kinds) (*Config, error) {
 	d.check(&c)
 	d.later()
 	d.problems.sort()
-	if d.problems.Serious() {
+	if d.problems.serious() {
 		return nil, d.problems
 	}
 	c.Warnings = d.problems

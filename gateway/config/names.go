@@ -12,9 +12,9 @@ import (
 // maxNameBytes bounds a name, several of which stand in every topic.
 const maxNameBytes = 128
 
-// CheckName tells why name cannot name a gateway, a device or an uplink: such names become levels
+// checkName tells why name cannot name a gateway, a device or an uplink: such names become levels
 // of topics and keys of the log.
-func CheckName(name string) error {
+func checkName(name string) error {
 	switch {
 	case name == "":
 		return fmt.Errorf("the name is empty")

@@ -44,8 +44,8 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Serious says whether anything in ps is more than a warning.
-func (ps Problems) Serious() bool {
+// serious says whether anything in ps is more than a warning.
+func (ps Problems) serious() bool {
 	return slices.ContainsFunc(ps, func(p Problem) bool { return !p.Warning })
 }
 

@@ -75,7 +75,7 @@ func writeRows(b *bytes.Buffer, prefix string, fields []Field) {
 func typeCell(f Field) string {
 	text := f.Type
 	if f.List {
-		text = "list of " + text
+		text = strings.ReplaceAll("list of "+text, "section", "sections")
 	}
 	switch {
 	case len(f.Enum) > 0:

@@ -27,6 +27,7 @@ func (d *decoder) decodeText(n *node, path string, v reflect.Value, f *field) {
 		return
 	}
 	d.bounds(n, path, v, f)
+	d.noteBus(path, n.text)
 }
 
 // decodeScalar fills a number, a truth value or a text. A number is taken as text where text is
@@ -71,19 +72,6 @@ func (d *decoder) outOfRange(n *node, v reflect.Value, f *field, err error) stri
 		return fmt.Sprintf("%s is out of range; write a number from %s to %s", clip(n.text), low, high)
 	}
 	return rangeMessage(clip(n.text), f, v)
-}
-
-// limits gives the least and the greatest value of a number type.
-func limits(t reflect.Type) (low, high string) {
-	switch t.Kind() {
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return strconv.FormatInt(-1<<(t.Bits()-1), 10), strconv.FormatInt(1<<(t.Bits()-1)-1, 10)
-	case reflect.Float32:
-		return fmt.Sprint(-math.MaxFloat32), fmt.Sprint(math.MaxFloat32)
-	case reflect.Float64:
-		return fmt.Sprint(-math.MaxFloat64), fmt.Sprint(math.MaxFloat64)
-	}
-	return "0", strconv.FormatUint(math.MaxUint64>>(64-t.Bits()), 10)
 }
 
 // setText gives v the value that s stands for: from a file, or from a default tag.
@@ -164,94 +152,6 @@ func (d *decoder) possible(n *node, path string, v reflect.Value, f *field) bool
 	return false
 }
 
-func either(words []string) string {
-	if len(words) < 2 {
-		return strings.Join(words, "")
-	}
-	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
-}
-
-// bounds checks min and max: of a number its value, of a text its characters, of a list its items.
-// Without a min, times and sizes are not negative.
-func (d *decoder) bounds(n *node, path string, v reflect.Value, f *field) {
-	have, ok := measure(v)
-	if !ok || v.Kind() == reflect.String && v.Len() == 0 && !f.required {
-		return
-	}
-	low, high := math.Inf(-1), math.Inf(1)
-	if v.Type() == durationType || v.Type() == ownDurationType {
-		low = 0
-	}
-	if f.min != "" {
-		low = bound(f.min, v.Type())
-	}
-	if f.max != "" {
-		high = bound(f.max, v.Type())
-	}
-	if have < low || have > high {
-		text := clip(n.text)
-		if n.kind == list || n.kind == section {
-			text = fmt.Sprintf("%v entries", have)
-		}
-		d.report(n.line, n.column, path, rangeMessage(text, f, v))
-	}
-}
-
-func rangeMessage(have string, f *field, v reflect.Value) string {
-	unit := ""
-	switch {
-	case isScalarType(v.Type()):
-	case v.Kind() == reflect.String:
-		unit, have = " characters", fmt.Sprintf("%d characters", len([]rune(v.String())))
-	case v.Kind() == reflect.Slice || v.Kind() == reflect.Map:
-		unit = " entries"
-	}
-	switch {
-	case f.min != "" && f.max != "":
-		return fmt.Sprintf("%s is out of range; write %s to %s%s", have, f.min, f.max, unit)
-	case f.max != "":
-		return fmt.Sprintf("%s is too much; write at most %s%s", have, f.max, unit)
-	case f.min != "":
-		return fmt.Sprintf("%s is too little; write at least %s%s", have, f.min, unit)
-	}
-	return fmt.Sprintf("%s is negative; write at least 0", have)
-}
-
-// measure gives what bounds compare.
-func measure(v reflect.Value) (float64, bool) {
-	switch v.Kind() {
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return float64(v.Int()), true
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return float64(v.Uint()), true
-	case reflect.Float32, reflect.Float64:
-		return v.Float(), true
-	case reflect.String:
-		return float64(len([]rune(v.String()))), true
-	case reflect.Slice, reflect.Map:
-		return float64(v.Len()), true
-	}
-	return 0, false
-}
-
-// bound reads a min or max tag, in the written form of the field's type.
-func bound(tag string, t reflect.Type) float64 {
-	v := reflect.New(t).Elem()
-	switch {
-	case isScalarType(t) || t == durationType:
-		if err := setText(v, tag); err != nil {
-			panic("bug: a bound of " + t.String() + ": " + err.Error())
-		}
-		n, _ := measure(v)
-		return n
-	}
-	n, err := strconv.ParseFloat(tag, 64)
-	if err != nil {
-		panic("bug: the bound " + tag + " of " + t.String() + " is not a number")
-	}
-	return n
-}
-
 // checkString checks what a text means: a name, an address, a file.
 func (d *decoder) checkString(n *node, path string, v reflect.Value, f *field) {
 	s := v.String()
@@ -261,7 +161,7 @@ func (d *decoder) checkString(n *node, path string, v reflect.Value, f *field) {
 	var err error
 	switch f.check {
 	case "name":
-		err = CheckName(s)
+		err = checkName(s)
 	case "listen":
 		err = checkListen(s)
 	case "filter":
@@ -281,9 +181,14 @@ func (d *decoder) checkString(n *node, path string, v reflect.Value, f *field) {
 				d.warn(path, doubt)
 			}
 		}
+		return
 	}
-	// Whatever the driver: an address of this form always means one of the buses.
-	if bus, ok := strings.CutPrefix(s, "bus://"); ok && f.path == "" {
+	d.noteBus(path, s)
+}
+
+// noteBus notes the bus that a value names: whatever the driver, bus://NAME means one of the buses.
+func (d *decoder) noteBus(path, value string) {
+	if bus, ok := strings.CutPrefix(value, "bus://"); ok {
 		d.references = append(d.references, reference{path, "bus", bus})
 	}
 }
@@ -295,53 +200,6 @@ func Resolve(folder, path string) string {
 		return path
 	}
 	return filepath.Join(folder, path)
-}
-
-// wanted says what a file should have in the place of a value of type t.
-func wanted(t reflect.Type, f *field) string {
-	if f != nil && len(f.enum) > 0 && t.Kind() != reflect.Slice {
-		return either(f.enum)
-	}
-	switch {
-	case t == durationType || t == ownDurationType:
-		return "a duration such as 200ms, 5s or 1m"
-	case t == sizeType:
-		return "a size such as 4GiB or 500MB"
-	case isScalarType(t):
-		return "a single value"
-	}
-	switch t.Kind() {
-	case reflect.Pointer:
-		return wanted(t.Elem(), f)
-	case reflect.Struct:
-		return "a section with the keys " + strings.Join(names(fieldsOf(t)), ", ")
-	case reflect.Map:
-		return "a section"
-	case reflect.Slice:
-		return wantedList(t.Elem(), f)
-	case reflect.Bool:
-		return "true or false"
-	case reflect.String:
-		return "text"
-	case reflect.Float32, reflect.Float64:
-		return "a number"
-	case reflect.Interface:
-		return "a value"
-	}
-	if f != nil && f.min != "" && f.max != "" {
-		return "a whole number from " + f.min + " to " + f.max
-	}
-	return "a whole number"
-}
-
-func wantedList(t reflect.Type, f *field) string {
-	if t.Kind() == reflect.Struct && !isScalarType(t) {
-		return "a list of sections, each behind a dash, with the keys " + strings.Join(names(fieldsOf(t)), ", ")
-	}
-	if f != nil && f.check == "listen" {
-		return "a list such as [127.0.0.1:1883]"
-	}
-	return "a list such as [one, two]"
 }
 
 func plainScalar(n *node) any {

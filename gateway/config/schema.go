@@ -104,11 +104,11 @@ type RocketMQAccess struct {
 type Bus struct {
 	Name     string   `yaml:"name" required:"true" check:"name" doc:"What devices call it, as in bus://NAME."`
 	Serial   string   `yaml:"serial" required:"true" path:"true" doc:"The serial port, for example /dev/ttyS1."`
-	Baud     int      `yaml:"baud" default:"9600" min:"50" max:"4000000" doc:"Bits a second."`
+	Baud     int      `yaml:"baud" default:"9600" enum:"50,75,110,134,150,200,300,600,1200,1800,2400,4800,9600,19200,38400,57600,115200,230400,460800,500000,576000,921600,1000000,1152000,1500000,2000000,2500000,3000000,3500000,4000000" doc:"Bits a second; the rates that serial ports have."`
 	DataBits int      `yaml:"data_bits" default:"8" min:"5" max:"8" doc:"Bits of a character."`
-	Parity   string   `yaml:"parity" default:"none" enum:"none,even,odd,mark,space" doc:"The parity bit."`
+	Parity   string   `yaml:"parity" default:"none" enum:"none,even,odd" doc:"The parity bit."`
 	StopBits int      `yaml:"stop_bits" default:"1" min:"1" max:"2" doc:"Stop bits behind a character."`
-	Silence  Duration `yaml:"silence" default:"20ms" max:"10s" doc:"The pause before a request."`
+	Silence  Duration `yaml:"silence" default:"0s" max:"1s" doc:"How long the line is quiet before a request; 0: three and a half characters."`
 }
 
 // Device is one polled device: what every device has, and its driver's own keys beside it.
@@ -157,7 +157,7 @@ type ReceiveRoute struct {
 // hostName is the gateway's name when the file gives none.
 func hostName() string {
 	name, err := os.Hostname()
-	if err != nil || CheckName(name) != nil {
+	if err != nil || checkName(name) != nil {
 		return "gateway"
 	}
 	return name

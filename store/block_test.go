@@ -1,0 +1,194 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+
+	"sluice/gateway/message"
+)
+
+// made puts messages into one block.
+func made(first message.Position, messages ...message.Message) (value []byte, g *group) {
+	g = &group{first: first}
+	for i := range messages {
+		g.add(&messages[i], recordBound(&messages[i]), nil, 0)
+	}
+	return appendBlock(nil, g.plain, g.chunks, g.first, g.base), g
+}
+
+func samples() []message.Message {
+	list := []message.Message{
+		{Topic: "a", Payload: []byte{}, Time: math.MinInt64},
+		{Topic: "a/b", Payload: []byte("x"), Time: math.MaxInt64, QoS: 2, Retain: true},
+		{Topic: strings.Repeat("t", 65535), Payload: bytes.Repeat([]byte("p"), 100<<10), Time: 5},
+		{Topic: "d", Payload: []byte("y"), Device: "press", Seq: math.MaxUint64, Properties: []message.Property{{Name: "k", Value: "v"}, {Name: "k"}, {}}},
+	}
+	for i := range 500 {
+		list = append(list, message.Message{Topic: fmt.Sprint("topic/", i%7), Payload: fmt.Appendf(nil, "payload %d %d", i, i*i), Time: int64(i), Device: fmt.Sprint(i % 3), Seq: uint64(i)})
+	}
+	return list
+}
+
+func TestBlocksComeBackAsTheyWere(t *testing.T) {
+	want := samples()
+	value, g := made(7, want...)
+	if len(g.chunks) < 3 {
+		t.Errorf("%d chunks: the test wants several", len(g.chunks))
+	}
+	fromDisk, err := decodeBlock(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromMemory, err := (&plainBlock{g.first, g.count, g.base, g.plain, g.chunks}).decode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range want {
+		for _, got := range []message.Record{fromDisk[i], fromMemory[i]} {
+			if got.Position != message.Position(7+i) || !reflect.DeepEqual(got.Message, want[i]) {
+				t.Errorf("message %d: got %.200v, want %.200v", i, got, want[i])
+			}
+		}
+	}
+}
+
+func TestBoundIsNeverLessThanTheRecord(t *testing.T) {
+	for _, m := range samples() {
+		if size, bound := len(appendRecord(nil, &m, math.MaxInt64)), recordBound(&m); size > bound {
+			t.Errorf("%.100v takes %d bytes, bound %d", m, size, bound)
+		}
+	}
+}
+
+func TestEveryFlippedBitIsNoticed(t *testing.T) {
+	value, _ := made(1, samples()[3:9]...)
+	for i := range value {
+		value[i] ^= 0x10
+		if _, err := decodeBlock(value); err == nil {
+			t.Errorf("byte %d was changed and nobody noticed", i)
+		}
+		value[i] ^= 0x10
+	}
+	header := header{first: 3, count: 2, bytes: 9, time: 1, clock: 2}
+	key := headerKey(header.last())
+	sealed := header.value(key)
+	for i := range sealed {
+		sealed[i] ^= 0x10
+		if _, err := decodeHeader(key, sealed); err == nil {
+			t.Errorf("byte %d of a header was changed and nobody noticed", i)
+		}
+		sealed[i] ^= 0x10
+	}
+	if _, err := decodeHeader(headerKey(9), sealed); err == nil {
+		t.Error("a header was believed under the key of another")
+	}
+}
+
+func TestGroupsStayWithinATransaction(t *testing.T) {
+	g := &group{first: 1}
+	n := 0
+	for {
+		m := message.Message{Topic: "t", Device: fmt.Sprintf("%0*d", maxName, n), Seq: 1}
+		if !g.fits(&m, recordBound(&m)) {
+			break
+		}
+		g.add(&m, recordBound(&m), nil, 0)
+		n++
+	}
+	short := &group{first: 1}
+	for i := range 1000 {
+		m := message.Message{Topic: "t", Device: fmt.Sprint(i), Seq: 1}
+		if !short.fits(&m, recordBound(&m)) {
+			break
+		}
+		short.add(&m, recordBound(&m), nil, 0)
+	}
+	if len(g.devices) == 0 || g.nameSize > groupDeviceBytes || len(short.devices) != groupDevices {
+		t.Errorf("%d devices with long names in %d bytes, %d with short ones", len(g.devices), g.nameSize, len(short.devices))
+	}
+}
+
+// FuzzBlock feeds what a damaged disk may hold. The checksum is put right, else nothing behind it
+// would ever be reached.
+func FuzzBlock(f *testing.F) {
+	for _, n := range []int{1, 2, 4, 10} {
+		value, _ := made(1, samples()[3:3+n]...)
+		f.Add(value)
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		if len(in) > blockTail {
+			body := in[:len(in)-blockTail]
+			in = appendSum(bytes.Clone(body))
+		}
+		records, err := decodeBlock(in)
+		if err != nil {
+			return
+		}
+		messages := make([]message.Message, len(records))
+		for i, r := range records {
+			if r.Position != records[0].Position+message.Position(i) {
+				t.Errorf("record %d has position %d", i, r.Position)
+			}
+			messages[i] = r.Message
+		}
+		again, _ := made(records[0].Position, messages...)
+		if got, err := decodeBlock(again); err != nil || !reflect.DeepEqual(got, records) {
+			t.Errorf("does not survive a round trip: %v", err)
+		}
+	})
+}
+
+// FuzzSmallValues runs every decoder of keys and small values.
+func FuzzSmallValues(f *testing.F) {
+	h := header{first: 3, count: 2, bytes: 9, time: 1, clock: 2}
+	f.Add(headerKey(4), h.value(headerKey(4)))
+	f.Add(stateKey, state{1, 2, 3, 4, 5}.value())
+	f.Add(cursorKey("c"), cursorValue(cursorKey("c"), 5, absent))
+	f.Add(deviceKey("d"), deviceMark{1, 2}.value(deviceKey("d")))
+	f.Add(gapKey(3), hole{3, 9}.value())
+	f.Fuzz(func(t *testing.T, key, value []byte) {
+		for _, value := range [][]byte{value, appendKeySum(key, value)} {
+			if h, err := decodeHeader(key, value); err == nil && !bytes.Equal(zeroFlag(h.value(key)), zeroFlag(value)) {
+				t.Errorf("header %+v", h)
+			}
+			if s, err := decodeState(value); err == nil && !bytes.Equal(zeroFlag(s.value()), zeroFlag(value)) {
+				t.Errorf("state %+v", s)
+			}
+			if at, mark, err := decodeCursor(key, value); err == nil && !bytes.Equal(cursorValue(key, at, mark), value) {
+				t.Errorf("cursor %d %d", at, mark)
+			}
+			if d, err := decodeDevice(key, value); err == nil && !bytes.Equal(zeroFlag(d.value(key)), zeroFlag(value)) {
+				t.Errorf("device %+v", d)
+			}
+			if h, err := decodeHole(key, value); err == nil && (h.last < h.first || positionKey(key[0], h.first) == nil) {
+				t.Errorf("hole %+v", h)
+			}
+			var user User
+			_ = decodeJSON(key, value, &user) // refusing is fine, panicking is not
+		}
+	})
+}
+
+// zeroFlag leaves out what most values do not use, and the checksum over it.
+func zeroFlag(value []byte) []byte {
+	c := bytes.Clone(value[:len(value)-4])
+	c[1] = 0
+	return c
+}
+
+func appendSum(body []byte) []byte {
+	return binary.BigEndian.AppendUint32(body, crc32.Checksum(body, castagnoli))
+}
+
+func appendKeySum(key, value []byte) []byte {
+	if len(value) < 4 {
+		return value
+	}
+	return seal(key, bytes.Clone(value[:len(value)-4]))
+}
