@@ -15,10 +15,10 @@ import (
 
 // Options are the uplink's part of the configuration.
 type Options struct {
-	Address        string        `yaml:"address" doc:"where the broker listens: tcp://host:port, ssl://host:port, ws://host:port/path or wss://host:port/path"`
+	Address        string        `yaml:"address" required:"true" doc:"where the broker listens: tcp://host:port, ssl://host:port, ws://host:port/path or wss://host:port/path"`
 	ClientID       string        `yaml:"client_id" doc:"how the gateway calls itself there; default: the gateway's name"`
 	Username       string        `yaml:"username" doc:"user name, if the broker wants one"`
-	PasswordFile   string        `yaml:"password_file" doc:"file that holds the password; read at every connection"`
+	PasswordFile   string        `yaml:"password_file" path:"secret" doc:"file that holds the password; read at every connection"`
 	TLS            TLS           `yaml:"tls" doc:"certificates, for ssl:// and wss://"`
 	KeepAlive      time.Duration `yaml:"keep_alive" doc:"how long the line may be silent before it is tested"`
 	ConnectTimeout time.Duration `yaml:"connect_timeout" doc:"how long one connection attempt may take, login included"`
@@ -26,9 +26,9 @@ type Options struct {
 
 // TLS names the files of a secured connection.
 type TLS struct {
-	CA         string `yaml:"ca" doc:"file with the certificates that the broker's is checked against; default: those of the system"`
-	Cert       string `yaml:"cert" doc:"file with our own certificate, if the broker wants one"`
-	Key        string `yaml:"key" doc:"file with the private key of cert"`
+	CA         string `yaml:"ca" path:"true" doc:"file with the certificates that the broker's is checked against; default: those of the system"`
+	Cert       string `yaml:"cert" path:"true" doc:"file with our own certificate, if the broker wants one"`
+	Key        string `yaml:"key" path:"secret" doc:"file with the private key of cert"`
 	ServerName string `yaml:"server_name" doc:"name that the broker's certificate must bear; default: the host in address"`
 }
 

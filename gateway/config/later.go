@@ -16,7 +16,7 @@ var (
 		{path: "uplinks[].forward[].order", value: "live-first", what: "sending what is new first"},
 		{path: "uplinks[].forward[].qos", value: "2", what: "QoS 2"},
 	}
-	laterDrivers = []string{"dlt645", "dlt645-1997", "cjt188", "iec62056"}
+	laterDrivers = []string{"dlt645-1997", "cjt188", "iec62056"}
 	laterUplinks = []string{"rocketmq", "http"}
 )
 
