@@ -60,7 +60,7 @@ func (s *Store) recover() error {
 	if w.state != f.state || f.fresh {
 		b := newBatch(s.db)
 		b.set(stateKey, w.state.value())
-		if err := b.commit(); err != nil {
+		if err := s.write(b); err != nil {
 			return fmt.Errorf("write the log's state: %w", err)
 		}
 	}
@@ -172,7 +172,7 @@ func (s *Store) recoverDevices(f *found) error {
 		b := newBatch(s.db)
 		key := deviceKey(device)
 		b.set(key, mark.value(key))
-		if err := b.commit(); err != nil {
+		if err := s.write(b); err != nil {
 			return fmt.Errorf("repair the sequence number of device %q: %w", device, err)
 		}
 	}
