@@ -64,3 +64,10 @@ func (b *batch) commit() error {
 	}
 	return b.txn.Commit()
 }
+
+// write commits a batch on behalf of the log.
+func (s *Store) write(b *batch) error {
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	return b.commit()
+}

@@ -23,8 +23,9 @@ const (
 	blockTail = 4
 	codecS2   = 1
 
-	// maxPlain bounds what a block that passed its checksum may ask us to allocate.
-	maxPlain = largestFile
+	// maxPlain bounds the plain bytes of a block that holds a single message; with more it is
+	// blockPayload.
+	maxPlain = largestFile / 4
 	// leastRecord is the size of the smallest record: flags, time, topic and payload length.
 	leastRecord = 4
 )
@@ -148,12 +149,17 @@ func decodeBlock(value []byte) ([]message.Record, error) {
 	}
 	table, data := body[blockHead:blockHead+chunks*chunkHead], body[blockHead+chunks*chunkHead:]
 
+	// A checksum is no promise of sense: nothing is allocated that a block of ours would not need.
 	var plainBytes, records uint64
 	for t := table; len(t) > 0; t = t[chunkHead:] {
-		plainBytes += uint64(binary.BigEndian.Uint32(t))
-		records += uint64(binary.BigEndian.Uint32(t[8:]))
+		size, in := uint64(binary.BigEndian.Uint32(t)), uint64(binary.BigEndian.Uint32(t[8:]))
+		if size > chunkPayload && in != 1 {
+			return nil, fmt.Errorf("%w: a chunk of %d bytes with %d messages", errBlock, size, in)
+		}
+		plainBytes += size
+		records += in
 	}
-	if plainBytes > maxPlain || records != count || count == 0 || count > plainBytes/leastRecord || first == 0 || first+message.Position(count) < first {
+	if plainBytes > maxPlain || plainBytes > blockPayload && count != 1 || records != count || count == 0 || count > plainBytes/leastRecord || first == 0 || first+message.Position(count) < first {
 		return nil, fmt.Errorf("%w: %d messages from %d, %d in chunks of %d plain bytes", errBlock, count, first, records, plainBytes)
 	}
 

@@ -60,7 +60,7 @@ func Check(dir string) (Report, error) {
 }
 
 func (s *Store) check(report *Report) error {
-	f := found{cursors: make(map[string]message.Position)}
+	f := newFound()
 	if err := f.load(s.db); err != nil {
 		return err
 	}

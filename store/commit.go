@@ -145,7 +145,7 @@ func (s *Store) commit(g *group) {
 		h = s.addBlock(b, g)
 	}
 	saves := s.cursors.save(b)
-	err := b.commit()
+	err := s.write(b)
 	if err != nil {
 		s.fail(fmt.Errorf("commit: %w", err))
 	}

@@ -308,13 +308,13 @@ func (c *cursors) lift(list []*Cursor, n int, to message.Position) {
 }
 
 // restore puts a cursor back where the log remembers it, or at the nearest place that there is.
-func (c *cursors) restore(name string, at, head, tail message.Position) {
+func (c *cursors) restore(name string, at, head, tail message.Position, mangled bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	there := min(max(at, head-1), tail)
 	known := &Cursor{set: c, name: name, position: there, durable: there, written: true}
 	c.byName[name] = known
-	if there != at {
+	if there != at || mangled {
 		c.soilLocked(known)
 	}
 }

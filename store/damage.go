@@ -143,7 +143,7 @@ func (s *Store) recordHoles() error {
 			b.remove(blockKey(h.last))
 			b.remove(headerKey(h.last))
 		}
-		if err := b.commit(); err != nil {
+		if err := s.write(b); err != nil {
 			return fmt.Errorf("record a hole in the log: %w", err)
 		}
 	}

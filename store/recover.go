@@ -19,14 +19,19 @@ type found struct {
 	holes    []hole
 	headers  []header
 	cursors  map[string]message.Position
+	mangled  map[string]bool // cursors and devices, by key, whose value is damaged
 	problems []error
+}
+
+func newFound() found {
+	return found{cursors: make(map[string]message.Position), mangled: make(map[string]bool)}
 }
 
 func (f *found) claim(p message.Position) { f.claimed = max(f.claimed, p) }
 
 // recover loads headers, cursors and state, and puts right what is wrong at the log's end.
 func (s *Store) recover() error {
-	f := found{cursors: make(map[string]message.Position)}
+	f := newFound()
 	if err := f.load(s.db); err != nil {
 		return err
 	}
@@ -50,16 +55,19 @@ func (s *Store) recover() error {
 	s.queue.next = s.index.tail + 1
 	for name, at := range f.cursors {
 		// A cursor below the head was passed over; one beyond the tail saw a tail that is gone.
-		s.cursors.restore(name, at, s.index.head, s.index.tail)
+		s.cursors.restore(name, at, s.index.head, s.index.tail, f.mangled[string(cursorKey(name))])
 	}
 	if w.state != f.state || f.fresh {
 		b := newBatch(s.db)
 		b.set(stateKey, w.state.value())
-		if err := b.commit(); err != nil {
+		if err := s.write(b); err != nil {
 			return fmt.Errorf("write the log's state: %w", err)
 		}
 	}
 	if err := s.recordHoles(); err != nil {
+		return err
+	}
+	if err := s.recoverDevices(&f); err != nil {
 		return err
 	}
 	w.sweptAt, w.clockedAt = time.Now(), time.Now()
@@ -137,6 +145,40 @@ func (s *Store) recoverEnd(f *found, epoch uint64) {
 	}
 }
 
+// recoverDevices finds the last reading of devices whose sequence number is damaged, back from the
+// end of the log. One that has none there starts again: the epoch is new.
+func (s *Store) recoverDevices(f *found) error {
+	missing := make(map[string]deviceMark)
+	for key := range f.mangled {
+		if key[0] == prefixDevice {
+			missing[key[1:]] = deviceMark{}
+		}
+	}
+	unknown := len(missing)
+	for i := len(s.index.blocks) - 1; i >= 0 && unknown > 0; i-- {
+		records, err := s.records(s.index.blocks[i])
+		if err != nil {
+			continue // whoever reads it will report it
+		}
+		for j := len(records) - 1; j >= 0; j-- {
+			r := &records[j]
+			if mark, wanted := missing[r.Device]; wanted && mark.at == 0 {
+				missing[r.Device] = deviceMark{r.Seq, r.Position}
+				unknown--
+			}
+		}
+	}
+	for device, mark := range missing {
+		b := newBatch(s.db)
+		key := deviceKey(device)
+		b.set(key, mark.value(key))
+		if err := s.write(b); err != nil {
+			return fmt.Errorf("repair the sequence number of device %q: %w", device, err)
+		}
+	}
+	return nil
+}
+
 // load walks over everything but the blocks.
 func (f *found) load(db *badger.DB) error {
 	return db.View(func(txn *badger.Txn) error {
@@ -195,6 +237,7 @@ func (f *found) loadState(item *badger.Item) error {
 func (f *found) cursor(key, value []byte) error {
 	at, mark, err := decodeCursor(key, value)
 	if err != nil {
+		f.mangled[string(key)] = true
 		f.cursors[string(key[1:])] = 0 // from the head again: a repeat is better than a loss
 		return err
 	}
@@ -208,6 +251,7 @@ func (f *found) cursor(key, value []byte) error {
 func (f *found) device(key, value []byte) error {
 	mark, err := decodeDevice(key, value)
 	if err != nil {
+		f.mangled[string(key)] = true
 		f.lost = err // its next sequence number cannot be known
 		return err
 	}

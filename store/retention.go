@@ -193,7 +193,7 @@ func (s *Store) remove(gone []header, passed message.Position) error {
 		}
 		fit++
 	}
-	if err := b.commit(); err != nil {
+	if err := s.write(b); err != nil {
 		return fmt.Errorf("trim the log up to %d: %w", head, err)
 	}
 	if failure := s.queue.failed(); failure != nil {
@@ -256,7 +256,7 @@ func (s *Store) saveState(next state) error {
 	next.clock = s.clock()
 	b := newBatch(s.db)
 	b.set(stateKey, next.value())
-	if err := b.commit(); err != nil {
+	if err := s.write(b); err != nil {
 		return fmt.Errorf("save the log's state: %w", err)
 	}
 	s.writer.state = next
@@ -304,7 +304,7 @@ func (s *Store) sweepSpan(prefix byte, span hole) error {
 			return nil
 		})
 		if err == nil && b.entries > 0 {
-			err = b.commit()
+			err = s.write(b)
 		} else {
 			b.txn.Discard()
 		}
@@ -327,7 +327,7 @@ func (s *Store) fill() error {
 		b := newBatch(s.db)
 		for i := byte(0); b.set([]byte{prefixFiller, i}, value); i++ {
 		}
-		if err := b.commit(); err != nil {
+		if err := s.write(b); err != nil {
 			return fmt.Errorf("flush deletions: %w", err)
 		}
 	}
@@ -347,7 +347,7 @@ func (s *Store) runCollector(ctx context.Context) {
 				ratio = 0.5
 			}
 			collected := 0
-			for ctx.Err() == nil && s.db.RunValueLogGC(ratio) == nil {
+			for ctx.Err() == nil && s.collectOne(ratio) == nil {
 				collected++
 			}
 			live, _ := s.index.size()
@@ -366,4 +366,11 @@ func (s *Store) runCollector(ctx context.Context) {
 		case <-s.collect:
 		}
 	}
+}
+
+// collectOne gives back one file; an error says that there is none, or why not.
+func (s *Store) collectOne(ratio float64) error {
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	return s.db.RunValueLogGC(ratio)
 }

@@ -37,6 +37,7 @@ type Store struct {
 	space   space
 	damage  damage
 
+	gate    gate          // between commits and the collector
 	collect chan struct{} // capacity 1: the value log should be collected now
 	filler  atomic.Bool   // the collector found nothing: see fill
 	fills   atomic.Int32  // how often fill may still help
