@@ -14,7 +14,7 @@ import (
 )
 
 // startServer runs a server on a free port of loopback.
-func startServer(t *testing.T, options Options, backend Backend) *Server {
+func startServer(t testing.TB, options Options, backend Backend) *Server {
 	t.Helper()
 	if len(options.Listen) == 0 {
 		options.Listen = []string{"127.0.0.1:0"}
