@@ -74,6 +74,7 @@ func (a *answers) local(token uint64) {
 	defer a.mu.Unlock()
 	a.ring[token%maxUnacked].local = true
 	a.passLocalLocked()
+	a.out.signal()
 }
 
 func (a *answers) passLocalLocked() {

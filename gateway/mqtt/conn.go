@@ -83,11 +83,15 @@ func (c *conn) run(ctx context.Context) error {
 		}
 	})
 	err := c.read(ctx)
+	c.out.close()
+	select {
+	case <-c.out.done: // what was answered has gone out
+	case <-ctx.Done():
+	}
 	c.end(err)
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause // not the closed socket that it led to
 	}
-	c.out.close()
 	if c.delivery != nil {
 		c.delivery.window.close()
 	}

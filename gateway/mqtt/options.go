@@ -28,7 +28,7 @@ const (
 	connectTimeout = 10 * time.Second // from accept to the end of CONNECT
 	writeTimeout   = 30 * time.Second // a peer that takes no byte for so long is dead
 	willTimeout    = 5 * time.Second  // for the log to take a will, as the connection ends
-	lingerTimeout  = time.Second      // for a refused client to read why
+	lingerTimeout  = time.Second      // for the last answers to reach a client that we leave
 	fullPause      = 250 * time.Millisecond
 	behindLimit    = 10 * time.Second // then a QoS 0 subscriber with a full socket is skipped ahead
 

@@ -148,12 +148,11 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	var all sync.WaitGroup
 	defer all.Wait()
-	stop := context.AfterFunc(ctx, s.Close)
-	defer stop()
 	for _, listener := range listeners {
 		all.Go(func() { s.accept(ctx, listener, &all) })
 	}
 	<-ctx.Done()
+	s.Close() // ends the accepting
 	return nil
 }
 

@@ -22,6 +22,7 @@ type writer struct {
 	socket  net.Conn
 	answers *answers
 	wake    chan struct{} // holds one: there is something to do
+	done    chan struct{} // closed when run has left
 	due     bool          // there is an answer to be let out; the reading goroutine's own
 
 	mu      sync.Mutex // guards what follows; never held during a write
@@ -35,7 +36,7 @@ type appender interface {
 }
 
 func newWriter(socket net.Conn, answers *answers) *writer {
-	w := &writer{socket: socket, answers: answers, wake: make(chan struct{}, 1)}
+	w := &writer{socket: socket, answers: answers, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	w.room.L = &w.mu
 	return w
 }
@@ -82,30 +83,34 @@ func (w *writer) put(p appender, version byte, room int) (waited bool) {
 	return waited
 }
 
-// close makes run and everybody who waits leave.
+// close takes nothing more and makes everybody who waits leave: run once it has written what is
+// there, within lingerTimeout.
 func (w *writer) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closed = true
 	w.room.Broadcast()
 	w.signal()
+	w.socket.SetWriteDeadline(time.Now().Add(lingerTimeout)) // it fails on a closed socket, which is as good
 }
 
 // run writes until close, or until the client can no longer be written to. Whoever waits for room
 // leaves with it.
 func (w *writer) run() error {
+	defer close(w.done)
 	defer w.close()
 	var out []byte
 	for range w.wake {
 		for {
-			var open bool
-			if out, open = w.take(out); !open {
+			var timeout time.Duration
+			out, timeout = w.take(out)
+			if len(out) == 0 && timeout == lingerTimeout {
 				return nil
 			}
 			if len(out) == 0 {
 				break
 			}
-			if err := w.socket.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+			if err := w.socket.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
 				return fmt.Errorf("write to client: %w", err)
 			}
 			if _, err := w.socket.Write(out); err != nil {
@@ -116,15 +121,19 @@ func (w *writer) run() error {
 	return nil
 }
 
-// take gives what is to be written now and puts last, which was written, in its place.
-func (w *writer) take(last []byte) (out []byte, open bool) {
+// take gives what is to be written now, and how long that may take: less, once the writer is closed.
+// It puts last, which was written, in its place.
+func (w *writer) take(last []byte) (out []byte, timeout time.Duration) {
 	if cap(last) > keptBuffer {
 		last = nil
 	}
 	w.mu.Lock()
 	out, w.pending = w.pending, last[:0]
-	open = !w.closed
+	timeout = writeTimeout
+	if w.closed {
+		timeout = lingerTimeout
+	}
 	w.room.Broadcast()
 	w.mu.Unlock()
-	return w.answers.append(out), open
+	return w.answers.append(out), timeout
 }
