@@ -9,18 +9,18 @@ import (
 
 // Options is what a device of this kind says in the configuration.
 type Options struct {
-	Address BusAddress     `yaml:"address" doc:"the line that the meter is on: bus://NAME, with a name from buses:"`
-	Meter   MeterNumber    `yaml:"meter" doc:"the 12 digits of the meter's address, in quotes"`
-	Timeout time.Duration  `yaml:"timeout" doc:"how long the meter may take to answer one request; the standard allows it half a second" min:"50ms" max:"30s"`
-	Points  []PointOptions `yaml:"points" doc:"what to read"`
+	Address BusAddress     `yaml:"address" required:"true" doc:"the line that the meter is on: bus://NAME, with a name from buses:"`
+	Meter   MeterNumber    `yaml:"meter" required:"true" doc:"the 12 digits of the meter's address, in quotes"`
+	Timeout time.Duration  `yaml:"timeout" default:"1s" doc:"how long the meter may take to answer one request; the standard allows it half a second" min:"50ms" max:"30s"`
+	Points  []PointOptions `yaml:"points" required:"true" unique:"name" doc:"what to read"`
 
 	edition Edition
 }
 
 // PointOptions is one value to read.
 type PointOptions struct {
-	Name   string `yaml:"name" doc:"the name of the value in readings"`
-	ID     ID     `yaml:"id" doc:"data identifier: 8 hex digits such as 00010000, 4 in the edition of 1997, in quotes"`
+	Name   string `yaml:"name" required:"true" doc:"the name of the value in readings"`
+	ID     ID     `yaml:"id" required:"true" doc:"data identifier: 8 hex digits such as 00010000, 4 in the edition of 1997, in quotes"`
 	Format Format `yaml:"format" doc:"what the bytes mean, for identifiers that are not in the table: XXXXXX.XX, -XX.XXXX, NNNN, YYMMDDWW, hhmmss, ascii:6, bits:2"`
 	Unit   string `yaml:"unit" doc:"shown beside the value"`
 }
