@@ -206,6 +206,9 @@ func (l *Line) answer(q request) (late []byte, err error) {
 		return nil, err
 	}
 	pieces := l.pieces(q, meter)
+	if len(pieces) > 0 {
+		l.count(func(c *Counts) { c.Answers++ }) // before: who has the answer finds it counted
+	}
 	for i, piece := range pieces {
 		if i > 0 {
 			more, err := l.pause(30 * time.Millisecond)
@@ -218,14 +221,9 @@ func (l *Line) answer(q request) (late []byte, err error) {
 			return nil, err
 		}
 	}
-	l.count(func(c *Counts) {
-		if len(pieces) > 0 {
-			c.Answers++
-		}
-		if len(late) > 0 {
-			c.Overlaps++
-		}
-	})
+	if len(late) > 0 {
+		l.count(func(c *Counts) { c.Overlaps++ })
+	}
 	return late, nil
 }
 
