@@ -33,7 +33,7 @@ func (d *Driver) Options() any {
 func (d *Driver) Open(name string, options any) (collectors.Device, error) {
 	o, ok := options.(*Options)
 	if !ok {
-		panic(fmt.Sprintf("bug: device %s: options of type %T given to the DL/T 645 driver", name, options))
+		return nil, fmt.Errorf("device %s: options of type %T are not those of a DL/T 645 meter", name, options)
 	}
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("device %s: %w", name, err)
@@ -50,7 +50,7 @@ func (d *Driver) Open(name string, options any) (collectors.Device, error) {
 			format, _ = known(p.ID)
 		}
 		first := question{edition: edition, meter: o.Meter, function: edition.readFunction(), id: p.ID}
-		m.points = append(m.points, point{name: p.Name, format: format, first: first, request: first.frame()})
+		m.points = append(m.points, point{name: p.Name, unit: p.Unit, format: format, first: first, request: first.frame()})
 	}
 	return m, nil
 }
@@ -67,6 +67,7 @@ type meter struct {
 
 type point struct {
 	name    string
+	unit    string
 	format  Format
 	first   question
 	request []byte
@@ -97,6 +98,7 @@ func (m *meter) Read(ctx context.Context, r *message.Reading) error {
 	n := len(m.points)
 	r.Points = slices.Grow(r.Points[:0], n)[:n]
 	first, heard := m.start, false
+	var silence error
 	for i := range n {
 		at := (first + i) % n
 		value, err := m.value(ctx, &m.points[at])
@@ -109,18 +111,26 @@ func (m *meter) Read(ctx context.Context, r *message.Reading) error {
 			if !heard {
 				heard, m.start = true, at
 			}
-		case !silent(err):
-			if !heard || errors.Is(err, context.Canceled) {
-				return fmt.Errorf("meter %s: %w", m.number, err)
+		case silent(err):
+			silence = err
+			if !heard && (i+1 == maxSilent || i+1 == n) {
+				m.start = (at + 1) % n
+				return m.absent(err)
 			}
+		case heard && !errors.Is(err, context.Canceled):
 			m.skip(r, first, i, err)
 			return nil
-		case !heard && (i+1 == maxSilent || i+1 == n):
-			m.start = (at + 1) % n
-			return fmt.Errorf("meter %s on bus %s: %w", m.number, m.port.Name(), err)
+		case silence != nil && errors.Is(err, context.DeadlineExceeded):
+			return m.absent(silence) // which says more than that the time is over
+		default:
+			return fmt.Errorf("meter %s: %w", m.number, err)
 		}
 	}
 	return nil
+}
+
+func (m *meter) absent(err error) error {
+	return fmt.Errorf("meter %s on bus %s: %w", m.number, m.port.Name(), err)
 }
 
 func answered(err error) bool {
@@ -143,6 +153,16 @@ func (m *meter) skip(r *message.Reading, first, i int, err error) {
 		at := (first + i) % len(m.points)
 		r.Points[at] = message.Point{Name: m.points[at].name, Error: problem}
 	}
+}
+
+// Unit is what the point is measured in, as the configuration says.
+func (m *meter) Unit(point string) string {
+	for _, p := range m.points {
+		if p.name == point {
+			return p.unit
+		}
+	}
+	return ""
 }
 
 // Close leaves the line to the other devices on it.

@@ -379,6 +379,36 @@ func point(t *testing.T, name, id string) dlt645.PointOptions {
 	return p
 }
 
+func TestAnAbsentMeterIsNamedWhenTheTimeRunsOut(t *testing.T) {
+	line := simulate(t, atNoon(dlt645sim.Options{}))
+	line.Misbehave(dlt645sim.Silence)
+	device := open(t, &dlt645.Driver{Buses: busOn(t, line.Path())}, "000000000161", time.Minute, "a=04000402", "b=00010000")
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	err := device.Read(ctx, new(message.Reading))
+	if err == nil || !strings.Contains(err.Error(), "meter 000000000161 on bus line: no answer within ") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestUnitsAndForeignOptions(t *testing.T) {
+	driver := &dlt645.Driver{Buses: busOn(t, "/dev/null")}
+	o := driver.Options().(*dlt645.Options)
+	o.Address = "line"
+	must(t, o.Meter.UnmarshalText([]byte("000000000161")))
+	o.Points = []dlt645.PointOptions{point(t, "a", "00010000")}
+	o.Points[0].Unit = "kWh"
+	device, err := driver.Open("m", o)
+	must(t, err)
+	units := device.(interface{ Unit(string) string })
+	if units.Unit("a") != "kWh" || units.Unit("b") != "" {
+		t.Errorf("units are %q and %q", units.Unit("a"), units.Unit("b"))
+	}
+	if _, err := driver.Open("m", struct{}{}); err == nil {
+		t.Error("foreign options were taken")
+	}
+}
+
 func mistakes(o *dlt645.Options) string {
 	var paths []string
 	o.Validate(func(path, _ string) { paths = append(paths, path) })

@@ -11,8 +11,8 @@ import (
 type Options struct {
 	Address BusAddress     `yaml:"address" required:"true" doc:"the line that the meter is on: bus://NAME, with a name from buses:"`
 	Meter   MeterNumber    `yaml:"meter" required:"true" doc:"the 12 digits of the meter's address, in quotes"`
-	Timeout time.Duration  `yaml:"timeout" doc:"how long the meter may take to answer one request; the standard allows it half a second" min:"50ms" max:"30s"`
-	Points  []PointOptions `yaml:"points" required:"true" min:"1" unique:"name" doc:"what to read"`
+	Timeout time.Duration  `yaml:"timeout" default:"1s" doc:"how long the meter may take to answer one request; the standard allows it half a second" min:"50ms" max:"30s"`
+	Points  []PointOptions `yaml:"points" required:"true" unique:"name" doc:"what to read"`
 
 	edition Edition
 }

@@ -68,7 +68,8 @@ type Line struct {
 	options Options
 	meters  map[[6]byte]bool
 	pty     *pty
-	hangUp  func() error // once
+	hangUp  func() error  // once
+	hungUp  chan struct{} // closed by it
 
 	mu     sync.Mutex // guards what follows
 	fault  Fault
@@ -84,7 +85,7 @@ func Open(o Options) (*Line, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	l := &Line{options: o, meters: map[[6]byte]bool{}, fixed: map[uint32][]byte{}}
+	l := &Line{options: o, hungUp: make(chan struct{}), meters: map[[6]byte]bool{}, fixed: map[uint32][]byte{}}
 	for _, number := range o.Meters {
 		address, err := hex.DecodeString(number)
 		if err != nil || len(address) != 6 {
@@ -96,7 +97,10 @@ func Open(o Options) (*Line, error) {
 	if l.pty, err = openPTY(o.Link); err != nil {
 		return nil, err
 	}
-	l.hangUp = sync.OnceValue(l.pty.close)
+	l.hangUp = sync.OnceValue(func() error {
+		close(l.hungUp)
+		return l.pty.close()
+	})
 	return l, nil
 }
 
@@ -162,10 +166,12 @@ func (l *Line) Run(ctx context.Context) error {
 
 // ended tells a line that was hung up on purpose from one that broke.
 func (l *Line) ended(err error) error {
-	if errors.Is(err, os.ErrClosed) {
+	select {
+	case <-l.hungUp:
 		return nil
+	default:
+		return fmt.Errorf("line %s: %w", l.Path(), err)
 	}
-	return fmt.Errorf("line %s: %w", l.Path(), err)
 }
 
 // hear takes what arrives until the deadline; the zero time has none.
@@ -200,6 +206,9 @@ func (l *Line) answer(q request) (late []byte, err error) {
 		return nil, err
 	}
 	pieces := l.pieces(q, meter)
+	if len(pieces) > 0 {
+		l.count(func(c *Counts) { c.Answers++ }) // before: who has the answer finds it counted
+	}
 	for i, piece := range pieces {
 		if i > 0 {
 			more, err := l.pause(30 * time.Millisecond)
@@ -212,14 +221,9 @@ func (l *Line) answer(q request) (late []byte, err error) {
 			return nil, err
 		}
 	}
-	l.count(func(c *Counts) {
-		if len(pieces) > 0 {
-			c.Answers++
-		}
-		if len(late) > 0 {
-			c.Overlaps++
-		}
-	})
+	if len(late) > 0 {
+		l.count(func(c *Counts) { c.Overlaps++ })
+	}
 	return late, nil
 }
 

@@ -1,0 +1,33 @@
+package dlt645_test
+
+import (
+	"testing"
+	"time"
+
+	"sluice/collectors/dlt645"
+	"sluice/collectors/dlt645/dlt645sim"
+	"sluice/collectors/drivertest"
+)
+
+func TestContract(t *testing.T) {
+	line := simulate(t, dlt645sim.Options{})
+	driver := &dlt645.Driver{Buses: busOn(t, line.Path())}
+	drivertest.Run(t, drivertest.Case{
+		Driver: driver,
+		Options: func() any {
+			o := driver.Options().(*dlt645.Options)
+			o.Address, o.Timeout = "line", 500*time.Millisecond
+			must(t, o.Meter.UnmarshalText([]byte(dlt645sim.DefaultMeter)))
+			o.Points = []dlt645.PointOptions{point(t, "energy", "00010000"), point(t, "voltage", "02010100")}
+			return o
+		},
+		Points: []string{"energy", "voltage"},
+		Silence: func(silent bool) {
+			if silent {
+				line.Misbehave(dlt645sim.Silence)
+				return
+			}
+			line.Misbehave(dlt645sim.Healthy)
+		},
+	})
+}
