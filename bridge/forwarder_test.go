@@ -568,3 +568,63 @@ func (instant) Send(_ context.Context, _ string, _ *message.Record, _ byte, done
 func (instant) Lost() <-chan struct{} { return nil }
 func (instant) Err() error            { return nil }
 func (instant) Close() error          { return nil }
+
+func TestForwarderNeverAcknowledgesOverAFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := newSource(t, "readings/line-3/press", 1, 1, 4)
+		cloud := &fakeCloud{hold: true}
+		start(t, forwarder(cloud, 10, source))
+		synctest.Wait()
+		sent := cloud.messages()
+		sent[0].done(nil)
+		sent[1].done(errors.New("broken")) // not said to be a refusal: the link is given up
+		sent[2].done(nil)
+		if got := source.Acked(); got != 1 {
+			t.Errorf("acknowledged up to %d, want 1", got)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got, want := positions(cloud.messages()), []message.Position{1, 2, 3, 4, 2, 3, 4}; !slices.Equal(got, want) {
+			t.Errorf("sent %v, want %v", got, want)
+		}
+	})
+}
+
+// forgetful is a link that breaks its contract: Close does not answer what is open.
+type forgetful struct{ *fakeLink }
+
+func (l forgetful) Close() error {
+	l.lose(errors.New("closed"))
+	return nil
+}
+
+type forgetfulCloud struct{ *fakeCloud }
+
+func (c forgetfulCloud) Connect(ctx context.Context) (Link, error) {
+	l, err := c.fakeCloud.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return forgetful{l.(*fakeLink)}, nil
+}
+
+func TestAnAnswerAfterTheEndOfALinkDoesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := newSource(t, "readings/line-3/press", 1, 1, 2)
+		cloud := &fakeCloud{hold: true}
+		f := forwarder(cloud, 10, source)
+		f.Uplink = forgetfulCloud{cloud}
+		f.random = func(ceiling time.Duration) time.Duration { return ceiling }
+		start(t, f)
+		synctest.Wait()
+		old := cloud.links[0]
+		done := old.out[0]
+		cloud.lose(errors.New("line cut"))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		done(nil) // message 1, but by a link that has been given up
+		if got := source.Acked(); got != 0 {
+			t.Errorf("acknowledged up to %d, want 0", got)
+		}
+	})
+}

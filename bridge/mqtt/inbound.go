@@ -54,7 +54,18 @@ func (in *inbound) Read(b []byte) (int, error) {
 	}
 	n, err := in.in.Read(b[:min(len(b), in.rest)])
 	in.rest -= n
+	if in.rest > 0 {
+		err = cut(err)
+	}
 	return n, err
+}
+
+// cut makes a clear error of an end in the middle of a packet.
+func cut(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // next reads the head of a packet and looks into it.
@@ -68,7 +79,7 @@ func (in *inbound) next() error {
 	for shift := 0; ; shift += 7 {
 		b, err := in.in.ReadByte()
 		if err != nil {
-			return err
+			return cut(err)
 		}
 		in.head = append(in.head, b)
 		length |= int(b&0x7f) << shift
@@ -129,7 +140,8 @@ func (in *inbound) peek(length, want int) ([]byte, error) {
 	if length != want {
 		return nil, fmt.Errorf("%w: a packet of type %d with %d bytes, not %d", errProtocol, in.headMem[0]>>4, length, want)
 	}
-	return in.in.Peek(want)
+	body, err := in.in.Peek(want)
+	return body, cut(err)
 }
 
 // takeAck says whether a PUBACK came for id since the id was last used, and forgets it.

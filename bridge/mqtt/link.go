@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"sync"
+	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 	"github.com/eclipse/paho.mqtt.golang/packets"
@@ -217,12 +218,16 @@ func (l *link) outcome(p pending) error {
 		return l.Err() // the link is lost
 	}
 	if err := p.token.Error(); err != nil {
-		if errors.Is(err, paho.ErrNotConnected) {
-			<-l.lost // paho is about to say why
-			return l.Err()
+		// Paho fails tokens a moment before it says why the connection has ended. A token that
+		// fails alone leaves a hole in the stream: that ends the link, too.
+		reason := time.NewTimer(time.Second)
+		defer reason.Stop()
+		select {
+		case <-l.lost:
+		case <-reason.C:
+			l.lose(plainWords(err))
 		}
-		l.lose(plainWords(err)) // a message that is missing in the stream breaks its order
-		return err
+		return l.Err()
 	}
 	if p.qos == 0 {
 		if err := l.line.flush(context.Background(), l.lost); err != nil {

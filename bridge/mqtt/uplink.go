@@ -85,7 +85,7 @@ func (u *Uplink) clientOptions(l *link, password string) *paho.ClientOptions {
 	o.SetConnectRetry(false)
 	o.SetConnectTimeout(u.options.ConnectTimeout)
 	o.SetKeepAlive(u.options.KeepAlive)
-	o.SetPingTimeout(10 * time.Second)
+	o.SetPingTimeout(min(10*time.Second, u.options.KeepAlive))
 	// The line takes every byte at once, so this only bounds a Publish that is under way at the
 	// moment at which paho's own keep-alive gives up.
 	o.SetWriteTimeout(time.Second)
