@@ -165,7 +165,7 @@ test('the line is cut and restored: the backlog grows, drains, and leaves no gap
   await page.getByRole('button', { name: 'Cut the line' }).click()
   await page.locator('[data-line=down]').waitFor()
   await page.waitForFunction(() => Number(document.querySelector('[data-test=waiting]').innerText.replace(/\D/g, '')) > 20)
-  await page.locator('[data-verdict=uplinkDownWaiting]').waitFor()
+  await page.locator('[data-verdict=uplinkDownWaiting], [data-verdict=uplinkBehind]').waitFor()
   const before = await number('received')
 
   await page.getByRole('button', { name: 'Restore the line' }).click()
