@@ -8,7 +8,7 @@ export interface Format {
   bytes(n: number): string
   duration(milliseconds: number): string
   clock(moment: string | number): string
-  value(v: Scalar): string
+  value(v: Scalar, decimals?: number): string
 }
 
 const units = [
@@ -22,7 +22,8 @@ export function format(locale: string, words: { on: string; off: string }): Form
   const int = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 })
   const short = new Intl.NumberFormat(locale, { notation: 'compact', maximumSignificantDigits: 3 })
   const one = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 })
-  const exact = new Intl.NumberFormat(locale, { maximumSignificantDigits: 9, useGrouping: 'min2' })
+  const exact = (digits: number, decimals: number) =>
+    new Intl.NumberFormat(locale, { minimumFractionDigits: decimals, maximumFractionDigits: digits })
   const tiny = new Intl.NumberFormat(locale, { notation: 'scientific', maximumSignificantDigits: 6 })
   const clock = new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' })
   const unit = Object.fromEntries(
@@ -57,12 +58,23 @@ export function format(locale: string, words: { on: string; off: string }): Form
       return parts.join(' ')
     },
     clock: (moment) => clock.format(typeof moment === 'string' ? Date.parse(moment) : moment),
-    value(v) {
+    value(v, decimals = 0) {
       if (v === null) return '–'
       if (typeof v === 'boolean') return v ? words.on : words.off
       if (typeof v === 'string') return v
       const size = Math.abs(v)
-      return size !== 0 && (size < 1e-5 || size >= 1e15) ? tiny.format(v) : exact.format(v)
+      if (size !== 0 && (size < 1e-5 || size >= 1e15)) return tiny.format(v)
+      const shown = Math.min(8, Math.max(decimals, decimalsOf(v)))
+      return exact(shown, shown).format(v)
     },
   }
+}
+
+// decimalsOf is how many decimals a number is worth showing. A meter's 32-bit float comes as
+// 64.30000305175781 and means 64.3: it has seven digits.
+export function decimalsOf(v: number): number {
+  if (Number.isInteger(v)) return 0
+  const digits = Math.fround(v) === v ? 7 : 12
+  const [, fraction = ''] = String(Number(v.toPrecision(digits))).split('.')
+  return /e/.test(fraction) ? 8 : fraction.length
 }

@@ -20,7 +20,7 @@ export const language = i18n.global.locale
 
 // f writes numbers and times in the language of the page.
 export const f = computed(() =>
-  format(language.value === 'zh' ? 'zh-CN' : 'en-GB', { on: i18n.global.t('on'), off: i18n.global.t('off') }),
+  format(language.value === 'zh' ? 'zh-CN' : 'en', { on: i18n.global.t('on'), off: i18n.global.t('off') }),
 )
 
 watchEffect(() => {

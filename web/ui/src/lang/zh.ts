@@ -44,11 +44,11 @@ const zh: typeof en = {
     logFailed: '日志无法写入，修复之前不再接收数据。',
     logFull: '日志已满（{limit}），在云端追上之前无法接收新数据。',
     uplinkConnecting: '正在连接 {name}……',
-    uplinkDown: '{name} 已断开 {since}。',
-    uplinkDownWaiting: '{name} 已断开 {since}，{waiting} 条消息安全保存在日志中等待发送。',
-    uplinkBehind: '{name} 的发送速度低于写入速度，{waiting} 条消息正在等待。',
+    uplinkDown: '上行链路 {name} 已断开 {since}。',
+    uplinkDownWaiting: '上行链路 {name} 已断开 {since}，{waiting} 条消息安全保存在日志中等待发送。',
+    uplinkBehind: '上行链路 {name} 的发送速度低于写入速度，{waiting} 条消息正在等待。',
     uplinkDraining: '正在向 {name} 补传：还剩 {waiting} 条，约需 {drain}。',
-    deviceOffline: '{name} 已有 {since} 没有应答。',
+    deviceOffline: '设备 {name} 已有 {since} 没有应答。',
     devicesOffline: '{count} 台设备没有应答：{names}。',
     devicesDegraded: '部分点位无法读取：{names}。',
   },
@@ -109,6 +109,7 @@ const zh: typeof en = {
     lastError: '最近错误',
     nothing: '无积压',
     never: '按当前速率无法补完',
+    offline: '恢复后可知',
   },
 
   devices: {

@@ -1,0 +1,163 @@
+package web
+
+import (
+	"encoding/json"
+	"maps"
+	"math"
+	"net/http"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/gin-gonic/gin"
+)
+
+type document struct {
+	OpenAPI    string                    `json:"openapi"`
+	Paths      map[string]map[string]any `json:"paths"`
+	Components struct {
+		Schemas map[string]struct {
+			Required   []string       `json:"required"`
+			Properties map[string]any `json:"properties"`
+		} `json:"schemas"`
+	} `json:"components"`
+}
+
+func described(t *testing.T, s *Server) document {
+	t.Helper()
+	return decode[document](t, ask(s, "GET", "/api/v1/openapi.json", ""))
+}
+
+func TestTheDocumentDescribesEveryRoute(t *testing.T) {
+	s := newServer(t, newFakeGateway(), signedUp(t))
+	engine, ok := s.handler.(*gin.Engine)
+	if !ok {
+		t.Fatalf("the handler is a %T", s.handler)
+	}
+	var have, want []string
+	for _, route := range engine.Routes() {
+		have = append(have, route.Method+" "+route.Path)
+	}
+	doc := described(t, s)
+	for path, methods := range doc.Paths {
+		for method := range methods {
+			want = append(want, strings.ToUpper(method)+" "+path)
+		}
+	}
+	slices.Sort(have)
+	slices.Sort(want)
+	if !slices.Equal(have, want) {
+		t.Errorf("routes are\n%s\nthe document has\n%s", strings.Join(have, "\n"), strings.Join(want, "\n"))
+	}
+	if !strings.HasPrefix(doc.OpenAPI, "3.1") {
+		t.Errorf("the document is OpenAPI %q", doc.OpenAPI)
+	}
+}
+
+func TestTheDocumentsReferencesResolve(t *testing.T) {
+	var whole map[string]any
+	if err := json.Unmarshal(apiDocument, &whole); err != nil {
+		t.Fatal(err)
+	}
+	for _, match := range regexp.MustCompile(`"\$ref": "#/([^"]+)"`).FindAllSubmatch(apiDocument, -1) {
+		var at any = whole
+		for step := range strings.SplitSeq(string(match[1]), "/") {
+			object, _ := at.(map[string]any)
+			at = object[step]
+		}
+		if at == nil {
+			t.Errorf("%s leads nowhere", match[1])
+		}
+	}
+}
+
+func TestTheDocumentDescribesTheTypes(t *testing.T) {
+	s := newServer(t, newFakeGateway(), signedUp(t))
+	schemas := described(t, s).Components.Schemas
+	for name, kind := range map[string]reflect.Type{
+		"Status": reflect.TypeFor[statusAnswer](), "Device": reflect.TypeFor[Device](), "Point": reflect.TypeFor[Point](),
+		"Uplink": reflect.TypeFor[Uplink](), "Log": reflect.TypeFor[Log](), "MQTT": reflect.TypeFor[MQTT](), "Demo": reflect.TypeFor[Demo](),
+		"Problem": reflect.TypeFor[problem](), "Session": reflect.TypeFor[opened](), "Identity": reflect.TypeFor[identity](), "Line": reflect.TypeFor[lineState](),
+	} {
+		var all, required []string
+		for _, field := range reflect.VisibleFields(kind) {
+			tag, options, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if tag == "" {
+				continue // embedded, or not part of the answer
+			}
+			all = append(all, tag)
+			if options != "omitempty" {
+				required = append(required, tag)
+			}
+		}
+		slices.Sort(all)
+		slices.Sort(required)
+		if got := slices.Sorted(maps.Keys(schemas[name].Properties)); !slices.Equal(got, all) {
+			t.Errorf("schema %s has %q, the type %q", name, got, all)
+		}
+		if got := slices.Sorted(slices.Values(schemas[name].Required)); !slices.Equal(got, required) {
+			t.Errorf("schema %s requires %q, the type %q", name, got, required)
+		}
+	}
+}
+
+var sampleLine = regexp.MustCompile(`^(sluice_[a-z_]+)(\{(?:[a-z]+="(?:[^"\\\n]|\\["\\n])*",?)*\})? (\S+)$`)
+
+func TestMetricsAreInTheExpositionFormat(t *testing.T) {
+	gateway := newFakeGateway()
+	gateway.change = func(status *Status) {
+		status.Devices[0].Name = "a\"b\\c\nd\xff"
+		status.Log.Bytes = math.MaxInt64
+	}
+	s := newServer(t, gateway, signedUp(t))
+	got := ask(s, "GET", "/metrics", "")
+	if got.Code != http.StatusOK || got.Header().Get("Content-Type") != metricsType {
+		t.Errorf("metrics are %d %q", got.Code, got.Header().Get("Content-Type"))
+	}
+	text := got.Body.String()
+	typed, seen := "", map[string]bool{}
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		if kind, ok := strings.CutPrefix(line, "# TYPE "); ok {
+			name, _, _ := strings.Cut(kind, " ")
+			if seen[name] {
+				t.Errorf("%s stands in two places", name)
+			}
+			typed, seen[name] = name, true
+			continue
+		}
+		if strings.HasPrefix(line, "# HELP ") {
+			continue
+		}
+		match := sampleLine.FindStringSubmatch(line)
+		if match == nil {
+			t.Errorf("not a sample: %q", line)
+			continue
+		}
+		if match[1] != typed {
+			t.Errorf("%q stands under the type of %s", line, typed)
+		}
+		if _, err := strconv.ParseFloat(match[3], 64); err != nil {
+			t.Errorf("%q has no number: %v", line, err)
+		}
+	}
+	for _, want := range []string{
+		`sluice_info{gateway="line-3",version="0.1.0"} 1`,
+		`sluice_device_up{device="a\"b\\c\nd` + "\uFFFD" + `",driver="modbus"} 1`,
+		`sluice_device_state{device="conveyor",driver="modbus",state="offline"} 1`,
+		`sluice_device_up{device="conveyor",driver="modbus"} 0`,
+		`sluice_uplink_up{uplink="cloud",driver="mqtt"} 1`,
+		`sluice_mqtt_connections 2`,
+		`sluice_demo_line_up 1`,
+	} {
+		if !strings.Contains(text, want+"\n") {
+			t.Errorf("metrics lack %s", want)
+		}
+	}
+	if strings.Contains(text, "B-114") {
+		t.Error("metrics show a point's value to whoever asks")
+	}
+}

@@ -1,0 +1,20 @@
+import type { Status } from './status'
+
+// sample is a gateway in good order, for tests; a test changes what it is about.
+export function sample(): Status {
+  return {
+    gateway: 'line-3',
+    version: '1',
+    started: '2026-01-01T00:00:00Z',
+    time: '2026-01-01T01:00:00Z',
+    devices: [
+      { name: 'press', driver: 'modbus', address: 'tcp://a', state: 'online', since: '2026-01-01T00:00:00Z', polls: 1, failures: 0, readings: 1, seq: 1, points: [] },
+      { name: 'oven', driver: 'modbus', address: 'tcp://b', state: 'online', since: '2026-01-01T00:58:00Z', polls: 1, failures: 0, readings: 1, seq: 1, points: [] },
+    ],
+    uplinks: [
+      { name: 'cloud', driver: 'mqtt', address: 'mqtt://c', state: 'online', since: '2026-01-01T00:59:30Z', backlog: 0, in_flight: 0, sent: 1, repeated: 0, rate: 20 },
+    ],
+    log: { state: 'ok', messages: 1, bytes: 1, limit: 1024, first: 1, last: 1, rate: 20, dropped: 0 },
+    mqtt: { listen: [], connections: 0, received: 0, delivered: 0, dropped: 0 },
+  }
+}
