@@ -32,7 +32,7 @@ func TestReadingsSurviveTheNight(t *testing.T) {
 	const interval = 50 * time.Millisecond
 	stopFor, cutFor, calm := 8*time.Second, 6*time.Second, 3*time.Second
 	if long() {
-		stopFor, cutFor, calm = 60*time.Second, 40*time.Second, 40*time.Second
+		stopFor, cutFor, calm = 60*time.Second, 40*time.Second, 50*time.Second
 	}
 	l := newLine(t)
 	plc := newPymodbus(t, l.gateway, "127.0.0.1:5020")
