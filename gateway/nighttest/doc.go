@@ -6,7 +6,7 @@
 //
 // The tests take their shape from the environment:
 //
-//	SLUICE_LONG=1           the full figures (five minutes and more) in place of the short form
+//	SLUICE_LONG=1           the full figures in place of the short form: give go test -timeout 30m
 //	SLUICE_REQUIRE_PEERS=1  a missing peer or right is a failure in place of a skip
 //	SLUICE_BINARY=FILE      the binary to test, in place of building cmd/sluice
 package nighttest

@@ -75,8 +75,9 @@ func TestStopWithin5Seconds(t *testing.T) {
 		load.Wait()
 	}
 	g.start(t)
+	until(t, time.Minute, "a reading since the last start", func() bool { return g.status(t).seqs()["press"] > 0 })
 	plcs.stop()
-	end := g.drained(t)
+	end := g.drained(t, cloud.record)
 	g.stop(t)
 
 	acked := 0

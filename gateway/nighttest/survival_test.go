@@ -32,7 +32,7 @@ func TestReadingsSurviveTheNight(t *testing.T) {
 	const interval = 50 * time.Millisecond
 	stopFor, cutFor, calm := 8*time.Second, 6*time.Second, 3*time.Second
 	if long() {
-		stopFor, cutFor, calm = 60*time.Second, 40*time.Second, 40*time.Second
+		stopFor, cutFor, calm = 60*time.Second, 40*time.Second, 50*time.Second
 	}
 	l := newLine(t)
 	plc := newPymodbus(t, l.gateway, "127.0.0.1:5020")
@@ -57,7 +57,7 @@ func TestReadingsSurviveTheNight(t *testing.T) {
 	n.killGateway(t, g)
 	time.Sleep(stopFor - first)
 	cloud.start(t)
-	g.drained(t)
+	until(t, 2*time.Minute, "an end of the backlog", func() bool { return g.status(t).backlog() < 20 })
 	time.Sleep(calm)
 
 	cut := n.begins("line cut", 1, uplinkWindow)
@@ -73,7 +73,7 @@ func TestReadingsSurviveTheNight(t *testing.T) {
 
 	elapsed := time.Since(begin)
 	served := plc.stop(t)
-	end := g.drained(t)
+	end := g.drained(t, cloud.record)
 	until(t, time.Minute, "the last reading at the recorder", func() bool {
 		return n.judge(t).last[stream{"line-3", "press", epochOf(t, cloud.record)}] == end.seqs()["press"]
 	})
@@ -234,7 +234,7 @@ func TestDrainSurvivesKillsOfBothSides(t *testing.T) {
 	until(t, 5*time.Minute, "the backlog in the cloud", func() bool { return cloud.count() >= backlog })
 	took := time.Since(begin)
 	plcs.stop()
-	end := g.drained(t)
+	end := g.drained(t, cloud.record)
 	g.stop(t)
 	if code, _, err := cloud.process.terminate(30 * time.Second); code != 0 || err != nil {
 		t.Errorf("the sink ended with code %d: %v", code, err)
