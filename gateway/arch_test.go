@@ -34,6 +34,8 @@ var rules = []struct {
 	{"gateway/rocketmq", []string{"gateway/message", "gateway/remoting"}, "the listener declares the broker it talks to"},
 	{"gateway/rocketmqgrpc", []string{"gateway/message"}, "the listener declares the broker it talks to"},
 	{"gateway/rules", []string{"gateway/message", "gateway/config"}, "rules are a consumer like any other"},
+	{"gateway/demo", []string{"*"}, "the demo is one more assembly, with simulators around it"},
+	{"gateway/nighttest", nil, "it drives the built binary from outside"},
 	{"gateway", []string{"*"}, "assembly is the one place that knows all parts"},
 	{"collectors/all", []string{"collectors", "collectors/*"}, "the explicit list of drivers"},
 	{"collectors/*/*", []string{"collectors/bus"}, "a simulator shares no code with the driver that it tests"},
@@ -41,12 +43,12 @@ var rules = []struct {
 	{"collectors/*", []string{"collectors", "collectors/bus", "gateway/message", "gateway/config"}, "a driver knows its wire and no other"},
 	{"collectors", []string{"gateway/message"}, "collectors declare the sink they fill"},
 	{"bridge/all", []string{"bridge", "bridge/*"}, "the explicit list of uplinks"},
-	{"bridge/cloudsim", nil, "a simulated cloud shares no code with the uplink that it tests"},
+	{"bridge/cloudsim", []string{"gateway/message"}, "a simulated cloud shares no code with the uplink that it tests"},
 	{"bridge/uplinktest", []string{"bridge", "bridge/cloudsim", "gateway/message"}, "the contract of an uplink"},
 	{"bridge/*", []string{"bridge", "gateway/message", "gateway/config", "gateway/remoting"}, "an uplink knows its cloud and no other"},
 	{"bridge", []string{"gateway/message"}, "the bridge declares the source it drains"},
 	{"web", []string{"gateway/config", "gateway/message"}, "the page declares the gateway it shows"},
-	{"cmd/sluice", []string{"gateway", "gateway/config", "store", "firmware",
+	{"cmd/sluice", []string{"gateway", "gateway/config", "gateway/demo", "store", "firmware",
 		"collectors/modbus/modbussim", "collectors/dlt645/dlt645sim", "bridge/cloudsim"}, "flags and exit codes, nothing else"},
 }
 
