@@ -18,7 +18,7 @@ func readings() []message.Message {
 			Topic: fmt.Sprintf("readings/line-3/press-%d", i%20), QoS: 1, Time: 1795345665221 + int64(i)*50,
 			Device: fmt.Sprintf("press-%d", i%20), Seq: uint64(i),
 			Payload: fmt.Appendf(nil, `{"gateway":"line-3","device":"press-%d","epoch":1,"seq":%d,"ts":%d,"values":{"counter":%d,"temperature":%.2f,"pressure":%.3f,"speed":%d,"torque":%.1f,"running":true,"mode":"automatic","batch":"A-%06d","energy":%.3f}}`,
-				i%20, i, 1795345665221+i*50, i*7, 20+float64(i%37)/7, 1+float64(i%91)/13, 900+i%50, 40+float64(i%23)/3, i*31%1000000, float64(i)*1.37),
+				i%20, i, 1795345665221+int64(i)*50, i*7, 20+float64(i%37)/7, 1+float64(i%91)/13, 900+i%50, 40+float64(i%23)/3, i*31%1000000, float64(i)*1.37),
 		}
 	}
 	return list
