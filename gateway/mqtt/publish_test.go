@@ -3,6 +3,8 @@ package mqtt
 import (
 	"encoding/hex"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -243,23 +245,28 @@ func TestAPublishCostsNoAllocation(t *testing.T) {
 	const batch = 1000
 	r := newRig(t, Options{})
 	r.backend = forgetful{}
-	c := r.connect(t, "a")
-	c.stall() // the test reads itself
+	socket, there := net.Pipe()
+	defer socket.Close()
+	r.conns.Go(func() { r.serve(r.ctx, there) })
+	socket.SetDeadline(time.Now().Add(time.Minute))
+	connect := packet.Connect{Version: packet.V311, CleanStart: true, ClientID: []byte("a")}
+	if _, err := socket.Write(connect.Append(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(socket, make([]byte, 4)); err != nil {
+		t.Fatal(err)
+	}
 	var stream []byte
 	for id := range uint16(batch) {
 		p := packet.Publish{QoS: 1, ID: id + 1, Topic: []byte("readings/line-3/press"), Payload: make([]byte, 256)}
 		stream = p.Append(stream, packet.V311)
 	}
-	c.socket.SetDeadline(time.Now().Add(time.Minute))
-	c.send("c000") // lets the reading goroutine of the client come to the gate
-	<-c.frames
-	defer c.socket.SetDeadline(time.Time{})
 	pubacks := make([]byte, 4*batch)
 	sent := make(chan error)
 	sends := make(chan struct{})
 	go func() {
 		for range sends {
-			_, err := c.socket.Write(stream)
+			_, err := socket.Write(stream)
 			sent <- err
 		}
 	}()
@@ -267,7 +274,7 @@ func TestAPublishCostsNoAllocation(t *testing.T) {
 	allocs := testing.AllocsPerRun(20, func() {
 		sends <- struct{}{}
 		for n := 0; n < len(pubacks); {
-			m, err := c.socket.Read(pubacks[n:])
+			m, err := socket.Read(pubacks[n:])
 			if err != nil {
 				t.Fatal(err)
 			}
