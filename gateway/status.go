@@ -25,7 +25,7 @@ func (g *Gateway) Status() web.Status {
 	for _, p := range parts {
 		switch part := p.part.(type) {
 		case *device:
-			status.Devices = append(status.Devices, part.show())
+			status.Devices = append(status.Devices, g.showDevice(part))
 		case *uplink:
 			shown := part.show()
 			if seconds, ok := g.watcher.drain(shown.Name, shown.Backlog); ok {
@@ -40,6 +40,17 @@ func (g *Gateway) Status() web.Status {
 		status.Demo = g.options.Demo()
 	}
 	return status
+}
+
+// showDevice adds to a device what only the log knows before its first reading since the start.
+func (g *Gateway) showDevice(d *device) web.Device {
+	shown := d.show()
+	if shown.Seq == 0 {
+		if _, last, err := g.broker.Sequence(shown.Name); err == nil {
+			shown.Seq = last
+		}
+	}
+	return shown
 }
 
 func (g *Gateway) showLog() web.Log {
@@ -67,6 +78,11 @@ func (g *Gateway) Ready() error {
 	problems := g.parts.dead()
 	if s := g.store.Stats(); s.Health == store.Failed {
 		problems = append(problems, "the log ("+s.Error+")")
+	}
+	for _, u := range g.uplinks() {
+		if _, counted := u.waiting(); !counted {
+			problems = append(problems, "uplink "+u.config.Name+" (its backlog is still being counted)")
+		}
 	}
 	if len(problems) > 0 {
 		return fmt.Errorf("not running: %s", strings.Join(problems, ", "))

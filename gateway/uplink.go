@@ -25,6 +25,7 @@ type uplink struct {
 	mu        sync.Mutex // guards what follows
 	consumers []*broker.Consumer
 	backlog   broker.Backlog
+	counted   bool // backlog was complete at least once
 }
 
 // uplinkSpec is everything that an uplink's place depends on.
@@ -82,6 +83,9 @@ func (u *uplink) count(ctx context.Context) error {
 	u.mu.Lock()
 	consumers := u.consumers
 	u.mu.Unlock()
+	if len(consumers) < len(u.config.Forward) {
+		return errNotCounted
+	}
 	var sum broker.Backlog
 	for _, c := range consumers {
 		b, err := c.Backlog(ctx)
@@ -94,14 +98,23 @@ func (u *uplink) count(ctx context.Context) error {
 		}
 	}
 	u.mu.Lock()
-	u.backlog = sum
+	u.backlog, u.counted = sum, true
 	u.mu.Unlock()
 	return nil
 }
 
+var errNotCounted = errors.New("its cursors are not open yet")
+
+// countWithin is how long a question for the status may count before it answers with what was
+// counted last: only the first count after a start, of a backlog of millions, takes as long.
+const countWithin = 500 * time.Millisecond
+
 func (u *uplink) show() web.Uplink {
+	ctx, cancel := context.WithTimeout(context.Background(), countWithin)
+	defer cancel()
+	u.count(ctx) //nolint:errcheck // then the last count is shown, and Ready says so if there is none
 	s := u.forwarder.State()
-	backlog := u.waiting()
+	backlog, _ := u.waiting()
 	shown := web.Uplink{
 		Name:      u.config.Name,
 		Driver:    u.config.Driver,
@@ -138,9 +151,9 @@ func (g *Gateway) deliver(ctx context.Context, topic string, payload []byte) err
 	}
 }
 
-// waiting is the backlog as it was last counted.
-func (u *uplink) waiting() broker.Backlog {
+// waiting is the backlog as it was last counted; counted is false before the first complete count.
+func (u *uplink) waiting() (backlog broker.Backlog, counted bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.backlog
+	return u.backlog, u.counted
 }

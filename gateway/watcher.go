@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -40,7 +41,7 @@ func (w *watcher) Run(ctx context.Context) error {
 func (w *watcher) look(ctx context.Context) {
 	uplinks := w.gateway.uplinks()
 	for _, u := range uplinks {
-		if err := u.count(ctx); err != nil && ctx.Err() == nil {
+		if err := u.count(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, errNotCounted) {
 			w.gateway.log.Warn("backlog not counted", "err", err)
 		}
 	}
@@ -55,7 +56,9 @@ func (w *watcher) look(ctx context.Context) {
 		if t == nil {
 			t = &trend{}
 		}
-		t.add(now, float64(u.waiting().Messages))
+		if backlog, counted := u.waiting(); counted {
+			t.add(now, float64(backlog.Messages))
+		}
 		known[u.config.Name] = t
 	}
 	w.backlogs = known

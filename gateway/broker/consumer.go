@@ -29,11 +29,13 @@ type Consumer struct {
 	cursor  Cursor
 	filters filters
 
-	mu      sync.Mutex // guards what follows
-	next    message.Position
-	out     queue // records returned by Next, until their acknowledgement is durable
-	ahead   count // matching records from next on
-	scratch []message.Record
+	mu    sync.Mutex // guards what follows
+	next  message.Position
+	out   queue // records returned by Next, until their acknowledgement is durable
+	ahead count // matching records from next on
+
+	counting chan struct{} // capacity 1: held by the one who counts, who may use scratch
+	scratch  []message.Record
 }
 
 // Consumer opens the consumer of that name, or makes it. While one is open nobody else may open it.
@@ -52,7 +54,10 @@ func (b *Broker) Consumer(name string, filter []string, start Start) (*Consumer,
 		return nil, fmt.Errorf("open the cursor of consumer %s: %w", name, err)
 	}
 	at := cursor.Position() + 1
-	return &Consumer{log: b.log, cursor: cursor, filters: filter, next: at, ahead: count{to: at}}, nil
+	return &Consumer{
+		log: b.log, cursor: cursor, filters: filter, next: at, ahead: count{to: at},
+		counting: make(chan struct{}, 1),
+	}, nil
 }
 
 // Next waits for at least one matching record behind those already returned and appends up to max
@@ -144,8 +149,15 @@ type Backlog struct {
 }
 
 // Backlog counts what waits, exactly up to the tail of the log at the call. The first call after a
-// start reads the whole backlog, later ones only what is new.
+// start reads the whole backlog, later ones only what is new; one that ctx ends leaves what it has
+// counted to the next.
 func (c *Consumer) Backlog(ctx context.Context) (Backlog, error) {
+	select {
+	case c.counting <- struct{}{}:
+		defer func() { <-c.counting }()
+	case <-ctx.Done():
+		return Backlog{}, ctx.Err()
+	}
 	if err := c.countAhead(ctx); err != nil {
 		return Backlog{}, err
 	}
