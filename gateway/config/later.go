@@ -9,6 +9,9 @@ import (
 var (
 	laterKeys = []laterKey{
 		{path: "mqtt.users", what: "logging in as a user"},
+		{path: "mqtt.deny_subscribe", what: "refusing subscriptions"},
+		{path: "mqtt.deny_publish", what: "refusing topics"},
+		{path: "mqtt.max_keep_alive", except: "0s", what: "a longest keep alive"},
 		{path: "mqtt.tls", what: "MQTT over TLS"},
 		{path: "mqtt.websocket", what: "MQTT over WebSocket"},
 		{path: "mqtt.store_qos0", value: "matched", what: "storing only the QoS 0 messages that are wanted"},
@@ -20,11 +23,12 @@ var (
 	laterUplinks = []string{"rocketmq", "http"}
 )
 
-// laterKey is a key that cannot be used yet: with any value, or with one.
+// laterKey is a key that cannot be used yet: with any value, with one, or with all but one.
 type laterKey struct {
-	path  string // [] stands for every item of a list
-	value string
-	what  string
+	path   string // [] stands for every item of a list
+	value  string
+	except string
+	what   string
 }
 
 // later reports what is configured but not there yet. An empty list configures nothing.
@@ -33,7 +37,7 @@ func (d *decoder) later() {
 		visit(d.root, "", key.path, func(at string, n *node) {
 			switch {
 			case n.kind == null, n.kind == list && len(n.items) == 0:
-			case key.value != "" && n.text != key.value:
+			case key.value != "" && n.text != key.value, key.except != "" && n.text == key.except:
 			case key.value != "":
 				d.reportAt(at, fmt.Sprintf("%s (%s) comes with a later version; leave it out for now", key.what, key.value))
 			default:
