@@ -52,8 +52,8 @@ g0=$(ticks $gateway) p0=$(ticks $plc) m0=$(ticks $mosquitto) s0=$(metric sluice_
 sleep "$seconds"
 g1=$(ticks $gateway) p1=$(ticks $plc) m1=$(ticks $mosquitto) s1=$(metric sluice_uplink_sent) w1=$(written $gateway) t1=$(date +%s.%N)
 
-awk -v hz="$(getconf CLK_TCK)" -v t="$(echo "$t1 - $t0" | bc)" -v g=$((g1 - g0)) -v p=$((p1 - p0)) -v m=$((m1 - m0)) \
-	-v s="$(echo "$s1 - $s0" | bc)" -v w=$((w1 - w0)) -v pts="$points" -v rss="$(memory $gateway VmRSS)" -v anon="$(memory $gateway RssAnon)" \
+awk -v hz="$(getconf CLK_TCK)" -v t="$(awk -v a="$t1" -v b="$t0" "BEGIN{print a-b}")" -v g=$((g1 - g0)) -v p=$((p1 - p0)) -v m=$((m1 - m0)) \
+	-v s="$((s1 - s0))" -v w=$((w1 - w0)) -v pts="$points" -v rss="$(memory $gateway VmRSS)" -v anon="$(memory $gateway RssAnon)" \
 	-v mrss="$(memory $mosquitto VmRSS)" 'BEGIN {
 	printf "measured for %.0f s: %.1f readings/s acknowledged by the cloud, %.0f points/s\n", t, s / t, s * pts / t
 	printf "gateway    %5.2f %% of a core, RSS %s MB (anonymous %s MB), %.1f kB written a second\n", 100 * g / hz / t, rss, anon, w / t / 1000
