@@ -16,7 +16,6 @@ type Subscription struct {
 	mu      sync.Mutex // guards what follows
 	filters []since
 	next    message.Position
-	scratch []message.Record
 }
 
 // since is a filter with the position after which it counts.
