@@ -108,11 +108,11 @@ func TestDroppedCursorsAreGone(t *testing.T) {
 		t.Errorf("got %v, want none", got)
 	}
 	// Dropped and made again before anything was written.
-	c := open(t, l, "session", 1)
+	open(t, l, "session", 1)
 	if err := l.DropCursor("session"); err != nil {
 		t.Fatal(err)
 	}
-	c = open(t, l, "session", 2)
+	c := open(t, l, "session", 2)
 	saved(t, c)
 	l.Reopen()
 	if got := l.Cursors(); len(got) != 1 || got[0].Position != 1 {

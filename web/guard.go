@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -38,7 +39,7 @@ func (s *Server) recovery(c *gin.Context) {
 			}
 			return
 		}
-		if err, ok := cause.(error); ok && err == http.ErrAbortHandler {
+		if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 			panic(cause) // net/http's own way to cut a connection
 		}
 		s.log.Error("request panicked", "path", c.FullPath(), "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -55,10 +56,12 @@ func simulateModbus(ctx context.Context, args []string) error {
 	}
 	fmt.Printf("a Modbus TCP device on %s\n", server.Addr())
 	plant := &modbussim.Plant{Server: server, Every: *every}
+	var stopped error
 	var moving sync.WaitGroup
-	moving.Go(func() { plant.Run(ctx) })
+	moving.Go(func() { stopped = plant.Run(ctx) })
 	err := server.Run(ctx)
 	moving.Wait()
+	err = errors.Join(err, stopped)
 	seen := server.Counts()
 	fmt.Printf("saw %d connections, requests by function %v, %d writes\n", seen.Connections, seen.Requests, len(seen.Writes))
 	return err

@@ -149,7 +149,7 @@ func (l *link) close() {
 // transaction id are answers that somebody no longer waits for: they are dropped and reading goes
 // on until the deadline.
 func (l *link) Send(request []byte) ([]byte, error) {
-	l.reader.Discard(l.held) // the bytes are buffered, so it cannot fail
+	_, _ = l.reader.Discard(l.held) // the bytes are buffered, so it cannot fail
 	l.held = 0
 	l.sent = true
 	if _, err := l.conn.Write(request); err != nil {
@@ -175,7 +175,7 @@ func (l *link) Send(request []byte) ([]byte, error) {
 			return frame, nil
 		}
 		stale, staleID = stale+1, got
-		l.reader.Discard(len(frame))
+		_, _ = l.reader.Discard(len(frame))
 	}
 }
 

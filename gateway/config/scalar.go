@@ -203,7 +203,7 @@ func Resolve(folder, path string) string {
 }
 
 func plainScalar(n *node) any {
-	v := reflect.Value{}
+	var v reflect.Value
 	switch n.kind {
 	case null:
 		return nil

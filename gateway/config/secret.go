@@ -23,7 +23,7 @@ func (Secret) String() string { return hidden }
 func (Secret) GoString() string { return hidden }
 
 // Format hides the secret from every verb: fmt asks String only for some of them.
-func (Secret) Format(f fmt.State, _ rune) { io.WriteString(f, hidden) }
+func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
 
 // MarshalText hides the secret from encoders.
 func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }

@@ -137,7 +137,7 @@ func (c *conn) refuse(r *refusal) {
 	if !ok || half.CloseWrite() != nil || c.socket.SetReadDeadline(time.Now().Add(lingerTimeout)) != nil {
 		return
 	}
-	io.CopyN(io.Discard, c.socket, connectLimit) // its errors mean that the client closed, as it should
+	_, _ = io.CopyN(io.Discard, c.socket, connectLimit) // its errors mean that the client closed, as it should
 }
 
 func levels(topic []byte) int { return bytes.Count(topic, []byte{'/'}) + 1 }

@@ -140,7 +140,7 @@ func (l *Line) Close() error { return l.hangUp() }
 func (l *Line) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { _ = l.hangUp() })
 	defer stop()
-	defer l.hangUp() // the outcome is in the error of the read
+	defer func() { _ = l.hangUp() }() // the outcome is in the error of the read
 	var heard []byte
 	for {
 		more, err := l.hear(time.Time{})
