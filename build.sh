@@ -29,26 +29,50 @@ need() { # need COMMAND PACKAGE WHAT-FOR
 	exit 1
 }
 
+at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; } # at_least WANT HAVE
+
+# An older Go fetches the one that go.mod names: by itself since 1.21, before that as the module that
+# toolchains are published as.
 need_go() {
 	need go golang-go "it compiles the gateway"
-	local have want
-	have=$(go env GOVERSION | sed 's/^go//')
+	local want have dir
 	want=$(awk '$1 == "go" {print $2}' go.mod)
-	if [ "$(printf '%s\n%s\n' "$want" "$have" | sort -V | head -n 1)" != "$want" ] && [ "$(go env GOTOOLCHAIN)" = local ]; then
-		echo "Go $want is needed, this is $have. Get it from https://go.dev/dl/, or allow Go to fetch it: go env -w GOTOOLCHAIN=auto" >&2
-		exit 1
+	have=$(cd / && GOTOOLCHAIN=local go env GOVERSION | sed 's/^go//')
+	if at_least "$want" "$have" || { at_least 1.21 "$have" && [ "$(cd / && go env GOTOOLCHAIN)" != local ]; }; then
+		return
 	fi
+	say "Go $have is too old, $want is needed: fetching it into .cache"
+	dir=$PWD/.cache/go
+	mkdir -p "$dir"
+	(cd / && GO111MODULE=on GOMODCACHE=$dir GOFLAGS=-modcacherw go mod download "golang.org/toolchain@v0.0.1-go$want.$(go env GOOS)-$(go env GOARCH)") || {
+		echo "that failed. Get Go $want from https://go.dev/dl/ and try again" >&2
+		exit 1
+	}
+	dir=$(echo "$dir"/golang.org/toolchain@v0.0.1-go"$want".*)
+	chmod -R u+x "$dir/bin" "$dir/pkg/tool"
+	export PATH=$dir/bin:$PATH GOROOT=$dir GOTOOLCHAIN=local
 }
 
+# Node.js too: where the system's is missing or too old, npm has it as a package.
 need_node() {
-	need node nodejs "it builds the page"
 	need npm npm "it builds the page"
-	local major
-	major=$(node -p 'process.versions.node.split(".")[0]')
-	if [ "$major" -lt 20 ]; then
-		echo "Node.js 20 or newer is needed to build the page, this is $(node --version). See https://nodejs.org/" >&2
+	local want=20.19.0 have
+	have=$(node -p process.versions.node 2>/dev/null || echo 0)
+	at_least "$want" "$have" && return
+	say "Node.js $have is too old, $want is needed: fetching it into .cache"
+	case $(uname -m) in
+	x86_64) arch=x64 ;;
+	aarch64) arch=arm64 ;;
+	*)
+		echo "There is no package for $(uname -m). Install Node.js $want or newer: https://nodejs.org/" >&2
 		exit 1
-	fi
+		;;
+	esac
+	npm install --silent --no-audit --no-fund --prefix .cache/node "node-linux-$arch@22.20.0" || {
+		echo "that failed. Install Node.js $want or newer: https://nodejs.org/" >&2
+		exit 1
+	}
+	export PATH=$PWD/.cache/node/node_modules/node-linux-$arch/bin:$PATH
 }
 
 # The page is built only when its sources are newer than what was built from them.
