@@ -1,12 +1,13 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"time"
 )
 
-// The first wait is at most backoffBase, the longest at most backoffCap.
+// The first wait is at most backoffBase, the longest at most backoffCap unless told otherwise.
 const (
 	backoffBase = 500 * time.Millisecond
 	backoffCap  = 30 * time.Second
@@ -16,11 +17,12 @@ const (
 // doubles. A fleet that lost the same cloud at the same moment so comes back spread out.
 type backoff struct {
 	tries  int
+	cap    time.Duration                             // 0: backoffCap
 	random func(ceiling time.Duration) time.Duration // nil: math/rand
 }
 
 func (b *backoff) next() time.Duration {
-	ceiling := backoffCap
+	ceiling := cmp.Or(b.cap, backoffCap)
 	if b.tries < 10 { // 2^10 times the base is far above the cap; more would overflow in the end
 		ceiling = min(ceiling, backoffBase<<b.tries)
 	}

@@ -45,6 +45,8 @@ type Forwarder struct {
 	// Stall is how long messages may be in flight without any being acknowledged before the
 	// connection is given up; 0: 30 s.
 	Stall time.Duration
+	// Retry is the longest wait between two tries to connect; 0: 30 s.
+	Retry time.Duration
 	Log   *slog.Logger // nil: slog.Default()
 
 	random func(ceiling time.Duration) time.Duration // nil: math/rand; tests draw their own jitter
@@ -68,7 +70,7 @@ func (f *Forwarder) Run(ctx context.Context) error {
 		return fmt.Errorf("uplink %s: %w", f.Name, err)
 	}
 	log := f.logger()
-	wait := backoff{random: f.random}
+	wait := backoff{cap: f.Retry, random: f.random}
 	trouble := "" // what was last logged: a failure that stays the same is not news
 	for {
 		f.record.enter(Connecting)

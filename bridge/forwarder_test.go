@@ -133,6 +133,20 @@ func TestBackoffDoublesToItsCapAndResets(t *testing.T) {
 	}
 }
 
+func TestBackoffStaysBelowTheConfiguredWait(t *testing.T) {
+	var ceilings []time.Duration
+	b := backoff{cap: 3 * time.Second, random: func(ceiling time.Duration) time.Duration {
+		ceilings = append(ceilings, ceiling)
+		return ceiling
+	}}
+	for range 20 {
+		b.next()
+	}
+	if got, want := slices.Max(ceilings), 3*time.Second; got != want {
+		t.Errorf("the longest wait is %v, want %v", got, want)
+	}
+}
+
 func TestForwarderResetsItsWaitsOnlyAfterAnAcknowledgement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := newSource(t, "readings/line-3/press", 1, 1, 1)

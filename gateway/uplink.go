@@ -45,6 +45,7 @@ func (g *Gateway) uplinkPlace(c *config.Config, u config.Uplink, kinds map[strin
 			Gateway: c.Gateway.Name,
 			Uplink:  way,
 			Window:  u.Window,
+			Retry:   time.Duration(u.Retry),
 			Deliver: g.deliver,
 			Log:     g.log.With("part", "bridge"),
 		}

@@ -33,20 +33,32 @@ func (e *loginError) Error() string {
 	return fmt.Sprintf("the cloud refuses the login with code %d", e.code)
 }
 
-// plainWords puts what somebody at the gateway's page can act on in front of an error.
+// plain is an error that has been put in plain words already.
+type plain struct {
+	text  string
+	cause error
+}
+
+func (p *plain) Error() string { return p.text + " (" + p.cause.Error() + ")" }
+func (p *plain) Unwrap() error { return p.cause }
+
+// plainWords puts what somebody at the gateway's page can act on in front of an error, once.
 func plainWords(err error) error {
-	said := func(text string) error { return fmt.Errorf("%s (%w)", text, err) }
+	if _, done := errors.AsType[*plain](err); done {
+		return err
+	}
+	said := func(text string) error { return &plain{text, err} }
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return said("the name " + dns.Name + " cannot be found")
 	}
 	if unknown, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return fmt.Errorf("the cloud's certificate is not signed by a known authority: see tls.ca (%w)", unknown)
+		return &plain{"the cloud's certificate is not signed by a known authority: see tls.ca", unknown}
 	}
 	if wrong, ok := errors.AsType[x509.HostnameError](err); ok {
-		return fmt.Errorf("the cloud's certificate is for another name: see tls.server_name (%w)", wrong)
+		return &plain{"the cloud's certificate is for another name: see tls.server_name", wrong}
 	}
 	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
-		return fmt.Errorf("the cloud's certificate is not valid (%w)", invalid)
+		return &plain{"the cloud's certificate is not valid", invalid}
 	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return said("the cloud does not speak TLS there")

@@ -129,6 +129,7 @@ type Uplink struct {
 	Name    string         `yaml:"name" required:"true" check:"name" doc:"What the page and the log call it; a new name begins a new place in the log."`
 	Driver  string         `yaml:"driver" required:"true" doc:"What the cloud speaks; decides which other keys there are."`
 	Window  int            `yaml:"window" default:"100" min:"1" max:"65535" doc:"Messages on their way at a time."`
+	Retry   Duration       `yaml:"retry" default:"30s" min:"1s" max:"10m" doc:"The longest wait between two tries to connect; the waits grow up to it and are drawn at random below it, so that a fleet comes back spread out."`
 	Forward []ForwardRoute `yaml:"forward" doc:"What goes up."`
 	Receive []ReceiveRoute `yaml:"receive" doc:"What comes down."`
 

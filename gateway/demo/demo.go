@@ -175,6 +175,7 @@ uplinks:
     driver: mqtt
     address: tcp://%s
     client_id: demo
+    retry: 3s
     forward:
       - {from: "readings/#", to: "plants/{topic}"}
       - {from: "status/#", to: "plants/{topic}"}
