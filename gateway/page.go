@@ -54,6 +54,9 @@ func (g *Gateway) prepareAdmin() error {
 		}
 		return nil
 	}
+	if err := web.CheckPassword(g.options.AdminPassword); err != nil {
+		g.log.Warn("the administrator's password is weak, but it is what the environment says", "err", err)
+	}
 	hash, err := web.HashPassword(g.options.AdminPassword)
 	if err != nil {
 		return fmt.Errorf("the administrator's password: %w", err)

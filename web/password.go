@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
@@ -35,7 +36,7 @@ const (
 	maxPassword = 256 // bytes
 )
 
-// What HashPassword refuses.
+// What CheckPassword refuses.
 var (
 	ErrPasswordShort = fmt.Errorf("a password needs at least %d characters", minPassword)
 	ErrPasswordLong  = fmt.Errorf("a password may have at most %d bytes", maxPassword)
@@ -43,17 +44,26 @@ var (
 
 var errHashForm = errors.New("password hash is not in the form that HashPassword writes")
 
-// HashPassword is what Accounts keeps instead of a password: argon2id in the PHC string form.
-func HashPassword(password string) ([]byte, error) {
+// CheckPassword says why nobody should choose this password.
+func CheckPassword(password string) error {
 	if utf8.RuneCountInString(password) < minPassword {
-		return nil, ErrPasswordShort
+		return ErrPasswordShort
 	}
+	if len(password) > maxPassword {
+		return ErrPasswordLong
+	}
+	return nil
+}
+
+// HashPassword is what Accounts keeps instead of a password: argon2id in the PHC string form. It
+// refuses only what nobody could sign in with.
+func HashPassword(password string) ([]byte, error) {
 	if len(password) > maxPassword {
 		return nil, ErrPasswordLong
 	}
 	salt := make([]byte, saltBytes)
 	rand.Read(salt) // never fails
-	key := argon2.IDKey([]byte(password), salt, argonTime, argonMemory, argonLanes, keyBytes)
+	key := derive(password, salt, argonTime, argonMemory, argonLanes)
 	encode := base64.RawStdEncoding.EncodeToString
 	return fmt.Appendf(nil, "$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, argonMemory, argonTime, argonLanes, encode(salt), encode(key)), nil
 }
@@ -88,8 +98,15 @@ func verifyPassword(hash []byte, password string) (bool, error) {
 	if len(password) > maxPassword {
 		return false, nil
 	}
-	key := argon2.IDKey([]byte(password), salt, time, memory, lanes, keyBytes)
+	key := derive(password, salt, time, memory, lanes)
 	return subtle.ConstantTimeCompare(key, want) == 1, nil
+}
+
+// derive gives its working memory back at once: a gateway that allocates little would otherwise keep
+// those 19 MiB until its heap has doubled, which may be never.
+func derive(password string, salt []byte, time, memory uint32, lanes uint8) []byte {
+	defer debug.FreeOSMemory()
+	return argon2.IDKey([]byte(password), salt, time, memory, lanes, keyBytes)
 }
 
 // turns lets one password be hashed at a time and a few wait, so that sign-ins take neither the

@@ -102,6 +102,10 @@ func (s *Server) setUp(c *gin.Context) {
 	}
 	// The code was right, so nobody is guessing: a password that is too short costs no wait.
 	s.logins.setup.succeeded("setup")
+	if err := CheckPassword(request.Password); err != nil {
+		refuse(c, problem{Status: http.StatusUnprocessableEntity, Field: "password", Detail: err.Error()})
+		return
+	}
 	free, err := s.logins.hashing.take(c.Request.Context())
 	if err != nil {
 		s.busy(c, err)
@@ -110,7 +114,7 @@ func (s *Server) setUp(c *gin.Context) {
 	defer free()
 	hash, err := HashPassword(request.Password)
 	if err != nil {
-		refuse(c, problem{Status: http.StatusUnprocessableEntity, Field: "password", Detail: err.Error()})
+		s.accountsFailed(c, err)
 		return
 	}
 	if err := s.options.Accounts.SetPassword(administrator, hash, adminRole); err != nil {
