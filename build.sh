@@ -10,6 +10,7 @@ usage() {
 ./build.sh test       build, then run every test (SLUICE_LONG=1: the long forms too)
 ./build.sh lint       run the linters of .golangci.yml
 ./build.sh bench NAME run the side-by-side benchmark in bench/NAME
+./build.sh release    static binaries for every supported machine, with checksums, in dist/
 TEXT
 }
 
@@ -100,6 +101,20 @@ build_binary() {
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(version)" -o bin/sluice ./cmd/sluice
 }
 
+# The same commit gives the same bytes: no paths, no times, no cgo.
+build_release() {
+	need_go
+	rm -rf dist
+	mkdir dist
+	local target
+	for target in amd64 arm64 arm/7 arm/6 riscv64; do
+		say "building for linux/$target"
+		CGO_ENABLED=0 GOOS=linux GOARCH=${target%/*} GOARM=$([[ $target == arm/* ]] && echo "${target#arm/}" || true) \
+			go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(version)" -o "dist/sluice-linux-${target/\//v}" ./cmd/sluice
+	done
+	(cd dist && sha256sum sluice-* >SHA256SUMS && cat SHA256SUMS && ls -l)
+}
+
 run_tests() {
 	need_go
 	local race=-race
@@ -121,6 +136,7 @@ case "${1:-}" in
 "") build_page; build_binary ;;
 demo) build_page; build_binary; shift; exec bin/sluice demo "$@" ;;
 test) build_page; build_binary; run_tests ;;
+release) build_page; build_release ;;
 lint) need_go; exec go tool -modfile=.ci/lint.mod golangci-lint run ./... ;;
 bench)
 	[ -n "${2:-}" ] && [ -d "bench/$2" ] || { echo "which benchmark? There are: $(ls bench)" >&2; exit 2; }
