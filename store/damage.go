@@ -125,7 +125,7 @@ func (d *damage) roomForOneMore() error {
 // skip decides what becomes of a block that could not be read: nothing when it was trimmed
 // meanwhile, else it is taken out of the log. An error means that the disk did not answer at all.
 func (s *Store) skip(h header, cause error) error {
-	if head, _ := s.index.ends(); h.last() < head {
+	if head, _ := s.index.ends(); h.last() < max(head, message.Position(s.leaving.Load())) {
 		return nil
 	}
 	if !errors.Is(cause, errBlock) && !errors.Is(cause, errAbsent) {

@@ -193,6 +193,7 @@ func (s *Store) remove(gone []header, passed message.Position) error {
 		}
 		fit++
 	}
+	s.leaving.Store(uint64(head))
 	if err := s.write(b); err != nil {
 		return fmt.Errorf("trim the log up to %d: %w", head, err)
 	}

@@ -43,6 +43,7 @@ type Store struct {
 	filler  atomic.Bool   // the collector found nothing: see fill
 	fills   atomic.Int32  // how often fill may still help
 	dropped atomic.Uint64 // state.dropped for Stats
+	leaving atomic.Uint64 // what lies below is being trimmed: its absence is no damage
 
 	// use is held for reading while Badger is used by others than the committer; Close takes it.
 	use  sync.RWMutex
