@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/dgraph-io/badger/v4"
+	"golang.org/x/sys/unix"
 
 	"sluice/gateway/message"
 )
@@ -94,30 +95,13 @@ type placed struct {
 
 // inspect looks at what Badger would stumble over: it cuts files at the first flipped bit, removes
 // tables that a shortened manifest does not name, and dies of a broken table in a goroutine of its
-// own. The newest value log is mended where it lies.
+// own. Value logs are mended where they lie.
 func inspect(dir string, aside func(name string, content []byte)) (a ailment, err error) {
 	files, err := listFiles(dir)
-	if err != nil || len(files.tables)+len(files.logs)+len(files.wals) == 0 && !files.manifest {
+	if err != nil || files.none() {
 		return a, err
 	}
-	a.lsm = inspectTables(files)
-	for _, w := range files.wals {
-		broken, err := inspectLog(w.path, func(logEntry) {})
-		if err != nil {
-			return a, err
-		}
-		if broken > 0 && a.lsm == nil {
-			a.lsm = fmt.Errorf("%s is damaged in %d places", filepath.Base(w.path), broken)
-		}
-	}
-	if err := registrySound(dir); err != nil {
-		a.mended = append(a.mended, fmt.Errorf("%s: %w", registryFile, err))
-		a.setAside = append(a.setAside, registryFile)
-	}
-	if err := discardSound(filepath.Join(dir, discardFile)); err != nil {
-		a.mended = append(a.mended, fmt.Errorf("%s: %w", discardFile, err))
-		a.setAside = append(a.setAside, discardFile)
-	}
+	a.look(files)
 	for i, l := range files.logs {
 		newest := i == len(files.logs)-1
 		if !newest && !encrypted(l.path) {
@@ -140,6 +124,58 @@ func inspect(dir string, aside func(name string, content []byte)) (a ailment, er
 	return a, nil
 }
 
+// examine is inspect without putting anything right.
+func examine(dir string) (broken []error) {
+	files, err := listFiles(dir)
+	if err != nil {
+		return []error{err}
+	}
+	if files.none() {
+		return nil
+	}
+	var a ailment
+	a.look(files)
+	broken = a.mended
+	if a.lsm != nil {
+		broken = append(broken, a.lsm)
+	}
+	for i, l := range files.logs {
+		if encrypted(l.path) {
+			broken = append(broken, fmt.Errorf("%s: its head is damaged", filepath.Base(l.path)))
+		}
+		if i < len(files.logs)-1 {
+			continue
+		}
+		if spans, err := inspectLog(l.path, func(logEntry) {}); err != nil || spans > 0 {
+			broken = append(broken, fmt.Errorf("%s: damaged in %d places, %v", filepath.Base(l.path), spans, err))
+		}
+	}
+	return broken
+}
+
+func (f *badgerFiles) none() bool {
+	return len(f.tables)+len(f.logs)+len(f.wals) == 0 && !f.manifest
+}
+
+// look examines everything but the value log.
+func (a *ailment) look(files badgerFiles) {
+	a.lsm = inspectTables(files)
+	for _, w := range files.wals {
+		broken, err := inspectLog(w.path, func(logEntry) {})
+		if (broken > 0 || err != nil) && a.lsm == nil {
+			a.lsm = fmt.Errorf("%s is damaged in %d places, %v", filepath.Base(w.path), broken, err)
+		}
+	}
+	if err := registrySound(files.dir); err != nil {
+		a.mended = append(a.mended, fmt.Errorf("%s: %w", registryFile, err))
+		a.setAside = append(a.setAside, registryFile)
+	}
+	if err := discardSound(filepath.Join(files.dir, discardFile)); err != nil {
+		a.mended = append(a.mended, fmt.Errorf("%s: %w", discardFile, err))
+		a.setAside = append(a.setAside, discardFile)
+	}
+}
+
 // note remembers the last blocks of the value log.
 func (a *ailment) note(path string, e logEntry) {
 	if last, ok := positionOf(e.key); ok && e.key[0] == prefixBlock {
@@ -155,9 +191,18 @@ const maxNewest = 64
 
 // inspectLog counts the damaged spans of a log file without touching it.
 func inspectLog(path string, visit func(logEntry)) (broken int, err error) {
-	data, err := os.ReadFile(path) // a memtable's log: small
-	if err != nil || len(data) < vlogHead {
+	file, err := os.Open(path)
+	if err != nil {
 		return 0, err
+	}
+	defer file.Close()
+	data, err := mapFile(file)
+	if err != nil || data == nil {
+		return 0, err
+	}
+	defer unix.Munmap(data)
+	if len(data) < vlogHead {
+		return 0, nil
 	}
 	if binary.BigEndian.Uint64(data) != 0 {
 		broken++
@@ -197,35 +242,55 @@ func inspectTables(files badgerFiles) (err error) {
 	if err != nil {
 		return fmt.Errorf("%s: %w", manifestFile, err)
 	}
-	var known, unknown uint64 // the highest versions in tables that the manifest names, and in others
+	var unnamed []badgerFile
 	for _, t := range files.tables {
 		_, named := manifest.Tables[t.number]
 		delete(manifest.Tables, t.number)
-		newest := uint64(0)
-		err := scanTable(t.path, func(_ []byte, e tableEntry) { newest = max(newest, e.version) })
-		switch {
-		case named && err != nil:
+		if !named {
+			unnamed = append(unnamed, t)
+		} else if err := scanTable(t.path, func([]byte, tableEntry) {}); err != nil {
 			return fmt.Errorf("%s: %w", filepath.Base(t.path), err)
-		case named:
-			known = max(known, newest)
-		default:
-			unknown = max(unknown, newest)
 		}
 	}
 	for number := range manifest.Tables {
 		return fmt.Errorf("%06d.sst is missing", number)
 	}
-	for _, w := range files.wals {
-		if _, err := inspectLog(w.path, func(e logEntry) { known = max(known, e.version) }); err != nil {
-			return err
+	if len(unnamed) == 0 {
+		return nil
+	}
+	return inspectUnnamed(files, unnamed)
+}
+
+// inspectUnnamed says whether tables that the manifest does not name hold something that nothing else
+// does. A kill between the making of a table and its entry in the manifest, or between that and the
+// removal of the tables that it replaces, leaves nothing of the kind but what was deleted.
+func inspectUnnamed(files badgerFiles, unnamed []badgerFile) error {
+	s := salvage{keys: make(map[string]tableEntry)}
+	for _, t := range files.tables {
+		if !slices.Contains(unnamed, t) {
+			if err := scanTable(t.path, s.keep); err != nil {
+				return err
+			}
 		}
 	}
-	// A kill between the making of a table and its entry in the manifest, or between that and the
-	// removal of the tables that it replaces, leaves nothing newer than what is known.
-	if unknown > known {
-		return fmt.Errorf("%s does not name the newest tables", manifestFile)
+	if err := s.keepLogs(files.wals); err != nil {
+		return err
 	}
-	return nil
+	head := s.head()
+	var missing error
+	for _, t := range unnamed {
+		// An error is one that was being made.
+		_ = scanTable(t.path, func(key []byte, e tableEntry) {
+			if known, ok := s.keys[string(key)]; ok && known.version >= e.version || e.meta&entryDeleted != 0 {
+				return
+			}
+			if last, ok := positionOf(key); ok && (key[0] == prefixBlock || key[0] == prefixHeader) && last < head {
+				return
+			}
+			missing = fmt.Errorf("%s does not name %s, which has key %q", manifestFile, filepath.Base(t.path), key)
+		})
+	}
+	return missing
 }
 
 // registrySound says whether Badger can read its registry of keys, of which we have none.

@@ -165,10 +165,13 @@ func mendLog(path string, visit func(logEntry)) (broken [][]byte, err error) {
 	}
 	defer file.Close()
 	data, err := mapFile(file)
-	if err != nil || len(data) < vlogHead {
+	if err != nil || data == nil {
 		return nil, err
 	}
 	defer unix.Munmap(data)
+	if len(data) < vlogHead {
+		return nil, nil
+	}
 
 	var failure error
 	write := func(b []byte, at int) {

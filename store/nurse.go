@@ -1,8 +1,10 @@
 package store
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -68,6 +70,43 @@ func (c *care) setAside(name string, content []byte) {
 	if _, err := c.damage.setAside(name, content); err != nil {
 		c.damage.log.Warn("cannot set damaged bytes aside", "name", name, "err", err)
 	}
+}
+
+// mendBeforeCollection bridges what is damaged in the file that Badger collects next. It would stop at
+// the damaged spot and then remove the file with everything behind it.
+func (s *Store) mendBeforeCollection(ratio float64) error {
+	dir := filepath.Join(s.opts.Dir, "log")
+	content, err := os.ReadFile(filepath.Join(dir, discardFile)) // the same pages as Badger's mapping
+	if err != nil {
+		return err
+	}
+	var file, most uint64
+	for ; len(content) >= discardEntry; content = content[discardEntry:] {
+		number, stale := binary.BigEndian.Uint64(content), binary.BigEndian.Uint64(content[8:])
+		if number == 0 {
+			break
+		}
+		if stale > most {
+			file, most = number, stale
+		}
+	}
+	path := filepath.Join(dir, fmt.Sprintf("%06d.vlog", file))
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && float64(most) < ratio*float64(info.Size()) {
+		return nil // Badger will not take it
+	}
+	if err != nil {
+		return err
+	}
+	broken, err := mendLog(path, func(logEntry) {})
+	for n, b := range broken {
+		name := filepath.Base(path)
+		if _, err := s.damage.setAside(fmt.Sprintf("%s-%d.bin", name, n), b); err != nil {
+			s.log.Warn("cannot set damaged bytes aside", "name", name, "err", err)
+		}
+		s.damage.note(fmt.Errorf("%s: %d bytes are damaged", name, len(b)))
+	}
+	return err
 }
 
 // gaps says whether a part of the log is missing that nobody has recorded as missing: perhaps only

@@ -46,7 +46,7 @@ type salvage struct {
 	aside   func(name string, content []byte)
 }
 
-// candidate is a block in the value log that no key speaks of.
+// candidate is a sound block, of which perhaps no key speaks.
 type candidate struct {
 	header  header
 	entry   tableEntry
@@ -70,15 +70,8 @@ func rebuild(dir, name string, report func(error), aside func(string, []byte)) e
 			report(fmt.Errorf("%s: %w", filepath.Base(t.path), err))
 		}
 	}
-	for _, w := range files.wals {
-		_, err := inspectLog(w.path, func(e logEntry) {
-			if e.meta&entryEnd == 0 {
-				s.keep(e.key, tableEntry{e.version, e.meta, slices.Clone(e.value)})
-			}
-		})
-		if err != nil {
-			return err
-		}
+	if err := s.keepLogs(files.wals); err != nil {
+		return err
 	}
 	for _, l := range files.logs {
 		broken, err := mendLog(l.path, func(e logEntry) { s.value(l.number, e) })
@@ -114,6 +107,29 @@ func (s *salvage) keep(key []byte, e tableEntry) {
 	}
 }
 
+func (s *salvage) keepLogs(wals []badgerFile) error {
+	for _, w := range wals {
+		_, err := inspectLog(w.path, func(e logEntry) {
+			if e.meta&entryEnd == 0 {
+				s.keep(e.key, tableEntry{e.version, e.meta, slices.Clone(e.value)})
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// head is the log's head as far as it is known.
+func (s *salvage) head() message.Position {
+	st, err := decodeState(s.keys[string(stateKey)].value)
+	if err != nil {
+		return 0
+	}
+	return st.head
+}
+
 // value looks at an entry of the value log: whether a key leads to it, and if none does, whether it
 // is what a lost key would have led to.
 func (s *salvage) value(file uint64, e logEntry) {
@@ -121,7 +137,7 @@ func (s *salvage) value(file uint64, e logEntry) {
 	known, ok := s.keys[string(e.key)]
 	pointer := appendPointer(nil, file, e.at, e.size)
 	leads := ok && known.meta&entryPointer != 0 && string(known.value) == string(pointer)
-	if !leads && ok && known.version >= e.version {
+	if ok && known.version >= e.version && !leads {
 		return
 	}
 	made := tableEntry{e.version, e.meta&^(1<<6|entryEnd) | entryPointer, pointer}
@@ -133,12 +149,18 @@ func (s *salvage) value(file uint64, e logEntry) {
 		s.live[file] += int64(e.size)
 		return
 	}
-	records, err := decodeBlock(e.value)
+	s.block(e.key, e.value, made, file, e.at)
+}
+
+// block looks at a block wherever it lies. Without its header, which may have lain elsewhere, nobody
+// would find it.
+func (s *salvage) block(key, value []byte, e tableEntry, file uint64, at int) {
+	records, err := decodeBlock(value)
 	if err != nil {
 		return // whoever reads it will report it
 	}
-	h := header{first: records[0].Position, count: uint32(len(records)), bytes: uint32(len(e.value)), time: records[0].Time}
-	if last, ok := positionOf(e.key); !ok || last != h.last() {
+	h := header{first: records[0].Position, count: uint32(len(records)), bytes: uint32(len(value)), time: records[0].Time}
+	if last, ok := positionOf(key); !ok || last != h.last() {
 		return
 	}
 	devices := make(map[string]deviceMark)
@@ -147,12 +169,7 @@ func (s *salvage) value(file uint64, e logEntry) {
 			devices[r.Device] = deviceMark{r.Seq, r.Position}
 		}
 	}
-	if leads {
-		s.live[file] += int64(e.size)
-		s.mark(devices)
-		return
-	}
-	s.blocks = append(s.blocks, candidate{h, made, file, e.at, devices})
+	s.blocks = append(s.blocks, candidate{h, e, file, at, devices})
 }
 
 func (s *salvage) mark(devices map[string]deviceMark) {
@@ -163,14 +180,14 @@ func (s *salvage) mark(devices map[string]deviceMark) {
 	}
 }
 
-// choose takes of the blocks that no key speaks of those that fill a span of positions which nothing
-// else fills, the newest first: a block may have been replaced, or its place taken after a kill.
+// choose takes the blocks that have a header, and of the others those that fill a span of positions
+// which nothing else fills, the newest first: a block may have been replaced, or its place taken after
+// a kill.
 func (s *salvage) choose() {
-	var head message.Position
-	version := uint64(0)
-	if e, ok := s.keys[string(stateKey)]; ok {
-		if st, err := decodeState(e.value); err == nil {
-			head = st.head
+	head, version := s.head(), uint64(0)
+	for key, e := range s.keys {
+		if key[0] == prefixBlock && e.meta&(entryPointer|entryDeleted) == 0 {
+			s.block([]byte(key), e.value, e, 0, 0)
 		}
 	}
 	var filled []header // in order, without overlap
@@ -201,7 +218,7 @@ func (s *salvage) choose() {
 		}
 		at := headerKey(last)
 		known, err := decodeHeader(at, s.keys[string(at)].value)
-		if err == nil && (known.first != c.header.first || s.keys[string(blockKey(last))].version >= c.entry.version) {
+		if err == nil && (known.first != c.header.first || s.keys[string(blockKey(last))].version > c.entry.version) {
 			continue
 		}
 		if err != nil {
@@ -211,7 +228,9 @@ func (s *salvage) choose() {
 			s.keys[string(at)] = tableEntry{c.entry.version, 0, c.header.value(at)}
 		}
 		s.keys[string(blockKey(last))] = c.entry
-		s.live[c.file] += int64(c.header.bytes)
+		if c.file != 0 {
+			s.live[c.file] += int64(c.header.bytes)
+		}
 		s.mark(c.devices)
 	}
 	for device, mark := range s.devices {
