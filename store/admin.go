@@ -65,7 +65,8 @@ func OpenAdmin(dir string) (*Admin, error) {
 func openAdmin(dir string, lock *os.File) (*Admin, error) {
 	a := &Admin{lock: lock, next: 1}
 	files := filepath.Join(dir, "db")
-	if err := clearLeftovers(files, &damage{dir: filepath.Join(dir, "damaged")}); err != nil {
+	care, err := nurse(dir, "db", &damage{dir: filepath.Join(dir, "damaged"), log: slog.New(slog.DiscardHandler)})
+	if err != nil {
 		return nil, inWords(dir, err)
 	}
 	m, err := measure(dir)
@@ -88,7 +89,14 @@ func openAdmin(dir string, lock *os.File) (*Admin, error) {
 	o.BlockCacheSize, o.IndexCacheSize = 1<<20, 0
 	o.MetricsEnabled = false
 	o.Logger = &badgerLog{log: slog.New(slog.DiscardHandler), onSyncFailure: a.fail}
-	if a.db, err = openBadger(dir, o); err != nil {
+	a.db, err = openBadger(dir, o)
+	if err != nil && !care.salvaged {
+		if err := care.salvage(err); err != nil {
+			return nil, inWords(dir, err)
+		}
+		a.db, err = openBadger(dir, o)
+	}
+	if err != nil {
 		return nil, err
 	}
 	err = a.db.View(func(txn *badger.Txn) error {

@@ -46,6 +46,12 @@ func Check(dir string) (Report, error) {
 	if err := clearLeftovers(filepath.Join(dir, "log"), &damage{dir: filepath.Join(dir, "damaged"), log: quiet}); err != nil {
 		return report, inWords(dir, err)
 	}
+	if broken := examine(filepath.Join(dir, "log")); len(broken) > 0 {
+		for _, cause := range broken {
+			report.find("%v", cause)
+		}
+		return report, nil // opening it would lose something: that is for the gateway to put right
+	}
 	logger := &badgerLog{log: quiet, onSyncFailure: func(err error) { report.find("%v", err) }}
 	db, err := openBadger(dir, badgerOptions(filepath.Join(dir, "log"), defaultFileSize, logger))
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 	"sluice/gateway/message"
 )
 
-// Damage is a span of positions that cannot be served any more, and why.
+// Damage is a span of positions that cannot be served any more, and why. Without a span, First being
+// 0, it is damage to the database's files that was put right.
 type Damage struct {
 	First, Last message.Position
 	Cause       string
@@ -51,6 +52,19 @@ func (d *damage) add(h hole, cause error, value []byte) {
 	d.holes = append(d.holes, h)
 	d.mu.Unlock()
 	d.log.Error("part of the log is damaged and skipped", "first", h.first, "last", h.last, "err", cause, "set_aside", path)
+}
+
+// note tells of damage that concerns no position.
+func (d *damage) note(cause error) {
+	d.mu.Lock()
+	d.count++
+	if len(d.found) < maxDamages {
+		d.found = append(d.found, Damage{Cause: cause.Error()})
+	}
+	d.mu.Unlock()
+	if d.log != nil {
+		d.log.Error("a file of the database is damaged and was put right", "err", cause)
+	}
 }
 
 // know notes a hole that an earlier run recorded.
@@ -111,7 +125,7 @@ func (d *damage) roomForOneMore() error {
 // skip decides what becomes of a block that could not be read: nothing when it was trimmed
 // meanwhile, else it is taken out of the log. An error means that the disk did not answer at all.
 func (s *Store) skip(h header, cause error) error {
-	if head, _ := s.index.ends(); h.last() < head {
+	if head, _ := s.index.ends(); h.last() < max(head, message.Position(s.leaving.Load())) {
 		return nil
 	}
 	if !errors.Is(cause, errBlock) && !errors.Is(cause, errAbsent) {

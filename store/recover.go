@@ -30,13 +30,21 @@ func newFound() found {
 func (f *found) claim(p message.Position) { f.claimed = max(f.claimed, p) }
 
 // recover loads headers, cursors and state, and puts right what is wrong at the log's end.
-func (s *Store) recover() error {
+func (s *Store) recover(care *care) error {
 	f := newFound()
 	if err := f.load(s.db); err != nil {
 		return err
 	}
 	epoch, tail := s.readTail()
 	f.claim(tail)
+	if err := s.adopt(&f, care.newest); err != nil {
+		return err
+	}
+	if care.salvaged {
+		f.lost = errSalvaged
+	} else if err := f.gaps(); err != nil {
+		return err
+	}
 	for _, problem := range f.problems {
 		s.log.Error("part of the log's state is damaged", "err", problem)
 	}

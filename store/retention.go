@@ -193,6 +193,7 @@ func (s *Store) remove(gone []header, passed message.Position) error {
 		}
 		fit++
 	}
+	s.leaving.Store(uint64(head))
 	if err := s.write(b); err != nil {
 		return fmt.Errorf("trim the log up to %d: %w", head, err)
 	}
@@ -372,5 +373,9 @@ func (s *Store) runCollector(ctx context.Context) {
 func (s *Store) collectOne(ratio float64) error {
 	s.gate.Lock()
 	defer s.gate.Unlock()
+	if err := s.mendBeforeCollection(ratio); err != nil {
+		s.log.Warn("cannot look at a file before it is collected", "err", err)
+		return err
+	}
 	return s.db.RunValueLogGC(ratio)
 }

@@ -7,6 +7,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -42,6 +43,7 @@ type Store struct {
 	filler  atomic.Bool   // the collector found nothing: see fill
 	fills   atomic.Int32  // how often fill may still help
 	dropped atomic.Uint64 // state.dropped for Stats
+	leaving atomic.Uint64 // what lies below is being trimmed: its absence is no damage
 
 	// use is held for reading while Badger is used by others than the committer; Close takes it.
 	use  sync.RWMutex
@@ -109,19 +111,38 @@ func open(opts Options, lock *os.File) (*Store, error) {
 		// Badger would die of SIGBUS on its first page.
 		return nil, fmt.Errorf("open the log in %s: no space left: %d bytes are free, %d are needed", opts.Dir, m.free, s.space.floor())
 	}
-	badgerDir := filepath.Join(opts.Dir, "log")
-	if err := clearLeftovers(badgerDir, &s.damage); err != nil {
-		return nil, inWords(opts.Dir, err)
-	}
-	logger := &badgerLog{log: opts.Logger, onSyncFailure: s.fail}
-	if s.db, err = openBadger(opts.Dir, badgerOptions(badgerDir, opts.FileSize, logger)); err != nil {
+	if err := s.openFiles(); err != nil {
 		return nil, err
 	}
-	if err := s.recover(); err != nil {
-		s.db.Close()
-		return nil, fmt.Errorf("open the log in %s: %w", opts.Dir, err)
-	}
 	return s, nil
+}
+
+// openFiles opens the database and loads what memory needs of it. What Badger cannot open, or opens
+// with something missing, is salvaged once.
+func (s *Store) openFiles() error {
+	logger := &badgerLog{log: s.log, onSyncFailure: s.fail}
+	care, err := nurse(s.opts.Dir, "log", &s.damage)
+	if err != nil {
+		return inWords(s.opts.Dir, err)
+	}
+	for {
+		s.db, err = openBadger(s.opts.Dir, badgerOptions(filepath.Join(s.opts.Dir, "log"), s.opts.FileSize, logger))
+		if err == nil {
+			if err = s.recover(care); err == nil {
+				return nil
+			}
+			s.db.Close()
+			if !errors.Is(err, errGaps) {
+				return fmt.Errorf("open the log in %s: %w", s.opts.Dir, err)
+			}
+		}
+		if care.salvaged {
+			return err
+		}
+		if err := care.salvage(err); err != nil {
+			return inWords(s.opts.Dir, err)
+		}
+	}
 }
 
 // Close makes everything that was accepted durable and closes the log. Run, if it still runs, is
@@ -185,7 +206,8 @@ func (s *Store) markTail() error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(file, "%d %d\n", s.epoch, tail)
+	text := fmt.Sprintf("%d %d", s.epoch, tail)
+	_, err = fmt.Fprintf(file, "%s %08x\n", text, crc32.Checksum([]byte(text), castagnoli))
 	if err == nil {
 		err = file.Sync()
 	}
@@ -207,7 +229,10 @@ func (s *Store) readTail() (epoch uint64, tail message.Position) {
 	if err != nil {
 		return 0, 0
 	}
-	if _, err := fmt.Sscanf(string(content), "%d %d\n", &epoch, &tail); err != nil {
+	// A flipped digit would claim positions that never were.
+	var sum uint32
+	if n, err := fmt.Sscanf(string(content), "%d %d %08x\n", &epoch, &tail, &sum); err != nil || n != 3 ||
+		sum != crc32.Checksum(fmt.Appendf(nil, "%d %d", epoch, tail), castagnoli) {
 		return 0, 0
 	}
 	return epoch, tail
