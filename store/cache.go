@@ -10,7 +10,7 @@ import (
 // cache keeps the blocks that were read or committed last, decoded once for all readers.
 type cache struct {
 	mu    sync.Mutex // guards what follows
-	known map[message.Position]*list.Element
+	known map[span]*list.Element
 	order list.List // of *cached, the most recently used first
 	cost  int
 }
@@ -21,9 +21,12 @@ const (
 	recordCost  = 128 // bytes of memory that a decoded record takes beside its text
 )
 
+// span names a block. Its last position alone does not: compaction keeps that.
+type span struct{ first, last message.Position }
+
 // cached is one block. Whoever comes first loads it, the others wait for him.
 type cached struct {
-	last message.Position
+	span span
 	cost int // guarded by cache.mu
 
 	once    sync.Once
@@ -53,15 +56,15 @@ func (p *plainBlock) decode() ([]message.Record, error) {
 	return d.records, nil
 }
 
-// entry gives the place of the block that ends at last, and makes it when there is none.
-func (c *cache) entry(last message.Position) *cached {
+// entry gives the place of a block, and makes it when there is none.
+func (c *cache) entry(at span) *cached {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e, ok := c.known[last]; ok {
+	if e, ok := c.known[at]; ok {
 		c.order.MoveToFront(e)
 		return e.Value.(*cached)
 	}
-	return c.addLocked(&cached{last: last})
+	return c.addLocked(&cached{span: at})
 }
 
 // put keeps a block that was just committed.
@@ -69,7 +72,7 @@ func (c *cache) put(g *group) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.addLocked(&cached{
-		last:  g.last(),
+		span:  span{g.first, g.last()},
 		cost:  len(g.plain) + recordCost*int(g.count),
 		plain: &plainBlock{g.first, g.count, g.base, g.plain, g.chunks},
 	})
@@ -78,9 +81,9 @@ func (c *cache) put(g *group) {
 
 func (c *cache) addLocked(b *cached) *cached {
 	if c.known == nil {
-		c.known = make(map[message.Position]*list.Element)
+		c.known = make(map[span]*list.Element)
 	}
-	c.known[b.last] = c.order.PushFront(b)
+	c.known[b.span] = c.order.PushFront(b)
 	c.cost += b.cost
 	return b
 }
@@ -89,7 +92,7 @@ func (c *cache) addLocked(b *cached) *cached {
 func (c *cache) loaded(b *cached, cost int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e, ok := c.known[b.last]; ok && e.Value == b {
+	if e, ok := c.known[b.span]; ok && e.Value == b {
 		c.cost += cost - b.cost
 		b.cost = cost
 		c.shrinkLocked()
@@ -100,7 +103,7 @@ func (c *cache) loaded(b *cached, cost int) {
 func (c *cache) forget(b *cached) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e, ok := c.known[b.last]; ok && e.Value == b {
+	if e, ok := c.known[b.span]; ok && e.Value == b {
 		c.dropLocked(e)
 	}
 }
@@ -113,6 +116,6 @@ func (c *cache) shrinkLocked() {
 
 func (c *cache) dropLocked(e *list.Element) {
 	b := c.order.Remove(e).(*cached)
-	delete(c.known, b.last)
+	delete(c.known, b.span)
 	c.cost -= b.cost
 }

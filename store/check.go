@@ -17,6 +17,7 @@ type Report struct {
 	Epoch                            uint64
 	First, Last                      message.Position
 	Blocks, Cursors, Devices, Ghosts int
+	Runs                             int // of the index
 	Messages                         uint64
 	Holes                            []Damage // damage that the log knows and skips
 	Findings                         []string // what must not be; empty for a sound log
@@ -97,7 +98,10 @@ func (s *Store) check(report *Report) error {
 	if err := s.checkDevices(report, readings, holes); err != nil {
 		return err
 	}
-	return s.checkStray(report, &f)
+	if err := s.checkStray(report, &f); err != nil {
+		return err
+	}
+	return s.checkIndex(report, &f)
 }
 
 // checkBlocks walks over the sequence and gives the last reading of each device in it.
@@ -188,6 +192,8 @@ func (s *Store) checkStray(report *Report, f *found) error {
 			report.find("key %q is no block's", key)
 		case last < f.state.head:
 			report.Ghosts++ // Badger brought it back; the next sweep takes it
+		case !known[last] && f.replaced(last):
+			report.Ghosts++ // likewise, or a kill left it: compaction had replaced it
 		case !known[last] && !covered(f.holes, last):
 			report.find("the block that ends at %d has no header", last)
 		}

@@ -36,6 +36,7 @@ func (s *Store) Run(ctx context.Context) error {
 	collecting, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { s.runCollector(collecting) })
+	wg.Go(func() { s.runIndexer(collecting) })
 	defer wg.Wait()
 	defer stop()
 

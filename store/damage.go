@@ -151,13 +151,19 @@ func (s *Store) recordHoles() error {
 		if len(holes) == 0 {
 			return nil
 		}
+		s.reshape.Lock()
 		b := newBatch(s.db)
 		for _, h := range holes {
+			if found, ok := s.index.find(h.first); ok && found.first <= h.first {
+				continue // compaction had read it before
+			}
 			b.set(gapKey(h.first), h.value())
 			b.remove(blockKey(h.last))
 			b.remove(headerKey(h.last))
 		}
-		if err := s.write(b); err != nil {
+		err := s.write(b)
+		s.reshape.Unlock()
+		if err != nil {
 			return fmt.Errorf("record a hole in the log: %w", err)
 		}
 	}

@@ -61,10 +61,11 @@ func (ix *index) oldest(n int) []header {
 	return slices.Clone(ix.blocks[:n])
 }
 
-// trim forgets the first n blocks; the log starts at head from now on.
-func (ix *index) trim(n int, head message.Position) {
+// trim forgets the blocks below head, where the log starts from now on.
+func (ix *index) trim(head message.Position) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
+	n := ix.searchLocked(head)
 	for _, h := range ix.blocks[:n] {
 		ix.bytes -= int64(h.bytes)
 		ix.messages -= uint64(h.count)

@@ -9,8 +9,8 @@ import (
 	"sluice/gateway/message"
 )
 
-// The first byte of a key says what it is; FORMAT.md draws them all. 'k', 'p', 'q', 'r' and 's' are
-// kept for fingerprints, postings, queues, retained messages and sessions.
+// The first byte of a key says what it is; FORMAT.md draws them all. 'q', 'r' and 's' are
+// kept for queues, retained messages and sessions.
 const (
 	prefixBlock  = 'b'
 	prefixHeader = 'h'
@@ -19,6 +19,8 @@ const (
 	prefixGap    = 'g'
 	prefixState  = 'm'
 	prefixFiller = 'f'
+	prefixRun    = 'p'
+	prefixPage   = 'k'
 )
 
 // maxName bounds the names of cursors and devices: a transaction of the tiny LSM holds about 9 KiB.

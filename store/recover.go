@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -17,7 +18,8 @@ type found struct {
 	lost     error            // why the end of the log cannot be trusted; nil when it can
 	claimed  message.Position // the last position that anything speaks of
 	holes    []hole
-	headers  []header
+	headers  []header // without those that a later one covers
+	covered  []header
 	cursors  map[string]message.Position
 	mangled  map[string]bool // cursors and devices, by key, whose value is damaged
 	problems []error
@@ -76,6 +78,9 @@ func (s *Store) recover(care *care) error {
 		return err
 	}
 	if err := s.recoverDevices(&f); err != nil {
+		return err
+	}
+	if err := s.recoverIndex(); err != nil {
 		return err
 	}
 	w.sweptAt, w.clockedAt = time.Now(), time.Now()
@@ -228,11 +233,27 @@ func (f *found) load(db *badger.DB) error {
 				}
 			}
 		}
+		f.uncover()
 		if f.fresh && len(f.headers) > 0 {
 			f.state.head = f.headers[0].first
 		}
 		return nil
 	})
+}
+
+// uncover takes out the headers of blocks that compaction has replaced: a kill, or Badger, may have
+// left them. The larger block has the later key.
+func (f *found) uncover() {
+	var kept []header
+	for _, h := range slices.Backward(f.headers) {
+		if len(kept) > 0 && h.last() >= kept[len(kept)-1].first {
+			f.covered = append(f.covered, h)
+			continue
+		}
+		kept = append(kept, h)
+	}
+	slices.Reverse(kept)
+	f.headers = kept
 }
 
 func (f *found) loadState(item *badger.Item) error {

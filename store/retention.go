@@ -170,6 +170,11 @@ func (s *Store) wantCollection() {
 // remove deletes blocks at the head and moves the head, and the cursors that stood in front of it,
 // in one transaction. A kill leaves either all of it or nothing.
 func (s *Store) remove(gone []header, passed message.Position) error {
+	s.reshape.Lock()
+	defer s.reshape.Unlock()
+	if !s.index.has(gone) {
+		return nil // compacted meanwhile: the next turn sees the larger block
+	}
 	head := gone[len(gone)-1].last() + 1
 	gap := s.gap(gone, passed)
 	next := s.writer.state
@@ -204,7 +209,7 @@ func (s *Store) remove(gone []header, passed message.Position) error {
 	s.writer.clockedAt = time.Now()
 	s.dropped.Store(next.dropped)
 	s.fills.Store(fillsPerRemoval)
-	s.index.trim(len(gone), head)
+	s.index.trim(head)
 	s.cursors.lift(behind, fit, head-1)
 	if gap.Messages > 0 {
 		s.log.Debug("messages dropped for want of space", "first", gap.From, "last", gap.To, "messages", gap.Messages)
@@ -344,14 +349,14 @@ func (s *Store) runCollector(ctx context.Context) {
 		m, full := s.space.snapshot()
 		if s.queue.failed() == nil && m.free >= s.space.floor() {
 			ratio := 0.9 // what is rewritten costs space first, and a file of a queue is soon stale altogether
-			if full && m.free > s.space.reserve(m.total) {
-				ratio = 0.5
+			live, _ := s.index.size()
+			if full && m.free > s.space.reserve(m.total) || m.vlogs > live+live/2+2*s.opts.FileSize {
+				ratio = 0.5 // files of a compacted trickle are never stale altogether
 			}
 			collected := 0
 			for ctx.Err() == nil && s.collectOne(ratio) == nil {
 				collected++
 			}
-			live, _ := s.index.size()
 			garbage := m.vlogs - live
 			if collected == 0 && s.fills.Load() > 0 &&
 				(full && garbage > s.opts.FileSize || garbage > 3*s.opts.FileSize) && time.Since(filled) >= fillEvery {

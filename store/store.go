@@ -38,6 +38,10 @@ type Store struct {
 	space   space
 	damage  damage
 
+	postings postings
+	settled  settled    // of the indexer
+	reshape  sync.Mutex // held while blocks leave the log or take the place of others
+
 	gate    gate          // between commits and the collector
 	collect chan struct{} // capacity 1: the value log should be collected now
 	filler  atomic.Bool   // the collector found nothing: see fill

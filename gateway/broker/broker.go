@@ -62,22 +62,28 @@ const scanRecords = 256
 // for the first one, and returns where the next call goes on. Passing over what does not match
 // ends the call too, every scanRecords, so that the caller's cursor can follow: then nothing is
 // appended and the error is nil.
+//
+// filters gives what keep lets through at most; another pointer says that they have changed.
 func readNext(ctx context.Context, log Log, from message.Position, dst []message.Record, max int,
-	keep func(*message.Record) bool,
+	filters func() *filters, keep func(*message.Record) bool,
 ) ([]message.Record, message.Position, error) {
 	start := len(dst)
 	for {
 		if err := ctx.Err(); err != nil {
 			return dst, from, err
 		}
-		var err error
-		dst, err = log.Read(dst, from, min(max, scanRecords))
+		wanted := filters()
+		records, next, err := scan(log, dst, from, min(max, scanRecords), *wanted)
 		if err != nil {
-			return dst[:start], from, err
+			return records[:start], from, err
 		}
-		if len(dst) > start {
-			from = dst[len(dst)-1].Position + 1
-			return compact(dst, start, keep), from, nil
+		if filters() != wanted {
+			dst = records[:start]
+			continue // a filter that was added meanwhile must not miss what was passed over
+		}
+		dst = records
+		if next > from {
+			return compact(dst, start, keep), next, nil
 		}
 		tail, grown := log.Tail()
 		if tail >= from {
@@ -89,6 +95,19 @@ func readNext(ctx context.Context, log Log, from message.Position, dst []message
 			return dst, from, ctx.Err()
 		}
 	}
+}
+
+// scan reads on from a position, of what no filter matches as little as the log can.
+func scan(log Log, dst []message.Record, from message.Position, max int, wanted filters) ([]message.Record, message.Position, error) {
+	if m, can := log.(matchingLog); can {
+		return m.ReadMatching(dst, from, max, wanted)
+	}
+	start := len(dst)
+	records, err := log.Read(dst, from, max)
+	if err == nil && len(records) > start {
+		from = records[len(records)-1].Position + 1
+	}
+	return records, from, err
 }
 
 // compact removes from records[start:] what keep does not let through.

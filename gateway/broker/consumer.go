@@ -71,7 +71,7 @@ func (c *Consumer) Next(ctx context.Context, dst []message.Record, max int) ([]m
 		from := c.next
 		c.mu.Unlock()
 		start := len(dst)
-		dst, next, err := readNext(ctx, c.log, from, dst, max, func(r *message.Record) bool { return c.filters.match(r.Topic) })
+		dst, next, err := readNext(ctx, c.log, from, dst, max, c.wanted, c.wants)
 		if err != nil {
 			return dst, err
 		}
@@ -81,6 +81,10 @@ func (c *Consumer) Next(ctx context.Context, dst []message.Record, max int) ([]m
 		}
 	}
 }
+
+func (c *Consumer) wanted() *filters { return &c.filters }
+
+func (c *Consumer) wants(r *message.Record) bool { return c.filters.match(r.Topic) }
 
 // passed notes that the log was read up to next and that records matched.
 func (c *Consumer) passed(records []message.Record, next message.Position) {
@@ -189,11 +193,11 @@ func (c *Consumer) countAhead(ctx context.Context) error {
 		from := c.ahead.to
 		c.mu.Unlock()
 
-		records, err := c.log.Read(c.scratch[:0], from, scanRecords)
+		records, to, err := scan(c.log, c.scratch[:0], from, scanRecords, c.filters)
 		if err != nil {
 			return err
 		}
-		if len(records) == 0 {
+		if to == from {
 			return nil
 		}
 		var n uint64
@@ -202,7 +206,6 @@ func (c *Consumer) countAhead(ctx context.Context) error {
 				n++
 			}
 		}
-		to := records[len(records)-1].Position + 1
 		clear(records)
 		c.mu.Lock()
 		if c.ahead.to == from {
@@ -219,8 +222,8 @@ func (c *Consumer) countAhead(ctx context.Context) error {
 func (c *Consumer) firstMatch(ctx context.Context, from message.Position) int64 {
 	const near = 64 // scans
 	for range near {
-		records, err := c.log.Read(c.scratch[:0], from, scanRecords)
-		if err != nil || len(records) == 0 || ctx.Err() != nil {
+		records, next, err := scan(c.log, c.scratch[:0], from, scanRecords, c.filters)
+		if err != nil || next == from || ctx.Err() != nil {
 			return 0
 		}
 		for i := range records {
@@ -228,7 +231,7 @@ func (c *Consumer) firstMatch(ctx context.Context, from message.Position) int64 
 				return records[i].Time
 			}
 		}
-		from = records[len(records)-1].Position + 1
+		from = next
 	}
 	return 0
 }

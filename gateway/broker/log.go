@@ -37,6 +37,15 @@ type Log interface {
 	Sequence(device string) (epoch, last uint64, err error)
 }
 
+// matchingLog is a Log that can pass over what no filter matches without reading all of it.
+type matchingLog interface {
+	// ReadMatching appends to dst up to max durable records, in order, at or behind from whose
+	// topic matches one of the filters. next is where to go on: no record between from and next
+	// matches but those returned. It may return none although next has moved; it has not moved when
+	// from is behind the tail.
+	ReadMatching(dst []message.Record, from message.Position, max int, filters []string) (records []message.Record, next message.Position, err error)
+}
+
 // Cursor is a durable position: everything up to it is done with and no longer pins the log.
 type Cursor interface {
 	// Position is the position last moved to, durable or not.

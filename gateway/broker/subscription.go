@@ -15,6 +15,7 @@ type Subscription struct {
 
 	mu      sync.Mutex // guards what follows
 	filters []since
+	names   *filters // of filters; another one after each change
 	next    message.Position
 }
 
@@ -27,7 +28,7 @@ type since struct {
 // Subscribe opens a subscription without a filter.
 func (b *Broker) Subscribe() *Subscription {
 	tail, _ := b.log.Tail()
-	return &Subscription{log: b.log, next: tail + 1}
+	return &Subscription{log: b.log, next: tail + 1, names: new(filters)}
 }
 
 // Add lets messages through that match filter and are not yet durable at the call. A filter that
@@ -42,6 +43,7 @@ func (s *Subscription) Add(filter string) {
 		}
 	}
 	s.filters = append(s.filters, since{filter, tail})
+	s.renameLocked()
 }
 
 // Remove takes a filter back: what was not returned yet is not returned any more.
@@ -51,6 +53,7 @@ func (s *Subscription) Remove(filter string) {
 	for i := range s.filters {
 		if s.filters[i].filter == filter {
 			s.filters = append(s.filters[:i], s.filters[i+1:]...)
+			s.renameLocked()
 			return
 		}
 	}
@@ -61,11 +64,25 @@ func (s *Subscription) Next(ctx context.Context, dst []message.Record, max int) 
 	for {
 		start := len(dst)
 		var err error
-		dst, s.next, err = readNext(ctx, s.log, s.next, dst, max, s.wants)
+		dst, s.next, err = readNext(ctx, s.log, s.next, dst, max, s.wanted, s.wants)
 		if err != nil || len(dst) > start {
 			return dst, err
 		}
 	}
+}
+
+func (s *Subscription) renameLocked() {
+	names := make(filters, len(s.filters))
+	for i := range s.filters {
+		names[i] = s.filters[i].filter
+	}
+	s.names = &names
+}
+
+func (s *Subscription) wanted() *filters {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.names
 }
 
 func (s *Subscription) wants(r *message.Record) bool {
