@@ -40,7 +40,7 @@ func open(name, dir string) (engine, error) {
 		if err := s.roll(); err != nil {
 			return nil, err
 		}
-		return newCommitter(s.write, s.file.Close), nil
+		return newCommitter(s.write, func() error { return s.file.Close() }), nil
 	case bolt:
 		return openBolt(dir)
 	case pebbly:
