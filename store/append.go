@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"sluice/gateway/message"
 )
@@ -18,8 +19,18 @@ type group struct {
 	base     int64   // time of the first message
 	before   int64   // time of the message before the next, or base at the start of a chunk
 	waiters  []waiter
-	devices  map[string]deviceMark
+	devices  map[string]groupDevice
 	nameSize int // bytes of the names in devices
+
+	// guarded by the queue's mutex
+	urgent bool      // somebody waits for it, or enough has gathered
+	until  time.Time // how long it may wait for company otherwise
+}
+
+// groupDevice is what a group knows of one device in it.
+type groupDevice struct {
+	deviceMark
+	readings int
 }
 
 type waiter struct {
@@ -51,7 +62,9 @@ func (g *group) fits(m *message.Message, size int) bool {
 	return len(g.devices) < groupDevices && g.nameSize+len(m.Device) <= groupDeviceBytes
 }
 
-func (g *group) add(m *message.Message, size int, ack message.Acknowledger, token uint64) message.Position {
+// add puts m behind what is there. It gives the number of readings that the group now has of m's
+// device, 0 when m is none.
+func (g *group) add(m *message.Message, size int, ack message.Acknowledger, token uint64) (readings int) {
 	if g.count == 0 {
 		g.base, g.before = m.Time, m.Time
 	}
@@ -71,15 +84,17 @@ func (g *group) add(m *message.Message, size int, ack message.Acknowledger, toke
 	}
 	if m.Device != "" {
 		if g.devices == nil {
-			g.devices = make(map[string]deviceMark)
+			g.devices = make(map[string]groupDevice)
 		}
-		if _, known := g.devices[m.Device]; !known {
+		before, known := g.devices[m.Device]
+		if !known {
 			g.nameSize += len(m.Device)
 		}
-		g.devices[m.Device] = deviceMark{m.Seq, at}
+		readings = before.readings + 1
+		g.devices[m.Device] = groupDevice{deviceMark{m.Seq, at}, readings}
 	}
 	g.count++
-	return at
+	return readings
 }
 
 func (g *group) chunkStart(i int) int {
@@ -94,7 +109,9 @@ func (g *group) chunkStart(i int) int {
 type queue struct {
 	bound   int           // bytes that may wait
 	largest int           // bytes that one message may have
-	wanted  chan struct{} // capacity 1: there is something to commit
+	linger  time.Duration // of what nobody waits for
+	wanted  chan struct{} // capacity 1: there is something to commit, or a clock to set
+	filled  chan struct{} // capacity 1: a group can be joined no more
 
 	mu      sync.Mutex // guards what follows
 	groups  []*group
@@ -104,15 +121,35 @@ type queue struct {
 	full    bool             // the disk is full and producers are refused
 	closed  bool
 	failure error
-	hint    int // bytes of the last group: what the next one is likely to need
-	called  bool
+	hint    hint
+	called  bool // the committer knows that something is due
+}
+
+// hint is the size of the last group: what the next one is likely to need.
+type hint struct{ plain, waiters, chunks int }
+
+func newQueue(o Options) queue {
+	return queue{
+		bound: o.PendingBytes, largest: o.largestMessage(), linger: o.Linger,
+		wanted: make(chan struct{}, 1), filled: make(chan struct{}, 1),
+	}
 }
 
 // Append takes a copy of m and returns once m has its place in the sequence; ack, unless nil, hears
 // later whether it became durable. It blocks while too much waits for the disk. An error means that
 // m was not taken: message.ErrFull, ErrTooLarge, ErrClosed, ErrFailed, or ctx's.
 func (s *Store) Append(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64) error {
-	q := &s.queue
+	return s.queue.append(ctx, m, ack, token, false)
+}
+
+// AppendLazy does the same for what nobody waits for: it may share its sync with what comes within
+// Options.Linger. Whatever cannot wait, a message of Append, a cursor, a full group, producers held
+// back, or 32 readings of one device, takes it along.
+func (s *Store) AppendLazy(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64) error {
+	return s.queue.append(ctx, m, ack, token, s.queue.linger > 0)
+}
+
+func (q *queue) append(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64, lazy bool) error {
 	size := recordBound(m)
 	if size > q.largest {
 		return fmt.Errorf("%w: %d bytes, at most %d fit", message.ErrTooLarge, size, q.largest)
@@ -133,7 +170,11 @@ func (s *Store) Append(ctx context.Context, m *message.Message, ack message.Ackn
 			q.room = make(chan struct{})
 		}
 		room := q.room
+		call := q.callLocked() // a group that lingers must not hold anybody back
 		q.mu.Unlock()
+		if call {
+			q.wake()
+		}
 		select {
 		case <-room:
 		case <-ctx.Done():
@@ -143,11 +184,18 @@ func (s *Store) Append(ctx context.Context, m *message.Message, ack message.Ackn
 	}
 	g := q.openLocked(m, size)
 	before := len(g.plain)
-	g.add(m, size, ack, token)
+	readings := g.add(m, size, ack, token)
 	q.bytes += len(g.plain) - before
 	q.next++
-	call := !q.called
-	q.called = true
+	g.urgent = g.urgent || !lazy || readings >= lingerReadings
+	call := false
+	switch {
+	case g.urgent || len(q.groups) > 1:
+		call = q.callLocked()
+	case g.count == 1:
+		g.until = time.Now().Add(q.linger)
+		call = true // for its clock
+	}
 	q.mu.Unlock()
 	if call {
 		q.wake()
@@ -171,30 +219,62 @@ func (q *queue) refusalLocked() error {
 	return nil
 }
 
+// callLocked says whether the committer must be told that something is due.
+func (q *queue) callLocked() bool {
+	call := !q.called
+	q.called = true
+	return call
+}
+
 // openLocked gives the group that m joins.
 func (q *queue) openLocked(m *message.Message, size int) *group {
-	if n := len(q.groups); n > 0 && q.groups[n-1].fits(m, size) {
-		return q.groups[n-1]
+	if n := len(q.groups); n > 0 {
+		if last := q.groups[n-1]; last.fits(m, size) {
+			return last
+		}
+		signal(q.filled)
 	}
-	g := &group{first: q.next, plain: make([]byte, 0, max(q.hint, size))}
+	g := &group{first: q.next, plain: make([]byte, 0, max(q.hint.plain, size))}
+	if q.hint.waiters > 1 {
+		g.waiters = make([]waiter, 0, q.hint.waiters)
+		g.chunks = make([]chunk, 0, q.hint.chunks)
+	}
 	q.groups = append(q.groups, g)
 	return g
 }
 
 // wake tells the committer that there is something to do.
-func (q *queue) wake() {
+func (q *queue) wake() { signal(q.wanted) }
+
+func signal(c chan<- struct{}) {
 	select {
-	case q.wanted <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
 
-// take gives the oldest group, or nil; its bytes count as waiting until release.
-func (q *queue) take() *group {
+// take says which group the committer wants.
+type take int
+
+const (
+	takeFull take = iota // one that nothing can join any more
+	takeDue              // one that does not linger
+	takeAny
+)
+
+// take gives the oldest group if it is what is wanted, or nil; its bytes count as waiting until
+// release.
+func (q *queue) take(which take) *group {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.called = false
-	if len(q.groups) == 0 {
+	switch {
+	case which == takeFull && len(q.groups) < 2:
+		return nil
+	case which == takeDue && len(q.groups) > 0 && q.waitLocked() > 0:
+		q.called = false
+		return nil
+	case len(q.groups) == 0:
+		q.called = false
 		return nil
 	}
 	g := q.groups[0]
@@ -202,10 +282,29 @@ func (q *queue) take() *group {
 	q.groups = q.groups[1:]
 	if len(q.groups) == 0 {
 		q.groups = nil
+		q.called = false
 	}
-	// A little more than last time, so that a steady load seldom grows its buffer.
-	q.hint = min(len(g.plain)+len(g.plain)/8+64, blockPayload)
+	// A little more than last time, so that a steady load seldom grows its buffers.
+	q.hint = hint{min(len(g.plain)+len(g.plain)/8+64, blockPayload), len(g.waiters) + len(g.waiters)/8 + 1, len(g.chunks)}
 	return g
+}
+
+// waitLocked is how long the oldest group may wait for company.
+func (q *queue) waitLocked() time.Duration {
+	if len(q.groups) > 1 || q.groups[0].urgent || q.room != nil || q.closed {
+		return 0
+	}
+	return max(0, time.Until(q.groups[0].until))
+}
+
+// due says how long the oldest group may still wait; ok is false when there is none.
+func (q *queue) due() (wait time.Duration, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.groups) == 0 {
+		return 0, false
+	}
+	return q.waitLocked(), true
 }
 
 func (q *queue) release(g *group) {

@@ -24,7 +24,7 @@ func newBatch(db *badger.DB) *batch { return &batch{txn: db.NewTransaction(true)
 // set puts an entry in; false means that there is no room for it.
 func (b *batch) set(key, value []byte) bool {
 	cost := len(value)
-	if cost >= 100 { // options.go: ValueThreshold
+	if cost >= valueThreshold {
 		cost = pointerCost
 	}
 	if !b.room(len(key) + cost) {
@@ -70,4 +70,26 @@ func (s *Store) write(b *batch) error {
 	s.gate.Lock()
 	defer s.gate.Unlock()
 	return b.commit()
+}
+
+// writeBeside does the same, and meanwhile compresses the groups that are full already: nothing can
+// join them any more, and the processor would only wait for the disk.
+func (s *Store) writeBeside(b *batch) error {
+	done := make(chan error, 1)
+	go func() { done <- s.write(b) }()
+	for {
+		select {
+		case err := <-done:
+			return err
+		default:
+		}
+		if s.prepare(takeFull) {
+			continue
+		}
+		select {
+		case err := <-done:
+			return err
+		case <-s.queue.filled:
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -67,7 +68,10 @@ func (s *Store) pause() time.Duration {
 	if due, ok := s.cursors.due(); ok {
 		wait = min(wait, due)
 	}
-	if s.writer.held != nil {
+	if due, ok := s.queue.due(); ok {
+		wait = min(wait, due)
+	}
+	if len(s.writer.ready) > 0 {
 		wait = min(wait, spaceRetry)
 	}
 	if s.queue.failed() != nil || !s.space.admits(0) {
@@ -83,15 +87,12 @@ func (s *Store) drain() {
 	for {
 		for s.commitNext() {
 		}
-		if s.writer.held == nil || time.Now().After(deadline) {
+		if len(s.writer.ready) == 0 || time.Now().After(deadline) {
 			break
 		}
 		time.Sleep(spaceRetry)
 	}
-	for g := s.nextGroup(); g != nil; g = s.nextGroup() {
-		s.writer.held = nil
-		s.answer(g, message.ErrFull)
-	}
+	s.answerAll(message.ErrFull)
 	for s.queue.failed() == nil && s.space.admits(0) {
 		if _, ok := s.cursors.due(); !ok {
 			return
@@ -100,90 +101,178 @@ func (s *Store) drain() {
 	}
 }
 
-func (s *Store) nextGroup() *group {
-	if s.writer.held == nil {
-		s.writer.held = s.queue.take()
-	}
-	return s.writer.held
+// sealed is a group that nothing can join any more, with its block as it will be stored.
+type sealed struct {
+	*group
+	block []byte
 }
 
-// commitNext commits the oldest group, with it or alone the cursors that are due. False means that
-// there is nothing to do now.
+// prepare takes one more group from the queue for the next transaction and compresses it; false
+// means that there is none, or that enough is prepared.
+func (s *Store) prepare(which take) bool {
+	w := &s.writer
+	plain := 0
+	for _, g := range w.ready {
+		plain += len(g.plain)
+	}
+	// Half of what may wait for the disk; the other half gathers meanwhile.
+	if len(w.ready) == commitBlocks || plain > 0 && plain+blockPayload > s.queue.bound/2 {
+		return false
+	}
+	g := s.queue.take(which)
+	if g == nil {
+		return false
+	}
+	w.ready = append(w.ready, sealed{g, s.seal(g)})
+	return true
+}
+
+func (s *Store) seal(g *group) []byte {
+	w := &s.writer
+	w.scratch = appendBlock(w.scratch[:0], g.plain, g.chunks, g.first, g.base)
+	var room []byte
+	if n := len(w.spare); n > 0 {
+		room, w.spare = w.spare[n-1][:0], w.spare[:n-1]
+	}
+	block := append(room, w.scratch...)
+	if cap(w.scratch) > 2*blockPayload {
+		w.scratch = nil // one large message must not pin its memory
+	}
+	return block
+}
+
+// recycle keeps the memory of blocks that were committed, unless they were unusually large.
+func (w *writer) recycle(groups []sealed) {
+	for _, g := range groups {
+		if cap(g.block) <= blockPayload/2 && len(w.spare) < commitBlocks {
+			w.spare = append(w.spare, g.block)
+		}
+	}
+}
+
+// commitNext commits the groups that wait, with them or alone the cursors that are due. False means
+// that there is nothing to do now.
 func (s *Store) commitNext() bool {
-	g := s.nextGroup()
 	if failure := s.queue.failed(); failure != nil {
 		s.cursors.end(failure)
-		s.writer.held = nil
-		if g != nil {
-			s.answer(g, failure)
-		}
-		return g != nil
+		return s.answerAll(failure)
 	}
-	if g == nil {
-		if due, ok := s.cursors.due(); !ok || due > 0 || !s.space.admits(0) {
+	due, ok := s.cursors.due()
+	cursorsDue := ok && due <= 0
+	which := takeDue
+	if cursorsDue {
+		which = takeAny // it costs no sync of its own
+	}
+	for s.prepare(which) {
+	}
+	groups, plain := s.writer.ready, int64(0)
+	for i, fit := 0, (deviceNames{}); i < len(groups); i++ {
+		if !fit.take(groups[i].group) {
+			groups = groups[:i]
+			break
+		}
+		plain += int64(len(groups[i].plain))
+	}
+	if len(groups) == 0 {
+		if !cursorsDue || !s.space.admits(0) {
 			return false
 		}
 		s.commit(nil)
 		return true
 	}
 	// Compressing cannot make it noticeably larger than it is.
-	if !s.space.admits(int64(len(g.plain))) {
+	if !s.space.admits(plain) {
 		s.queue.setFull(true)
 		return false
 	}
-	s.writer.held = nil
-	s.commit(g)
+	s.writer.ready = slices.Clone(s.writer.ready[len(groups):])
+	s.commit(groups)
 	return true
 }
 
-// commit writes one transaction: the block of g with its header and the sequence numbers of its
-// devices, unless g is nil, and the dirty cursors. It returns after the sync and after everybody in
-// g has been told.
-func (s *Store) commit(g *group) {
-	b := newBatch(s.db)
-	var h header
-	if g != nil {
-		h = s.addBlock(b, g)
+// deviceNames counts the devices of the groups of one transaction.
+type deviceNames struct {
+	known map[string]bool
+	size  int
+}
+
+// take adds those of g unless they are too many for one transaction. The first group always fits.
+func (d *deviceNames) take(g *group) bool {
+	first := d.known == nil
+	if first {
+		d.known = make(map[string]bool, len(g.devices))
 	}
+	n, size := len(d.known), d.size
+	for device := range g.devices {
+		if !d.known[device] {
+			n, size = n+1, size+len(device)
+		}
+	}
+	if !first && (n > groupDevices || size > groupDeviceBytes) {
+		return false
+	}
+	for device := range g.devices {
+		d.known[device] = true
+	}
+	d.size = size
+	return true
+}
+
+// commit writes one transaction: the blocks of groups with their headers and the sequence numbers
+// of their devices, and the dirty cursors. It returns after the sync and after everybody in the
+// groups has been told.
+func (s *Store) commit(groups []sealed) {
+	b := newBatch(s.db)
+	headers := s.addBlocks(b, groups)
 	saves := s.cursors.save(b)
-	err := s.write(b)
+	err := s.writeBeside(b)
 	if err != nil {
 		s.fail(fmt.Errorf("commit: %w", err))
 	}
 	// A failed sync of the value log shows only here: see badgerLog.
 	if failure := s.queue.failed(); failure != nil {
 		s.cursors.end(failure)
-		if g != nil {
-			s.answer(g, failure)
+		for _, g := range groups {
+			s.answer(g.group, failure)
 		}
 		return
 	}
 	s.cursors.saved(saves)
-	if g == nil {
-		return
+	for i, g := range groups {
+		s.space.wrote(int64(headers[i].bytes))
+		s.cache.put(g.group)
+		s.index.grow(headers[i])
+		s.answer(g.group, nil)
 	}
-	s.space.wrote(int64(h.bytes))
-	s.cache.put(g)
-	s.index.grow(h)
-	s.answer(g, nil)
+	s.writer.recycle(groups)
 }
 
-func (s *Store) addBlock(b *batch, g *group) header {
-	s.writer.scratch = appendBlock(s.writer.scratch[:0], g.plain, g.chunks, g.first, g.base)
-	h := header{first: g.first, count: g.count, bytes: uint32(len(s.writer.scratch)), time: g.base, clock: s.clock()}
-	headerAt := headerKey(h.last())
-	fits := b.set(blockKey(h.last()), s.writer.scratch) && b.set(headerAt, h.value(headerAt))
-	for device, mark := range g.devices {
-		key := deviceKey(device)
-		fits = fits && b.set(key, mark.value(key))
+func (s *Store) addBlocks(b *batch, groups []sealed) []header {
+	headers := make([]header, len(groups))
+	fits := true
+	for i, g := range groups {
+		h := header{first: g.first, count: g.count, bytes: uint32(len(g.block)), time: g.base, clock: s.clock()}
+		headerAt := headerKey(h.last())
+		fits = fits && b.set(blockKey(h.last()), g.block) && b.set(headerAt, h.value(headerAt))
+		headers[i] = h
+	}
+	// The last group that has a device has its last number.
+	for i := len(groups) - 1; i >= 0; i-- {
+	devices:
+		for device, mark := range groups[i].devices {
+			for _, later := range groups[i+1:] {
+				if _, written := later.devices[device]; written {
+					continue devices
+				}
+			}
+			key := deviceKey(device)
+			fits = fits && b.set(key, mark.value(key))
+		}
 	}
 	if !fits {
 		b.err = errors.New("bug: a group does not fit in a transaction")
 	}
-	if cap(s.writer.scratch) > 2*blockPayload {
-		s.writer.scratch = nil // one large message must not pin its memory
-	}
-	return h
+	return headers
 }
 
 // answer tells everybody in the group what became of it, in the order of positions.
@@ -192,4 +281,19 @@ func (s *Store) answer(g *group, err error) {
 	for _, w := range g.waiters {
 		w.ack.Acknowledge(w.token, g.first+message.Position(w.index), err)
 	}
+}
+
+// answerAll tells everybody who still waits; false means that nobody did.
+func (s *Store) answerAll(err error) bool {
+	ready := s.writer.ready
+	s.writer.ready = nil
+	for _, g := range ready {
+		s.answer(g.group, err)
+	}
+	somebody := len(ready) > 0
+	for g := s.queue.take(takeAny); g != nil; g = s.queue.take(takeAny) {
+		s.answer(g, err)
+		somebody = true
+	}
+	return somebody
 }

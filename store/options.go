@@ -34,6 +34,10 @@ type Options struct {
 	// file, whichever is less.
 	PendingBytes int
 
+	// Linger is how long what AppendLazy accepted may wait for company before it is synced: 0 means
+	// 500 ms, less than 0 not at all.
+	Linger time.Duration
+
 	// OnGap hears what was dropped although a cursor still wanted it. It is called by the
 	// goroutine that commits: it must not block and must not append.
 	OnGap func(Gap)
@@ -61,6 +65,16 @@ const (
 	defaultPending  = 8 << 20
 	filesInLimit    = 5 // a limit below this many files would be all reserve
 
+	defaultLinger = 500 * time.Millisecond
+	// lingerReadings of one device end the linger: half of what its poller may have without a sync,
+	// so that it need not wait.
+	lingerReadings = 32
+
+	commitBlocks = 8 // in one transaction at most
+
+	// Values from here on go to the value log, others into the LSM.
+	valueThreshold = 100
+
 	blockPayload = 512 << 10 // where a block is closed
 	chunkPayload = 64 << 10  // where a chunk within it is closed
 )
@@ -84,6 +98,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.PendingBytes <= 0 {
 		o.PendingBytes = min(defaultPending, int(o.FileSize/2))
+	}
+	if o.Linger == 0 {
+		o.Linger = defaultLinger
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -109,7 +126,7 @@ func badgerOptions(dir string, fileSize int64, logger badger.Logger) badger.Opti
 	o.BaseTableSize = 256 << 10 // below MemTableSize Badger silently loses data on 32 bit
 	o.BaseLevelSize = 2 << 20
 	o.NumCompactors = 2
-	o.ValueThreshold = 100
+	o.ValueThreshold = valueThreshold
 	o.ValueLogFileSize = fileSize
 	o.Compression = options.None // blocks are compressed already
 	o.BlockCacheSize = 1 << 20

@@ -64,9 +64,10 @@ type Store struct {
 // writer is what only the committing goroutine touches.
 type writer struct {
 	state     state
-	clockBase int64 // the log clock at opened
-	held      *group
+	clockBase int64    // the log clock at opened
+	ready     []sealed // taken from the queue and not yet committed, the oldest first
 	scratch   []byte
+	spare     [][]byte // of blocks that were committed
 	trimmedAt time.Time
 	sweptAt   time.Time
 	clockedAt time.Time
@@ -103,7 +104,7 @@ func open(opts Options, lock *os.File) (*Store, error) {
 		collect: make(chan struct{}, 1),
 		space:   space{dir: opts.Dir, limit: opts.Limit, fileSize: opts.FileSize},
 		damage:  damage{dir: filepath.Join(opts.Dir, "damaged"), log: opts.Logger},
-		queue:   queue{bound: opts.PendingBytes, largest: opts.largestMessage(), wanted: make(chan struct{}, 1)},
+		queue:   newQueue(opts),
 	}
 	s.cursors = cursors{wake: s.queue.wake, ends: s.index.ends, byName: make(map[string]*Cursor)}
 

@@ -1,0 +1,47 @@
+// Command store measures the log beside its peers: a plain segment file with the same blocks and the
+// same group commit, which is the ceiling, and the same blocks in bbolt and in pebble. Every
+// contestant runs in a process of its own, in turns, and what counts are the ratios of one round.
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+)
+
+func main() {
+	var p plan
+	flag.IntVar(&p.rounds, "rounds", 5, "rounds; in each every contestant runs once")
+	flag.Float64Var(&p.seconds, "seconds", 2, "length of one run with waiting appenders")
+	flag.Float64Var(&p.sustained, "sustained", 6, "length of one pipelined run")
+	flag.IntVar(&p.messages, "messages", 10_000_000, "messages in the log that is opened")
+	flag.IntVar(&p.read, "read", 1_000_000, "messages that are read back")
+	flag.IntVar(&p.backlog, "backlog", 1_000_000, "messages that a first-in-first-out run keeps")
+	flag.Float64Var(&p.churn, "churn", 20, "length of one first-in-first-out run")
+	flag.Float64Var(&p.trickle, "trickle", 60, "length of the runs with ten readings a second")
+	flag.StringVar(&p.only, "only", "", "run only the cases whose name has this in it")
+	flag.StringVar(&p.dir, "dir", "", "directory on the disk to measure; default: the temporary one")
+	one := flag.String("one", "", "run one contestant, described in JSON, and print its result (used inside)")
+	flag.Parse()
+	if *one != "" {
+		var j job
+		err := json.Unmarshal([]byte(*one), &j)
+		if err == nil {
+			var r result
+			if r, err = j.run(); err == nil {
+				err = json.NewEncoder(os.Stdout).Encode(r)
+			}
+		}
+		exit(err)
+		return
+	}
+	exit(p.run(os.Stdout))
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "store benchmark:", err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,324 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// plan is what one call of the benchmark measures.
+type plan struct {
+	rounds    int
+	seconds   float64
+	sustained float64
+	messages  int
+	read      int
+	backlog   int
+	churn     float64
+	trickle   float64
+	only      string
+	dir       string
+}
+
+func (p plan) run(w io.Writer) error {
+	fmt.Fprintf(w, "%s, %d rounds in turns, min / median / max; ratio: to the plain file in the same round\n\n", machine(), p.rounds)
+	parts := []struct {
+		name string
+		run  func(io.Writer) error
+	}{
+		{"append", p.appends},
+		{"groups", p.groups},
+		{"churn", p.fifo},
+		{"read", p.reads},
+		{"open", p.opens},
+		{"memory", p.memory},
+		{"trickle", p.trickles},
+	}
+	for _, part := range parts {
+		if !strings.Contains(part.name, p.only) {
+			continue
+		}
+		if err := part.run(w); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+		fmt.Fprintln(w)
+	}
+	return nil
+}
+
+var everybody = []string{file, ours, bolt, pebbly}
+
+// appends compares the contestants under waiting appenders and under one with a wide window.
+func (p plan) appends(w io.Writer) error {
+	fmt.Fprintln(w, "| case | contestant | messages/s | ratio | p50 / p99 µs | CPU µs/message | written/payload | anon MB |")
+	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|")
+	for _, c := range []struct {
+		name string
+		job  job
+	}{
+		{"pipelined, window 65,536", job{Case: "pipelined", N: 65536, Seconds: p.sustained}},
+		{"256 appenders", job{Case: "append", N: 256, Seconds: p.seconds}},
+		{"16 appenders", job{Case: "append", N: 16, Seconds: p.seconds}},
+		{"1 appender", job{Case: "append", N: 1, Seconds: p.seconds}},
+	} {
+		all, err := p.compare(everybody, c.job)
+		if err != nil {
+			return err
+		}
+		for _, name := range everybody {
+			of := all[name]
+			fmt.Fprintf(w, "| %s | %s | %s | %s | %.0f / %.0f | %.2f | %.2f | %.1f |\n", c.name, name,
+				spread(of, rate), ratios(of, all[file], rate), median(of, func(r result) float64 { return r.P50 }),
+				median(of, func(r result) float64 { return r.P99 }), median(of, func(r result) float64 { return r.CPU }),
+				median(of, func(r result) float64 { return r.Written }), median(of, func(r result) float64 { return r.Anon }))
+		}
+	}
+	return nil
+}
+
+// groups measures what is written for groups of 200 that are waited for.
+func (p plan) groups(w io.Writer) error {
+	fmt.Fprintln(w, "| groups of 200 | messages/s | ratio | written/payload |")
+	fmt.Fprintln(w, "|---|---|---|---|")
+	all, err := p.compare(everybody, job{Case: "groups", N: 200, Seconds: p.seconds})
+	if err != nil {
+		return err
+	}
+	for _, name := range everybody {
+		fmt.Fprintf(w, "| %s | %s | %s | %s |\n", name, spread(all[name], rate), ratios(all[name], all[file], rate),
+			spreadFine(all[name], func(r result) float64 { return r.Written }))
+	}
+	return nil
+}
+
+func (p plan) fifo(w io.Writer) error {
+	fmt.Fprintln(w, "| first in, first out | messages/s | live MB | disk median MB | disk peak MB | median/live | peak/live | written/payload | anon MB |")
+	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|---|")
+	all, err := p.compare([]string{ours}, job{Case: "churn", N: p.backlog, Seconds: p.churn})
+	if err != nil {
+		return err
+	}
+	of := all[ours]
+	fmt.Fprintf(w, "| backlog %d | %s | %.1f | %s | %s | %.2f | %.2f | %.2f | %.1f |\n", p.backlog, spread(of, rate),
+		median(of, live), spread(of, func(r result) float64 { return r.DiskMedian }), spread(of, func(r result) float64 { return r.DiskPeak }),
+		median(of, func(r result) float64 { return r.DiskMedian / r.Live }), median(of, func(r result) float64 { return r.DiskPeak / r.Live }),
+		median(of, func(r result) float64 { return r.Written }), median(of, func(r result) float64 { return r.Anon }))
+	return nil
+}
+
+func (p plan) reads(w io.Writer) error {
+	fmt.Fprintln(w, "| reading in order | cold messages/s | warm messages/s | delivered by a consumer |")
+	fmt.Fprintln(w, "|---|---|---|---|")
+	dirs := make(map[string]string)
+	for _, name := range []string{file, ours} {
+		dir, err := os.MkdirTemp(p.dir, "store-bench-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		if _, err := (job{Case: "fill", Engine: name, Dir: dir, N: p.read}).child(); err != nil {
+			return err
+		}
+		dirs[name] = dir
+	}
+	all := make(map[string][]result)
+	for range p.rounds {
+		for _, name := range []string{file, ours} {
+			r, err := (job{Case: "read", Engine: name, Dir: dirs[name], N: p.read}).child()
+			if err != nil {
+				return err
+			}
+			all[name] = append(all[name], r)
+		}
+	}
+	for _, name := range []string{file, ours} {
+		of := all[name]
+		fmt.Fprintf(w, "| %s | %s | %s | %s |\n", name, spread(of, func(r result) float64 { return r.Cold }),
+			spread(of, func(r result) float64 { return r.Warm }), spread(of, func(r result) float64 { return r.Delivered }))
+	}
+	return nil
+}
+
+func (p plan) opens(w io.Writer) error {
+	fmt.Fprintf(w, "| opening a log of %d messages | ms | anon MB |\n|---|---|---|\n", p.messages)
+	for _, c := range []struct{ name, fill string }{{"after a clean close", "fill"}, {"after kill -9 (first opening only)", "fillkill"}} {
+		var all []result
+		openings := p.rounds
+		if c.fill == "fillkill" {
+			openings = 1
+		}
+		for range max(1, min(3, p.rounds)) {
+			dir, err := os.MkdirTemp(p.dir, "store-bench-")
+			if err != nil {
+				return err
+			}
+			defer os.RemoveAll(dir)
+			if _, err := (job{Case: c.fill, Engine: ours, Dir: dir, N: p.messages}).child(); err != nil {
+				return err
+			}
+			for range openings {
+				r, err := (job{Case: "open", Engine: ours, Dir: dir, N: p.messages}).child()
+				if err != nil {
+					return err
+				}
+				all = append(all, r)
+			}
+			os.RemoveAll(dir)
+			if c.fill == "fill" {
+				break
+			}
+		}
+		fmt.Fprintf(w, "| %s | %s | %.1f |\n", c.name, spread(all, func(r result) float64 { return r.Open }),
+			median(all, func(r result) float64 { return r.Anon }))
+	}
+	return nil
+}
+
+func (p plan) memory(w io.Writer) error {
+	fmt.Fprintln(w, "| 20,000 readings a second, backlog 100,000 | messages/s | anon MB | RSS MB | CPU µs/message | written/payload | disk peak MB |")
+	fmt.Fprintln(w, "|---|---|---|---|---|---|---|")
+	all, err := p.compare([]string{ours}, job{Case: "pace", N: 100_000, Seconds: max(10, p.churn/2)})
+	if err != nil {
+		return err
+	}
+	of := all[ours]
+	fmt.Fprintf(w, "| sluice | %s | %s | %s | %.2f | %.2f | %.1f |\n", spread(of, rate), spread(of, func(r result) float64 { return r.Anon }),
+		spread(of, func(r result) float64 { return r.RSS }), median(of, func(r result) float64 { return r.CPU }),
+		median(of, func(r result) float64 { return r.Written }), median(of, func(r result) float64 { return r.DiskPeak }))
+	return nil
+}
+
+// trickles run beside one another: each is idle nearly all the time.
+func (p plan) trickles(w io.Writer) error {
+	fmt.Fprintln(w, "| 10 readings a second, one by one | written/payload | MB written a day | CPU % of a core | anon MB |")
+	fmt.Fprintln(w, "|---|---|---|---|---|")
+	lingers := []time.Duration{-1, 500 * time.Millisecond, time.Second, 2 * time.Second}
+	type outcome struct {
+		result
+		err error
+	}
+	results := make([]chan outcome, len(lingers))
+	for i, linger := range lingers {
+		dir, err := os.MkdirTemp(p.dir, "store-bench-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		results[i] = make(chan outcome, 1)
+		go func() {
+			r, err := (job{Case: "trickle", Engine: ours, Dir: dir, Seconds: p.trickle, Linger: linger}).child()
+			results[i] <- outcome{r, err}
+		}()
+	}
+	var failure error
+	for i, linger := range lingers {
+		r := <-results[i]
+		failure = errors.Join(failure, r.err)
+		name := "linger " + linger.String()
+		if linger < 0 {
+			name = "without linger"
+		}
+		fmt.Fprintf(w, "| %s | %.2f | %.0f | %.2f | %.1f |\n", name, r.Written, r.PerDay, r.CPU, r.Anon)
+	}
+	return failure
+}
+
+// compare runs a job with every contestant in each round, the order turning by one.
+func (p plan) compare(names []string, j job) (map[string][]result, error) {
+	all := make(map[string][]result)
+	for round := range p.rounds {
+		for i := range names {
+			j.Engine = names[(i+round)%len(names)]
+			r, err := p.fresh(j)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", j.Engine, err)
+			}
+			all[j.Engine] = append(all[j.Engine], r)
+		}
+	}
+	return all, nil
+}
+
+// fresh runs a job in a new directory.
+func (p plan) fresh(j job) (result, error) {
+	dir, err := os.MkdirTemp(p.dir, "store-bench-")
+	if err != nil {
+		return result{}, err
+	}
+	defer os.RemoveAll(dir)
+	j.Dir = dir
+	return j.child()
+}
+
+// child runs the job in a process of its own.
+func (j job) child() (result, error) {
+	text, err := json.Marshal(j)
+	if err != nil {
+		return result{}, err
+	}
+	command := exec.Command("/proc/self/exe", "-one", string(text))
+	command.Stderr = os.Stderr
+	out, err := command.Output()
+	if exited, ok := errors.AsType[*exec.ExitError](err); ok && j.Case == "fillkill" {
+		if status, ok := exited.Sys().(syscall.WaitStatus); ok && status.Signal() == syscall.SIGKILL {
+			return result{}, nil
+		}
+	}
+	if err != nil {
+		return result{}, err
+	}
+	var r result
+	return r, json.Unmarshal(out, &r)
+}
+
+func machine() string {
+	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	load, _ := os.ReadFile("/proc/loadavg")
+	before, _, _ := strings.Cut(string(load), " ")
+	return fmt.Sprintf("%s, kernel %s, load %s", time.Now().Format(time.DateOnly), strings.TrimSpace(string(kernel)), before)
+}
+
+func rate(r result) float64 { return r.Rate }
+func live(r result) float64 { return r.Live }
+
+func sorted(of []result, what func(result) float64) []float64 {
+	list := make([]float64, len(of))
+	for i := range of {
+		list[i] = what(of[i])
+	}
+	slices.Sort(list)
+	return list
+}
+
+func median(of []result, what func(result) float64) float64 {
+	if len(of) == 0 {
+		return 0
+	}
+	return sorted(of, what)[len(of)/2]
+}
+
+func spread(of []result, what func(result) float64) string {
+	list := sorted(of, what)
+	return fmt.Sprintf("%.0f / %.0f / %.0f", list[0], list[len(list)/2], list[len(list)-1])
+}
+
+func spreadFine(of []result, what func(result) float64) string {
+	list := sorted(of, what)
+	return fmt.Sprintf("%.2f / %.2f / %.2f", list[0], list[len(list)/2], list[len(list)-1])
+}
+
+// ratios are taken round by round: what else the machine did in a round hit both.
+func ratios(of, to []result, what func(result) float64) string {
+	list := make([]result, len(of))
+	for i := range of {
+		list[i].Rate = what(of[i]) / what(to[i])
+	}
+	return spreadFine(list, rate)
+}
