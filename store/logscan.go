@@ -69,8 +69,8 @@ func parseEntry(b []byte) (e logEntry, ok bool) {
 	return logEntry{key: name, version: version, meta: b[0], value: body[head+int(keyBytes):], size: size}, true
 }
 
-// appendEntry writes an entry as Badger would.
-func appendEntry(b []byte, meta byte, key []byte, version uint64, value []byte) []byte {
+// appendLogEntry writes an entry as Badger would.
+func appendLogEntry(b []byte, meta byte, key []byte, version uint64, value []byte) []byte {
 	start := len(b)
 	b = append(b, meta, 0)
 	b = binary.AppendUvarint(b, uint64(len(key)+versionBytes))
@@ -121,7 +121,7 @@ func filler(size int) ([]byte, error) {
 				break
 			}
 			if len(binary.AppendUvarint(nil, uint64(value))) == lengthBytes {
-				return appendEntry(nil, 0, key, 1, make([]byte, value)), nil
+				return appendLogEntry(nil, 0, key, 1, make([]byte, value)), nil
 			}
 		}
 	}

@@ -271,7 +271,7 @@ func (s *salvage) write(folder string, first uint64) error {
 			}
 		}
 		memory += need
-		content = appendEntry(content, e.meta&^(1<<6|entryEnd), []byte(key), e.version, e.value)
+		content = appendLogEntry(content, e.meta&^(1<<6|entryEnd), []byte(key), e.version, e.value)
 	}
 	if err := flush(); err != nil {
 		return err
