@@ -39,6 +39,21 @@ func missing() (why string, impossible bool) {
 	return "", false
 }
 
+// needDisk skips the test, loudly, where there can be no disk, and fails it where there must be one.
+func needDisk(t *testing.T) {
+	t.Helper()
+	t.Setenv("PATH", os.Getenv("PATH")+":/sbin:/usr/sbin")
+	why, impossible := missing()
+	if why == "" {
+		return
+	}
+	if os.Getenv("SLUICE_REQUIRE_PEERS") == "1" && !impossible {
+		t.Fatalf("this test needs a disk of its own: %s", why)
+	}
+	fmt.Fprintf(os.Stderr, "SKIPPED: %s IS NOT RUN ON THIS MACHINE: %s\n", t.Name(), why)
+	t.Skip(why)
+}
+
 func run(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	out, err := exec.Command(name, args...).CombinedOutput()
@@ -53,14 +68,7 @@ func run(t *testing.T, name string, args ...string) string {
 // file system is mounted, the log opened, and compared with what had been acknowledged at that moment.
 // SLUICE_LONG=1 makes it 1,000 cuts.
 func TestPowerCutLosesNothingAcknowledged(t *testing.T) {
-	os.Setenv("PATH", os.Getenv("PATH")+":/sbin:/usr/sbin")
-	if why, impossible := missing(); why != "" {
-		if os.Getenv("SLUICE_REQUIRE_PEERS") == "1" && !impossible {
-			t.Fatalf("power cuts cannot be tested: %s", why)
-		}
-		fmt.Fprintf(os.Stderr, "SKIPPED: POWER CUTS ARE NOT TESTED ON THIS MACHINE: %s\n", why)
-		t.Skip(why)
-	}
+	needDisk(t)
 	cuts, lives := 100, 2
 	if long() {
 		cuts, lives = 1000, 10
