@@ -28,9 +28,9 @@ const (
 
 // badgerFiles are the files of a database by what they are, numbered ones in order.
 type badgerFiles struct {
-	dir                 string
+	dir                string
 	tables, logs, wals []badgerFile // .sst, .vlog, .mem
-	manifest            bool
+	manifest           bool
 }
 
 type badgerFile struct {

@@ -30,7 +30,7 @@ const (
 
 // walBytes is what the memory of one memtable may take: below MemTableSize of the log's options.
 const (
-	walBytes = 56 << 10
+	walBytes  = 56 << 10
 	nodeBytes = 112 // Badger's own for an entry beside key and value, at most
 )
 

@@ -1,0 +1,203 @@
+// Package crashtest holds the store to its promise: it runs the real process, kills it or cuts its
+// power at random moments, and compares what is found with a plain model of what had been promised.
+// It hides a disk that logs every write and flush, and the cutting of it.
+package crashtest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"sluice/gateway/message"
+	"sluice/store"
+)
+
+// The work: producers with these windows at once, and two consumers.
+var windows = []int{1, 100, 10_000}
+
+const (
+	consumers = 2
+	// unsaved is how far a consumer lets its cursor run ahead of what is durable: the contract's
+	// 1,000 acknowledgements; batch is its window.
+	unsaved = 1000
+	batch   = 200
+)
+
+func options(dir string) store.Options {
+	return store.Options{Dir: dir, FileSize: 1 << 20, RetentionSize: 256 << 10}
+}
+
+func producerName(p int) string { return fmt.Sprint("producer-", p) }
+func consumerName(c int) string { return fmt.Sprint("consumer-", c) }
+
+// payload is what producer p sends as its message n: length and content follow from it.
+func payload(p int, n, seed uint64) []byte {
+	r := rand.New(rand.NewPCG(n<<8|uint64(p), seed))
+	b := make([]byte, 20+r.IntN(300))
+	for i := range b {
+		b[i] = 'a' + byte(r.IntN(16))
+	}
+	if r.IntN(500) == 0 {
+		b = append(b, make([]byte, 50<<10)...)
+	}
+	return b
+}
+
+// Model is what a worker said before it ended: what was promised to it.
+type Model struct {
+	Seed   uint64
+	epoch  uint64
+	acked  [3]uint64                   // per producer: its last acknowledged message
+	at     map[message.Position]string // acknowledged messages by position, "producer n"
+	tail   message.Position            // the highest of them
+	saved  [consumers]message.Position // per consumer: durable for certain
+	worked [consumers]message.Position // per consumer: done with, perhaps not durable
+}
+
+// NewModel is the model of an empty log.
+func NewModel(seed uint64) *Model {
+	return &Model{Seed: seed, at: make(map[message.Position]string)}
+}
+
+// Copy gives the model as it is now.
+func (m *Model) Copy() *Model {
+	c := *m
+	c.at = make(map[message.Position]string, len(m.at))
+	for at, what := range m.at {
+		c.at[at] = what
+	}
+	return &c
+}
+
+// Hear takes in one line of a worker; an error is a complaint of the worker.
+func (m *Model) Hear(line string) error {
+	word, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+	var who int
+	var a, b uint64
+	fmt.Sscan(rest, &who, &a, &b)
+	switch word {
+	case "e": // the log is open
+		m.epoch = a
+	case "a": // producer, message, position
+		m.acked[who] = a
+		m.at[message.Position(b)] = fmt.Sprint(who, " ", a)
+		m.tail = max(m.tail, message.Position(b))
+	case "c": // consumer, position
+		m.saved[who] = message.Position(a)
+	case "r":
+		m.worked[who] = max(m.worked[who], message.Position(a))
+	default:
+		return fmt.Errorf("the worker says %q", line)
+	}
+	return nil
+}
+
+// Compare opens the log in dir and holds it against the promises. It gives the number of messages
+// that a consumer would see again.
+func (m *Model) Compare(t *testing.T, dir string) (repeats int64) {
+	t.Helper()
+	s, err := store.Open(options(dir))
+	if err != nil {
+		t.Errorf("open: %v", err)
+		return 0
+	}
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	}()
+	st := s.Stats()
+	for _, d := range st.Damage {
+		if d.First != 0 {
+			t.Errorf("damage: %+v", d)
+		}
+	}
+	if m.epoch != 0 && st.Epoch != m.epoch {
+		t.Errorf("the epoch is %d, was %d: nothing was lost", st.Epoch, m.epoch)
+	}
+	if st.Last < m.tail {
+		t.Errorf("LOST: %d was acknowledged, the log ends at %d", m.tail, st.Last)
+	}
+	repeats = m.compareCursors(t, s)
+	m.compareMessages(t, s)
+	return repeats
+}
+
+func (m *Model) compareCursors(t *testing.T, s *store.Store) (repeats int64) {
+	t.Helper()
+	for c := range consumers {
+		at, known := message.Position(0), false
+		for _, status := range s.Cursors() {
+			if status.Name == consumerName(c) {
+				at, known = status.Durable, true
+			}
+		}
+		if !known && m.saved[c] > 0 {
+			t.Errorf("%s is gone", consumerName(c))
+			continue
+		}
+		if at < m.saved[c] {
+			t.Errorf("%s stands at %d, but %d was durable", consumerName(c), at, m.saved[c])
+		}
+		if s.Head() > m.worked[c]+batch+1 {
+			t.Errorf("the head is %d, but %s worked only up to %d", s.Head(), consumerName(c), m.worked[c])
+		}
+		again := int64(m.worked[c]) - int64(at)
+		repeats = max(repeats, again)
+		if again > unsaved+batch {
+			t.Errorf("%s sees %d messages again, at most %d may be", consumerName(c), again, unsaved+batch)
+		}
+	}
+	return repeats
+}
+
+// compareMessages reads everything: each producer's messages in their order and without a gap, what
+// was acknowledged at its position.
+func (m *Model) compareMessages(t *testing.T, s *store.Store) {
+	t.Helper()
+	next := s.Head()
+	var last [3]uint64
+	for {
+		records, err := s.Read(nil, next, 1000)
+		if err != nil {
+			t.Errorf("read at %d: %v", next, err)
+			return
+		}
+		if len(records) == 0 {
+			break
+		}
+		for i := range records {
+			r := &records[i]
+			var p int
+			if _, err := fmt.Sscanf(r.Device, "producer-%d", &p); err != nil || r.Position != next || string(r.Payload) != string(payload(p, r.Seq, m.Seed)) {
+				t.Errorf("position %d holds seq %d of %q at %d", next, r.Seq, r.Device, r.Position)
+				return
+			}
+			if last[p] != 0 && r.Seq != last[p]+1 {
+				t.Errorf("REORDERED: %d of %s follows its %d", r.Seq, r.Device, last[p])
+			}
+			last[p] = r.Seq
+			if want, acked := m.at[next]; acked && want != fmt.Sprint(p, " ", r.Seq) {
+				t.Errorf("position %d holds %d of %s, acknowledged was %s", next, r.Seq, r.Device, want)
+			}
+			next++
+		}
+	}
+	for at := range m.at {
+		if at < s.Head() {
+			delete(m.at, at)
+		}
+	}
+	for p := range windows {
+		_, seq, err := s.Sequence(producerName(p))
+		if err != nil || seq < m.acked[p] || last[p] != 0 && seq != last[p] {
+			t.Errorf("%s is at seq %d (%v), its last message has %d, acknowledged was %d", producerName(p), seq, err, last[p], m.acked[p])
+		}
+	}
+}
+
+// String sums the promises up.
+func (m *Model) String() string {
+	return fmt.Sprintf("acknowledged %v per producer, up to position %d; consumers at %v", m.acked, m.tail, m.worked)
+}
