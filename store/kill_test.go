@@ -30,7 +30,7 @@ const (
 )
 
 func childOptions(dir string) store.Options {
-	return store.Options{Dir: dir, FileSize: 1 << 20, RetentionSize: 256 << 10}
+	return store.Options{Dir: dir, FileSize: 1 << 20, RetentionSize: 1 << 20}
 }
 
 // payload is what the child appends at a position: length and content follow from it.
@@ -76,7 +76,7 @@ func child(dir string) int {
 	go childReads(s, cursor, seed)
 
 	r := rand.New(rand.NewPCG(seed, uint64(tail)))
-	window := make(chan struct{}, 1+r.IntN(2000))
+	window := make(chan struct{}, 1<<r.IntN(12)) // a trickle as often as a flood
 	ack := message.AcknowledgeFunc(func(_ uint64, at message.Position, err error) {
 		if err != nil {
 			fmt.Println("x", err)
@@ -92,6 +92,7 @@ func child(dir string) int {
 		m := message.Message{
 			Topic: "readings/gateway/" + deviceOf(at), Payload: payload(at, seed), Time: int64(at),
 			QoS: 1, Device: deviceOf(at), Seq: uint64(at),
+			Properties: []message.Property{{Name: "KEYS", Value: fmt.Sprint("key-", at)}},
 		}
 		if err := s.Append(context.Background(), &m, ack, uint64(at)); err != nil {
 			fmt.Println("x", err)
@@ -232,6 +233,43 @@ func runChild(t *testing.T, dir string, seed uint64, life time.Duration, before 
 	return got
 }
 
+// compareIndex looks messages up by topic and by key and holds them against what was appended.
+func compareIndex(t *testing.T, s *store.Store, tail message.Position) {
+	t.Helper()
+	topic := "readings/gateway/" + deviceOf(3)
+	next := s.Head()
+	for at := next; next <= tail; {
+		records, after, err := s.ReadMatching(nil, at, 1000, []string{topic})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range records {
+			for ; next < r.Position; next++ {
+				if deviceOf(next) == deviceOf(3) {
+					t.Fatalf("the index passed over position %d", next)
+				}
+			}
+			if r.Topic != topic {
+				t.Fatalf("position %d has topic %q", r.Position, r.Topic)
+			}
+			next++
+		}
+		if after > tail {
+			if left := tail - next + 1; left >= childDevices {
+				t.Errorf("the index passed over the last %d messages", left)
+			}
+			break
+		}
+		at = after
+	}
+	for at := s.Head(); at <= tail; at += 1 + (tail-s.Head())/20 {
+		found, err := s.FindByKey(t.Context(), fmt.Sprint("key-", at), time.Time{}, time.Time{}, 10)
+		if err != nil || len(found) != 1 || found[0].Position != at {
+			t.Errorf("key-%d finds %d records, %v", at, len(found), err)
+		}
+	}
+}
+
 // compare reads everything behind the head and holds it against what was appended.
 func compare(t *testing.T, dir string, seed uint64, want promises) {
 	t.Helper()
@@ -263,6 +301,7 @@ func compare(t *testing.T, dir string, seed uint64, want promises) {
 			next++
 		}
 	}
+	compareIndex(t, s, next-1)
 	if next <= want.acked {
 		t.Errorf("%d was acknowledged, the log ends at %d", want.acked, next-1)
 	}
