@@ -110,7 +110,7 @@ func TestFindByKeyAtScale(t *testing.T) {
 	n := scale(t, "SLUICE_KEYS")
 	dir := filepath.Join(t.TempDir(), "log")
 	s, stop := running(t, Options{Dir: dir})
-	unique := func(i int) string { return fmt.Sprintf("7F0000010A2C18B4AAC2%012X", i*2654435761) }
+	unique := func(i int) string { return fmt.Sprintf("7F0000010A2C18B4AAC2%012X", uint64(i)*2654435761) }
 	for i := range n {
 		m := reading(i)
 		m.Properties = []message.Property{{Name: propertyUnique, Value: unique(i)}, {Name: propertyKeys, Value: fmt.Sprint("order-", i)}}
@@ -161,4 +161,72 @@ func TestFindByKeyAtScale(t *testing.T) {
 		}
 	}
 	stop()
+}
+
+// TestTopicsAtScale appends SLUICE_TOPICS messages over one topic, over 10,000 and over 40,000,
+// evenly, and compares throughput and memory; then it reads one topic out of all.
+func TestTopicsAtScale(t *testing.T) {
+	n := scale(t, "SLUICE_TOPICS")
+	var one time.Duration
+	for _, topics := range []int{1, 10000, 40000} {
+		names := make([]string, topics)
+		for i := range names {
+			names[i] = fmt.Sprintf("readings/line-%d/press-%d", i/100, i)
+		}
+		payloads := make([][]byte, 1000)
+		for i := range payloads {
+			payloads[i] = reading(i).Payload
+		}
+		s, stop := running(t, Options{Dir: filepath.Join(t.TempDir(), "log")})
+		var most uint64
+		began := time.Now()
+		for i := range n {
+			m := message.Message{Topic: names[i%topics], Payload: payloads[i%1000], Time: int64(i)}
+			if err := s.Append(t.Context(), &m, nil, 0); err != nil {
+				t.Fatal(err)
+			}
+			if i%50000 == 0 {
+				var mem runtime.MemStats
+				runtime.ReadMemStats(&mem)
+				most = max(most, mem.HeapAlloc)
+			}
+		}
+		for tail, grown := s.Tail(); int(tail) < n; tail, grown = s.Tail() {
+			<-grown
+		}
+		took := time.Since(began)
+		if one == 0 {
+			one = took
+		}
+		time.Sleep(10 * time.Second) // the indexer catches up
+		runtime.GC()
+		var mem runtime.MemStats
+		runtime.ReadMemStats(&mem)
+		s.postings.mu.RLock()
+		bytes, pending, covered := uint64(0), 0, message.Position(0)
+		for _, r := range s.postings.runs {
+			bytes += r.bytes
+			covered += r.last - r.first + 1
+		}
+		if s.postings.pending != nil {
+			pending = s.postings.pending.memory
+		}
+		runs := len(s.postings.runs)
+		s.postings.mu.RUnlock()
+		began = time.Now()
+		found := 0
+		for next := message.Position(1); int(next) <= n; {
+			records, after, err := s.ReadMatching(nil, next, 1000, []string{names[topics/2]})
+			if err != nil {
+				t.Fatal(err)
+			}
+			found, next = found+len(records), after
+		}
+		t.Logf("%d topics: %d messages in %v (%.2f of one topic), heap at most %d KiB, afterwards %d KiB with the cache, pending %d KiB; %d runs of %d bytes over %d messages; %d of one topic read in %v",
+			topics, n, took, one.Seconds()/took.Seconds(), most>>10, mem.HeapAlloc>>10, pending>>10, runs, bytes, covered, found, time.Since(began))
+		if want := n / topics; found < want {
+			t.Errorf("%d records of one topic, want at least %d", found, want)
+		}
+		stop()
+	}
 }
