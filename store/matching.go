@@ -56,8 +56,12 @@ func (s *Store) ReadMatching(dst []message.Record, from message.Position, max in
 			block = block[from-h.first:]
 		}
 		from = h.last() + 1
+		before, matches := "", false
 		for i := range block {
-			if !matchesAny(filters, block[i].Topic) {
+			if topic := block[i].Topic; i == 0 || topic != before {
+				before, matches = topic, matchesAny(filters, topic)
+			}
+			if !matches {
 				continue
 			}
 			if max == 0 {

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strconv"
 	"testing"
+	"time"
 
 	"sluice/gateway/message"
 	"sluice/store"
@@ -33,14 +34,18 @@ func TestLogAgainstModel(t *testing.T) {
 	if testing.Short() {
 		steps = 100
 	}
-	l := storetest.Open(t, func(o *store.Options) { o.RetentionSize = 300 << 10 })
+	l := storetest.Open(t, func(o *store.Options) { o.RetentionSize = 300 << 10 << r.IntN(6) })
 	m := model{cursors: make(map[string]message.Position), seq: make(map[string]uint64)}
 	for step := range steps {
 		switch n := r.IntN(100); {
 		case n < 40:
 			m.append(l, r)
-		case n < 65:
+		case n < 52:
 			m.read(t, l, r)
+		case n < 60:
+			m.match(t, l, r)
+		case n < 65:
+			m.find(t, l, r)
 		case n < 85:
 			m.move(t, l, r)
 		case n < 90:
@@ -88,7 +93,7 @@ func (m *model) append(l *storetest.Log, r *rand.Rand) {
 			b.Seq = m.seq[b.Device]
 		}
 		if r.IntN(5) == 0 {
-			b.Properties = []message.Property{{Name: "n", Value: fmt.Sprint(at)}}
+			b.Properties = []message.Property{{Name: "n", Value: fmt.Sprint(at)}, {Name: "KEYS", Value: fmt.Sprintf("key-%d tens-%d", at, at/10)}, {Name: "UNIQ_KEY", Value: fmt.Sprint("u", at)}}
 		}
 	}
 	l.Append(batch...)
@@ -123,6 +128,76 @@ func (m *model) read(t *testing.T, l *storetest.Log, r *rand.Rand) {
 func withoutPayload(m message.Message) message.Message {
 	m.Payload = nil
 	return m
+}
+
+var modelFilters = [][]string{{"t/3"}, {"t/+"}, {"#"}, {"t/1", "t/11"}, {"none/#"}, {"t/#"}}
+
+// match reads on from somewhere and expects every message that the filters match and no other.
+func (m *model) match(t *testing.T, l *storetest.Log, r *rand.Rand) {
+	filters := modelFilters[r.IntN(len(modelFilters))]
+	matches := func(topic string) bool {
+		for _, f := range filters {
+			if message.Match(f, topic) {
+				return true
+			}
+		}
+		return false
+	}
+	from := message.Position(1 + r.IntN(len(m.messages)+3))
+	for range 1 + r.IntN(20) {
+		records, next, err := l.ReadMatching(nil, from, 1+r.IntN(300), filters)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if next < from || next == from && int(from) <= len(m.messages) {
+			t.Fatalf("reading from %d of %d goes on at %d", from, len(m.messages), next)
+		}
+		head := l.Head() // it may have moved on since
+		for at := from; at < next && int(at) <= len(m.messages); at++ {
+			want := &m.messages[at-1]
+			if len(records) > 0 && records[0].Position == at {
+				if !matches(want.Topic) || !reflect.DeepEqual(records[0].Message, *want) {
+					t.Fatalf("filters %q give %.300v, want %.300v", filters, records[0], *want)
+				}
+				records = records[1:]
+			} else if matches(want.Topic) && at >= head {
+				t.Fatalf("filters %q from %d pass over %d, which has topic %s (head %d)", filters, from, at, want.Topic, head)
+			}
+		}
+		if len(records) > 0 {
+			t.Fatalf("filters %q give a record at %d out of order", filters, records[0].Position)
+		}
+		from = next
+	}
+}
+
+// find looks for keys that one message, some messages, or none should have.
+func (m *model) find(t *testing.T, l *storetest.Log, r *rand.Rand) {
+	if len(m.messages) == 0 {
+		return
+	}
+	first := 10 * (r.IntN(len(m.messages)) / 10) // of ten that share a key
+	for _, key := range []string{fmt.Sprint("tens-", first/10), fmt.Sprint("key-", first+3), fmt.Sprint("u", first+3), fmt.Sprint("n", first)} {
+		before := l.Head()
+		found, err := l.FindByKey(t.Context(), key, time.Time{}, time.Time{}, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after := l.Head()
+		for at := first + 9; at >= max(first, 1); at-- {
+			if at > len(m.messages) || len(m.messages[at-1].Properties) == 0 || key[0] == 'n' || key[0] != 't' && at != first+3 {
+				continue
+			}
+			if len(found) > 0 && found[0].Position == message.Position(at) {
+				found = found[1:]
+			} else if message.Position(at) >= after {
+				t.Errorf("%s is not found at %d (head %d, before %d)", key, at, after, before)
+			}
+		}
+		if len(found) > 0 {
+			t.Errorf("%s is found at %d", key, found[0].Position)
+		}
+	}
 }
 
 func (m *model) move(t *testing.T, l *storetest.Log, r *rand.Rand) {

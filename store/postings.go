@@ -20,7 +20,6 @@ const (
 	// nothing afterwards.
 	pendingMemory = 2 << 20
 	pendingBlocks = 64
-	pendingStored = 8 << 20 // bytes of small blocks that count as pendingBlocks
 	pendingMost   = 4096
 	topicCost     = 120
 
@@ -51,13 +50,14 @@ type pending struct {
 	minTime      int64
 	maxTime      int64
 	memory       int
-	stored       int64
+	stored       int64 // bytes of its blocks
+	enough       int64 // of them for a run
 }
 
 type blockList struct{ blocks []uint16 }
 
-func newPending(first, limit message.Position) *pending {
-	return &pending{first: first, limit: limit, topics: make(map[string]*blockList), minTime: 1<<63 - 1, maxTime: -1 << 63}
+func newPending(first, limit message.Position, enough int64) *pending {
+	return &pending{first: first, limit: limit, enough: enough, topics: make(map[string]*blockList), minTime: 1<<63 - 1, maxTime: -1 << 63}
 }
 
 // last is the last position that it covers, first-1 when it covers none.
@@ -70,7 +70,7 @@ func (p *pending) last() message.Position {
 
 func (p *pending) full() bool {
 	return p.memory >= pendingMemory || len(p.lasts) >= pendingMost ||
-		len(p.lasts) >= pendingBlocks && p.stored >= pendingStored
+		len(p.lasts) >= pendingBlocks && p.stored >= p.enough
 }
 
 // topicKey is what the index keeps of a topic: one of maxTopicKey bytes stands for all that begin

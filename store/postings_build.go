@@ -120,7 +120,7 @@ func (s *Store) indexNext() (more bool, err error) {
 	if p.pending == nil {
 		first, limit := p.uncovered(head)
 		p.mu.Lock()
-		p.pending = newPending(first, limit)
+		p.pending = newPending(first, limit, s.opts.FileSize/16)
 		p.mu.Unlock()
 	}
 	open := p.pending

@@ -308,7 +308,7 @@ func TestGhostsOfTheIndex(t *testing.T) {
 	agree(t, s)
 	tended(t, s)
 	if s.postings.nextRun <= 1<<40 {
-		t.Errorf("the next run gets number %d although %d is taken", s.postings.nextRun, 1<<40)
+		t.Errorf("the next run gets number %d although %d is taken", s.postings.nextRun, uint64(1<<40))
 	}
 	for _, sweep := range []func() error{s.sweepPages, s.sweepReplaced} {
 		if err := sweep(); err != nil {

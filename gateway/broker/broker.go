@@ -58,12 +58,11 @@ func (f filters) match(topic string) bool {
 // few enough that a reader holds on to little.
 const scanRecords = 256
 
-// readNext appends to dst up to max records from position from on that keep lets through. It waits
+// readNext appends to dst up to max records from position from on that match filters and that keep,
+// unless it is nil, lets through. Another pointer says that the filters have changed. It waits
 // for the first one, and returns where the next call goes on. Passing over what does not match
 // ends the call too, every scanRecords, so that the caller's cursor can follow: then nothing is
 // appended and the error is nil.
-//
-// filters gives what keep lets through at most; another pointer says that they have changed.
 func readNext(ctx context.Context, log Log, from message.Position, dst []message.Record, max int,
 	filters func() *filters, keep func(*message.Record) bool,
 ) ([]message.Record, message.Position, error) {
@@ -83,7 +82,10 @@ func readNext(ctx context.Context, log Log, from message.Position, dst []message
 		}
 		dst = records
 		if next > from {
-			return compact(dst, start, keep), next, nil
+			if keep != nil {
+				dst = compact(dst, start, keep)
+			}
+			return dst, next, nil
 		}
 		tail, grown := log.Tail()
 		if tail >= from {
@@ -97,7 +99,8 @@ func readNext(ctx context.Context, log Log, from message.Position, dst []message
 	}
 }
 
-// scan reads on from a position, of what no filter matches as little as the log can.
+// scan reads on from a position and gives what matches; of the rest it reads as little as the log
+// can. It looks at no more than it may return where the log cannot tell.
 func scan(log Log, dst []message.Record, from message.Position, max int, wanted filters) ([]message.Record, message.Position, error) {
 	if m, can := log.(matchingLog); can {
 		return m.ReadMatching(dst, from, max, wanted)
@@ -106,6 +109,7 @@ func scan(log Log, dst []message.Record, from message.Position, max int, wanted 
 	records, err := log.Read(dst, from, max)
 	if err == nil && len(records) > start {
 		from = records[len(records)-1].Position + 1
+		records = compact(records, start, func(r *message.Record) bool { return wanted.match(r.Topic) })
 	}
 	return records, from, err
 }

@@ -71,7 +71,7 @@ func (c *Consumer) Next(ctx context.Context, dst []message.Record, max int) ([]m
 		from := c.next
 		c.mu.Unlock()
 		start := len(dst)
-		dst, next, err := readNext(ctx, c.log, from, dst, max, c.wanted, c.wants)
+		dst, next, err := readNext(ctx, c.log, from, dst, max, c.wanted, nil)
 		if err != nil {
 			return dst, err
 		}
@@ -83,8 +83,6 @@ func (c *Consumer) Next(ctx context.Context, dst []message.Record, max int) ([]m
 }
 
 func (c *Consumer) wanted() *filters { return &c.filters }
-
-func (c *Consumer) wants(r *message.Record) bool { return c.filters.match(r.Topic) }
 
 // passed notes that the log was read up to next and that records matched.
 func (c *Consumer) passed(records []message.Record, next message.Position) {
@@ -200,12 +198,7 @@ func (c *Consumer) countAhead(ctx context.Context) error {
 		if to == from {
 			return nil
 		}
-		var n uint64
-		for i := range records {
-			if c.filters.match(records[i].Topic) {
-				n++
-			}
-		}
+		n := uint64(len(records))
 		clear(records)
 		c.mu.Lock()
 		if c.ahead.to == from {
@@ -226,10 +219,8 @@ func (c *Consumer) firstMatch(ctx context.Context, from message.Position) int64 
 		if err != nil || next == from || ctx.Err() != nil {
 			return 0
 		}
-		for i := range records {
-			if c.filters.match(records[i].Topic) {
-				return records[i].Time
-			}
+		if len(records) > 0 {
+			return records[0].Time
 		}
 		from = next
 	}
