@@ -157,7 +157,8 @@ func (s *Store) expired(h header, live int64) bool {
 func (s *Store) worthDropping() bool {
 	m, _ := s.space.snapshot()
 	live, _ := s.index.size()
-	return m.vlogs-live < 2*s.opts.FileSize || time.Since(s.writer.pressedAt) >= patience
+	// All files, since small blocks are not in the value log.
+	return m.used-live < 2*s.opts.FileSize || time.Since(s.writer.pressedAt) >= patience
 }
 
 func (s *Store) wantCollection() {
