@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -66,38 +65,5 @@ func TestLingerEndsByItself(t *testing.T) {
 	case <-grown:
 	case <-time.After(30 * time.Second):
 		t.Error("nothing was committed")
-	}
-}
-
-// TestAppendAllocatesNothingPerMessage counts what a steady stream allocates with everything that
-// happens behind it, Badger included: only groups and transactions may cost something.
-func TestAppendAllocatesNothingPerMessage(t *testing.T) {
-	l := storetest.Open(t, func(o *store.Options) { o.FileSize = 0 })
-	list := readings()
-	w := newWindow(20_000)
-	send := func(n int) {
-		for i := range n {
-			w.take()
-			if err := l.Store.Append(t.Context(), &list[i%len(list)], w, 0); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for range 20_000 {
-			w.take()
-		}
-		for range 20_000 {
-			w.Acknowledge(0, 0, nil)
-		}
-	}
-	send(20_000)
-	const n = 100_000
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	send(n)
-	runtime.ReadMemStats(&after)
-	if per := float64(after.Mallocs-before.Mallocs) / n; per > 0.2 {
-		t.Errorf("%.2f allocations a message", per)
-	} else {
-		t.Logf("%.4f allocations a message", per)
 	}
 }

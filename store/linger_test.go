@@ -131,3 +131,26 @@ func TestMessageOfAClientAfterATakenGroupWakesTheCommitter(t *testing.T) {
 		}
 	})
 }
+
+// TestAppendAllocatesNothingPerMessage counts what a stream of readings allocates up to the committer:
+// buffers of groups, and nothing that grows with the messages in them.
+func TestAppendAllocatesNothingPerMessage(t *testing.T) {
+	q := newQueue(Options{PendingBytes: defaultPending, FileSize: defaultFileSize})
+	q.next = 1
+	m := reading("press", 256)
+	var ack message.Acknowledger = message.AcknowledgeFunc(func(uint64, message.Position, error) {})
+	const messages = 4000
+	allocs := testing.AllocsPerRun(10, func() {
+		for i := range messages {
+			if err := q.append(t.Context(), m, ack, uint64(i), false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for g := q.take(takeAny); g != nil; g = q.take(takeAny) {
+			q.release(g)
+		}
+	})
+	if allocs > 40 { // a handful each for the three groups that they make
+		t.Errorf("%v allocations for %d messages", allocs, messages)
+	}
+}
