@@ -78,15 +78,17 @@ func openAdmin(dir string, lock *os.File) (*Admin, error) {
 	}
 	o := badger.DefaultOptions(files)
 	o.SyncWrites = true
-	o.MemTableSize = 4 << 20 // a revision is one value below 15 % of it
+	// Large enough for what is below ValueThreshold; a revision mostly is not. More would be memory
+	// that the collector of garbage counts as used, and doubles.
+	o.MemTableSize = 1 << 20
 	o.NumMemtables = 1
-	o.BaseTableSize, o.BaseLevelSize = 4<<20, 8<<20
+	o.BaseTableSize, o.BaseLevelSize = 1<<20, 8<<20
 	o.NumLevelZeroTables, o.NumLevelZeroTablesStall = 1, 3
 	o.NumCompactors = 2
 	o.ValueThreshold = 4 << 10
 	o.ValueLogFileSize = 4 << 20
 	o.Compression = options.None
-	o.BlockCacheSize, o.IndexCacheSize = 1<<20, 0
+	o.BlockCacheSize, o.IndexCacheSize = 0, 0
 	o.MetricsEnabled = false
 	o.Logger = &badgerLog{log: slog.New(slog.DiscardHandler), onSyncFailure: a.fail}
 	a.db, err = openBadger(dir, o)

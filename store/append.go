@@ -40,7 +40,7 @@ type waiter struct {
 }
 
 const (
-	// A transaction of the tiny LSM holds at most 94 entries and 9.8 KB: see batch.
+	// A transaction of the tiny LSM holds few entries and bytes: see batch.
 	groupDevices     = 48
 	groupDeviceBytes = 4 << 10
 	maxChunks        = 1 << 15

@@ -16,7 +16,7 @@ type cache struct {
 }
 
 const (
-	cacheBytes  = 8 << 20
+	cacheBytes  = 3 << 20
 	cacheBlocks = 256
 	recordCost  = 128 // bytes of memory that a decoded record takes beside its text
 )

@@ -166,8 +166,8 @@ func (s *Store) commitNext() bool {
 	for s.prepare(which) {
 	}
 	groups, plain := s.writer.ready, int64(0)
-	for i, fit := 0, (deviceNames{}); i < len(groups); i++ {
-		if !fit.take(groups[i].group) {
+	for i, taken := 0, (load{}); i < len(groups); i++ {
+		if !taken.take(groups[i]) {
 			groups = groups[:i]
 			break
 		}
@@ -190,31 +190,36 @@ func (s *Store) commitNext() bool {
 	return true
 }
 
-// deviceNames counts the devices of the groups of one transaction.
-type deviceNames struct {
-	known map[string]bool
-	size  int
+// load counts what the groups of one transaction put into it.
+type load struct {
+	devices map[string]bool
+	names   int // bytes
+	blocks  int // bytes that count, with their headers
 }
 
-// take adds those of g unless they are too many for one transaction. The first group always fits.
-func (d *deviceNames) take(g *group) bool {
-	first := d.known == nil
+// loadBlocks leaves room in a transaction for the most devices, and for some cursors.
+const loadBlocks = batchBytes - groupDeviceBytes - groupDevices*64 - 1024
+
+// take adds g unless it is too much for one transaction. The first group always fits.
+func (l *load) take(g sealed) bool {
+	const header = 128 // its key and value, and the block's key
+	first := l.devices == nil
 	if first {
-		d.known = make(map[string]bool, len(g.devices))
+		l.devices = make(map[string]bool, len(g.devices))
 	}
-	n, size := len(d.known), d.size
+	n, names, blocks := len(l.devices), l.names, l.blocks+header+valueCost(len(g.block))
 	for device := range g.devices {
-		if !d.known[device] {
-			n, size = n+1, size+len(device)
+		if !l.devices[device] {
+			n, names = n+1, names+len(device)
 		}
 	}
-	if !first && (n > groupDevices || size > groupDeviceBytes) {
+	if !first && (n > groupDevices || names > groupDeviceBytes || blocks > loadBlocks) {
 		return false
 	}
 	for device := range g.devices {
-		d.known[device] = true
+		l.devices[device] = true
 	}
-	d.size = size
+	l.names, l.blocks = names, blocks
 	return true
 }
 

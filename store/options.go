@@ -72,8 +72,11 @@ const (
 
 	commitBlocks = 8 // in one transaction at most
 
-	// Values from here on go to the value log, others into the LSM.
-	valueThreshold = 100
+	// A block of at least this size goes to the value log. A smaller one, of a group of few messages,
+	// is kept in the LSM: then its transaction costs one dirty sync instead of two. Larger values
+	// there would be flushed and compacted more often than that saves.
+	valueThreshold = 4000
+	memTableSize   = 128 << 10
 
 	blockPayload = 512 << 10 // where a block is closed
 	chunkPayload = 64 << 10  // where a chunk within it is closed
@@ -119,7 +122,7 @@ func (o Options) largestMessage() int { return int(o.FileSize / 4) }
 func badgerOptions(dir string, fileSize int64, logger badger.Logger) badger.Options {
 	o := badger.DefaultOptions(dir)
 	o.SyncWrites = true
-	o.MemTableSize = 64 << 10
+	o.MemTableSize = memTableSize
 	o.NumMemtables = 1
 	o.NumLevelZeroTables = 1
 	o.NumLevelZeroTablesStall = 3
@@ -129,7 +132,7 @@ func badgerOptions(dir string, fileSize int64, logger badger.Logger) badger.Opti
 	o.ValueThreshold = valueThreshold
 	o.ValueLogFileSize = fileSize
 	o.Compression = options.None // blocks are compressed already
-	o.BlockCacheSize = 1 << 20
+	o.BlockCacheSize = 0         // so a cached table block would only be a second copy of a mapped page
 	o.IndexCacheSize = 0
 	o.DetectConflicts = false // one goroutine writes
 	o.MetricsEnabled = false

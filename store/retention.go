@@ -17,7 +17,7 @@ const (
 	collectEvery  = 2 * time.Second
 	patience      = 10 * time.Second // that freed space may take to come back before more is dropped
 
-	// After a removal the memtable is flushed a few times at most: each flush writes 80 KB, and a
+	// After a removal the memtable is flushed a few times at most: each flush writes 160 KB, and a
 	// log that stays full must not wear out its flash.
 	fillsPerRemoval = 3
 	fillEvery       = time.Second
@@ -157,7 +157,8 @@ func (s *Store) expired(h header, live int64) bool {
 func (s *Store) worthDropping() bool {
 	m, _ := s.space.snapshot()
 	live, _ := s.index.size()
-	return m.vlogs-live < 2*s.opts.FileSize || time.Since(s.writer.pressedAt) >= patience
+	// All files, since small blocks are not in the value log.
+	return m.used-live < 2*s.opts.FileSize || time.Since(s.writer.pressedAt) >= patience
 }
 
 func (s *Store) wantCollection() {
@@ -329,7 +330,7 @@ func (s *Store) sweepSpan(prefix byte, span hole) error {
 func (s *Store) fill() error {
 	s.fills.Add(-1)
 	value := make([]byte, 80)
-	for range 11 { // of about 7 KiB each: one memtable
+	for range 11 { // of about 15 KiB each: one memtable
 		b := newBatch(s.db)
 		for i := byte(0); b.set([]byte{prefixFiller, i}, value); i++ {
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -59,6 +60,8 @@ func (j job) run() (result, error) {
 		return j.read()
 	case "churn":
 		return j.churn()
+	case "smallchurn":
+		return j.smallChurn()
 	case "pace":
 		return j.pace()
 	case "trickle":
@@ -203,6 +206,15 @@ func (j job) churn() (result, error) {
 	})
 }
 
+// smallChurn is the same with 64 appenders that wait, so that groups are small.
+func (j job) smallChurn() (result, error) {
+	l, err := openOurs(store.Options{Dir: j.Dir, RetentionSize: 1})
+	if err != nil {
+		return result{}, err
+	}
+	return j.followed(l, func() (result, error) { return waitingAppenders(l, 64, j.Seconds) })
+}
+
 // pace appends 20,000 readings a second in the same way.
 func (j job) pace() (result, error) {
 	l, err := openOurs(store.Options{Dir: j.Dir, RetentionSize: 1})
@@ -238,13 +250,14 @@ func (j job) pace() (result, error) {
 
 // followed runs a load while a reader stays j.N messages behind it.
 func (j job) followed(l *log, load func() (result, error)) (result, error) {
-	if _, err := pipelined(l, readings(true), 65536, j.N, 0); err != nil {
-		return result{}, err
-	}
-	c, err := l.OpenCursor("follower", 1)
+	c, err := l.OpenCursor("follower", 1) // first: without it everything would be trimmed
 	if err != nil {
 		return result{}, err
 	}
+	if _, err := pipelined(l, readings(true), 2048, j.N, 0); err != nil {
+		return result{}, err
+	}
+	debug.FreeOSMemory() // what filling took says nothing about the run
 	live := float64(l.Stats().BlockBytes) / mb
 	ctx, stop := context.WithCancel(context.Background())
 	var behind error

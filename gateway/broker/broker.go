@@ -29,6 +29,11 @@ func (b *Broker) Publish(ctx context.Context, m *message.Message, ack message.Ac
 	if ack == nil {
 		ack = nobody{}
 	}
+	if m.Device != "" { // a poller goes on polling meanwhile
+		if lazy, ok := b.log.(LazyLog); ok {
+			return lazy.AppendLazy(ctx, m, ack, token)
+		}
+	}
 	return b.log.Append(ctx, m, ack, token)
 }
 

@@ -46,6 +46,12 @@ type matchingLog interface {
 	ReadMatching(dst []message.Record, from message.Position, max int, filters []string) (records []message.Record, next message.Position, err error)
 }
 
+// LazyLog is a Log that can let appends wait for company when nobody waits for them: readings.
+type LazyLog interface {
+	// AppendLazy is Append, but the sync may come a moment later.
+	AppendLazy(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64) error
+}
+
 // Cursor is a durable position: everything up to it is done with and no longer pins the log.
 type Cursor interface {
 	// Position is the position last moved to, durable or not.
