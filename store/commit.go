@@ -230,6 +230,7 @@ func (s *Store) commit(groups []sealed) {
 	b := newBatch(s.db)
 	headers := s.addBlocks(b, groups)
 	saves := s.cursors.save(b)
+	s.stuff(b, headers)
 	err := s.writeBeside(b)
 	if err != nil {
 		s.fail(fmt.Errorf("commit: %w", err))
@@ -278,6 +279,27 @@ func (s *Store) addBlocks(b *batch, groups []sealed) []header {
 		b.err = errors.New("bug: a group does not fit in a transaction")
 	}
 	return headers
+}
+
+// stuff adds filler to a transaction of large blocks while the log trims what it has delivered. Large
+// blocks hardly fill the memtable, and until that is flushed Badger does not see what became stale:
+// so that happens at least once for every file that is written.
+func (s *Store) stuff(b *batch, headers []header) {
+	if s.fills.Load() <= 0 {
+		return
+	}
+	stored := int64(0)
+	for _, h := range headers {
+		stored += int64(h.bytes)
+	}
+	filler := make([]byte, min(stored*memTableSize/s.opts.FileSize, batchBytes))
+	for i := byte(0); len(filler) > 0; i++ {
+		n := min(len(filler), valueThreshold-1)
+		if !b.set([]byte{prefixFiller, i}, filler[:n]) {
+			return
+		}
+		filler = filler[n:]
+	}
 }
 
 // answer tells everybody in the group what became of it, in the order of positions.

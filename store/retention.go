@@ -210,6 +210,13 @@ func (s *Store) remove(gone []header, passed message.Position) error {
 	s.writer.clockedAt = time.Now()
 	s.dropped.Store(next.dropped)
 	s.fills.Store(fillsPerRemoval)
+	for _, h := range gone {
+		s.writer.removed += int64(h.bytes)
+	}
+	if s.writer.removed >= s.opts.FileSize {
+		s.writer.removed = 0
+		s.wantCollection()
+	}
 	s.index.trim(head)
 	s.cursors.lift(behind, fit, head-1)
 	if gap.Messages > 0 {

@@ -68,6 +68,7 @@ type writer struct {
 	ready     []sealed // taken from the queue and not yet committed, the oldest first
 	scratch   []byte
 	spare     [][]byte // of blocks that were committed
+	removed   int64    // bytes of blocks since the collector was last called for them
 	trimmedAt time.Time
 	sweptAt   time.Time
 	clockedAt time.Time

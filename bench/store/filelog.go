@@ -53,33 +53,36 @@ func readSegments(dir string) (n int, err error) {
 	return n, nil
 }
 
+// readBlock appends the records of a block; a chunk may end within one.
 func readBlock(records []message.Record, stored []byte) ([]message.Record, error) {
+	plain := make([]byte, 0, blockPayload)
 	for len(stored) > 0 {
-		size, n := binary.BigEndian.Uint32(stored), binary.BigEndian.Uint32(stored[4:])
-		plain, err := s2.Decode(make([]byte, size), stored[8:8+n])
-		if err != nil {
+		size, n := int(binary.BigEndian.Uint32(stored)), binary.BigEndian.Uint32(stored[4:])
+		room := plain[len(plain) : len(plain)+size]
+		if _, err := s2.Decode(room, stored[8:8+n]); err != nil {
 			return records, err
 		}
+		plain = plain[:len(plain)+size]
 		stored = stored[8+n:]
-		topic := ""
-		for len(plain) > 0 {
-			var r message.Record
-			var used int
-			r.Time, used = binary.Varint(plain)
-			plain = plain[used:]
-			length, used := binary.Uvarint(plain)
-			plain = plain[used:]
-			if topic != string(plain[:length]) {
-				topic = string(plain[:length])
-			}
-			r.Topic = topic
-			plain = plain[length:]
-			length, used = binary.Uvarint(plain)
-			plain = plain[used:]
-			r.Payload = plain[:length:length]
-			plain = plain[length:]
-			records = append(records, r)
+	}
+	topic := ""
+	for len(plain) > 0 {
+		var r message.Record
+		var used int
+		r.Time, used = binary.Varint(plain)
+		plain = plain[used:]
+		length, used := binary.Uvarint(plain)
+		plain = plain[used:]
+		if topic != string(plain[:length]) {
+			topic = string(plain[:length])
 		}
+		r.Topic = topic
+		plain = plain[length:]
+		length, used = binary.Uvarint(plain)
+		plain = plain[used:]
+		r.Payload = plain[:length:length]
+		plain = plain[length:]
+		records = append(records, r)
 	}
 	return records, nil
 }
