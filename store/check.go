@@ -82,8 +82,9 @@ func (s *Store) check(report *Report) error {
 	if f.state.tail > report.Last {
 		report.find("the log ends at %d, its state speaks of %d", report.Last, f.state.tail)
 	}
-	for name, at := range f.cursors {
+	for name, c := range f.cursors {
 		report.Cursors++
+		at := c.at
 		if at+1 < f.state.head || at > report.Last {
 			report.find("cursor %q stands at %d, outside of %d to %d", name, at, f.state.head-1, report.Last)
 		}

@@ -18,13 +18,13 @@ type found struct {
 	claimed  message.Position // the last position that anything speaks of
 	holes    []hole
 	headers  []header
-	cursors  map[string]message.Position
+	cursors  map[string]cursorMark
 	mangled  map[string]bool // cursors and devices, by key, whose value is damaged
 	problems []error
 }
 
 func newFound() found {
-	return found{cursors: make(map[string]message.Position), mangled: make(map[string]bool)}
+	return found{cursors: make(map[string]cursorMark), mangled: make(map[string]bool)}
 }
 
 func (f *found) claim(p message.Position) { f.claimed = max(f.claimed, p) }
@@ -51,6 +51,9 @@ func (s *Store) recover() error {
 	w.clockBase = w.state.clock
 	if n := len(s.index.blocks); n > 0 {
 		w.clockBase = max(w.clockBase, s.index.blocks[n-1].clock)
+	}
+	for _, c := range f.cursors {
+		w.clockBase = max(w.clockBase, c.used)
 	}
 	s.queue.next = s.index.tail + 1
 	for name, at := range f.cursors {
@@ -235,15 +238,15 @@ func (f *found) loadState(item *badger.Item) error {
 }
 
 func (f *found) cursor(key, value []byte) error {
-	at, mark, err := decodeCursor(key, value)
+	c, mark, err := decodeCursor(key, value)
 	if err != nil {
 		f.mangled[string(key)] = true
-		f.cursors[string(key[1:])] = 0 // from the head again: a repeat is better than a loss
+		f.cursors[string(key[1:])] = cursorMark{} // from the head again: a repeat is better than a loss
 		return err
 	}
 	if mark == present {
-		f.cursors[string(key[1:])] = at
-		f.claim(at)
+		f.cursors[string(key[1:])] = c
+		f.claim(c.at)
 	}
 	return nil
 }

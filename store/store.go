@@ -99,7 +99,7 @@ func open(opts Options, lock *os.File) (*Store, error) {
 		damage:  damage{dir: filepath.Join(opts.Dir, "damaged"), log: opts.Logger},
 		queue:   queue{bound: opts.PendingBytes, largest: opts.largestMessage(), wanted: make(chan struct{}, 1)},
 	}
-	s.cursors = cursors{wake: s.queue.wake, ends: s.index.ends, byName: make(map[string]*Cursor)}
+	s.cursors = cursors{wake: s.queue.wake, ends: s.index.ends, clock: s.clock, byName: make(map[string]*Cursor)}
 
 	m, err := measure(opts.Dir)
 	if err != nil {
