@@ -48,13 +48,7 @@ func (s *Store) recover() error {
 	w := &s.writer
 	s.epoch = w.state.epoch
 	s.dropped.Store(w.state.dropped)
-	w.clockBase = w.state.clock
-	if n := len(s.index.blocks); n > 0 {
-		w.clockBase = max(w.clockBase, s.index.blocks[n-1].clock)
-	}
-	for _, c := range f.cursors {
-		w.clockBase = max(w.clockBase, c.used)
-	}
+	s.recoverClock(&f)
 	s.queue.next = s.index.tail + 1
 	for name, at := range f.cursors {
 		// A cursor below the head was passed over; one beyond the tail saw a tail that is gone.
@@ -145,6 +139,18 @@ func (s *Store) recoverEnd(f *found, epoch uint64) {
 	}
 	if f.lost != nil {
 		s.log.Error("the end of the log was lost, a new epoch begins", "err", f.lost, "epoch", st.epoch, "next", s.index.tail+1)
+	}
+}
+
+// recoverClock goes on with the latest log clock that anything was stamped with.
+func (s *Store) recoverClock(f *found) {
+	w := &s.writer
+	w.clockBase = w.state.clock
+	if n := len(s.index.blocks); n > 0 {
+		w.clockBase = max(w.clockBase, s.index.blocks[n-1].clock)
+	}
+	for _, c := range f.cursors {
+		w.clockBase = max(w.clockBase, c.used)
 	}
 }
 
