@@ -138,7 +138,7 @@ func TestLookingAtAClosedLogChangesNothing(t *testing.T) {
 	if after := fingerprint(t, l.Dir); after != before {
 		t.Errorf("the directory was\n%s\nand is\n%s", before, after)
 	}
-	if _, err := store.OpenClosed(filepath.Join(t.TempDir(), "none")); err == nil || !strings.Contains(err.Error(), "there is no log") {
+	if _, err := store.OpenClosed(filepath.Join(t.TempDir(), "none")); !errors.Is(err, store.ErrNoLog) {
 		t.Errorf("a directory without a log gives %v", err)
 	}
 }
@@ -189,7 +189,7 @@ func TestExportsAreRestored(t *testing.T) {
 	if epoch, seq, err := again.Sequence("d1"); epoch != restored.NewEpoch || seq != 1500 || err != nil {
 		t.Errorf("d1 is at epoch %d, seq %d, %v", epoch, seq, err)
 	}
-	if _, err := store.Restore(t.Context(), dir, bytes.NewReader(stream), nil); err == nil || !strings.Contains(err.Error(), "not empty") {
+	if _, err := store.Restore(t.Context(), dir, bytes.NewReader(stream), nil); !errors.Is(err, store.ErrNotEmpty) {
 		t.Errorf("restoring over a log gives %v", err)
 	}
 }

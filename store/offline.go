@@ -27,6 +27,9 @@ type Closed struct {
 	store *Store
 }
 
+// ErrNoLog is what a folder without a log gives.
+var ErrNoLog = errors.New("there is no log in this folder")
+
 // OpenClosed opens the log in dir for reading.
 func OpenClosed(dir string) (*Closed, error) {
 	s, repaired, err := openClosed(dir, nil)
@@ -118,7 +121,7 @@ func endedInOrder(files string) (bool, error) {
 // claimExisting locks a log's directory without changing anything in it.
 func claimExisting(dir string) (*os.File, error) {
 	if _, err := os.Stat(filepath.Join(dir, "log")); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no log in %s", dir)
+		return nil, fmt.Errorf("%s: %w", dir, ErrNoLog)
 	} else if err != nil {
 		return nil, inWords(dir, err)
 	}

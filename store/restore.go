@@ -19,6 +19,9 @@ type Restored struct {
 	NewEpoch uint64 // of the restored log
 }
 
+// ErrNotEmpty is what Restore gives for a directory with anything in it.
+var ErrNotEmpty = errors.New("the folder is not empty")
+
 const stagingDir = "restoring"
 
 // Restore makes a log from an export, in a directory that is empty or not there. Messages keep their
@@ -27,7 +30,7 @@ const stagingDir = "restoring"
 // that no gateway takes for a log.
 func Restore(ctx context.Context, dir string, from io.Reader, progress func(Exported)) (Restored, error) {
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
-		return Restored{}, fmt.Errorf("restore into %s: it is not empty", dir)
+		return Restored{}, fmt.Errorf("restore into %s: %w", dir, ErrNotEmpty)
 	} else if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return Restored{}, fmt.Errorf("restore into %s: %w", dir, err)
 	}

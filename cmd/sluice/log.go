@@ -90,7 +90,7 @@ func logCheck(args []string) error {
 	}
 	report, err := store.Check(dir)
 	if err != nil {
-		return err
+		return blame(err)
 	}
 	sayRepaired(report.Repaired)
 	for _, finding := range report.Findings {
@@ -116,10 +116,19 @@ func sayRepaired(repaired bool) {
 // openLog opens a log for reading.
 func openLog(dir string) (*store.Closed, error) {
 	log, err := store.OpenClosed(dir)
-	if err == nil {
-		sayRepaired(log.Repaired)
+	if err != nil {
+		return nil, blame(err)
 	}
-	return log, err
+	sayRepaired(log.Repaired)
+	return log, nil
+}
+
+// blame makes a mistake of the one who typed the command what is one, and every error one line.
+func blame(err error) error {
+	if errors.Is(err, store.ErrNoLog) || errors.Is(err, store.ErrNotEmpty) {
+		return usageError{err}
+	}
+	return errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
 }
 
 func logExport(ctx context.Context, args []string) (err error) {
@@ -137,9 +146,9 @@ func logExport(ctx context.Context, args []string) (err error) {
 	var to io.Writer = os.Stdout
 	finish := func() error { return nil }
 	if *out != "-" {
-		file, err := os.OpenFile(*out, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-		if err != nil {
-			return fmt.Errorf("export the log: %w", err)
+		file, opening := os.OpenFile(*out, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if opening != nil {
+			return usageErrorf("export the log: %w", opening)
 		}
 		to, finish = file, func() error { return errors.Join(file.Sync(), file.Close()) }
 		defer func() {
@@ -184,7 +193,7 @@ func logRestore(ctx context.Context, args []string) error {
 	r, err := store.Restore(ctx, filepath.Clean(dir), from, p.show)
 	p.end()
 	if err != nil {
-		return errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
+		return blame(err)
 	}
 	fmt.Fprintf(os.Stderr, "restored positions %d to %d of %s: %d messages, %d cursors, %d devices; epoch %d follows %d\n",
 		r.First, r.Last, r.Time.Format(time.RFC3339), r.Messages, r.Cursors, r.Devices, r.NewEpoch, r.Epoch)
