@@ -380,3 +380,21 @@ func TestLogsOfAKilledGatewayAreRepairedAndSaySo(t *testing.T) {
 		t.Error("it is repaired a second time")
 	}
 }
+
+func TestAKilledRestoreIsNoLog(t *testing.T) {
+	l := storetest.Open(t)
+	fillReadings(l, 10)
+	closeLog(t, l)
+	stream := export(t, l.Dir)
+	dir := t.TempDir()
+	// What a kill leaves: the folder that the log is made in, however far it was.
+	if err := os.CopyFS(filepath.Join(dir, "restoring"), os.DirFS(l.Dir)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.OpenClosed(dir); !errors.Is(err, store.ErrNoLog) {
+		t.Errorf("opening it gives %v", err)
+	}
+	if _, err := store.Restore(t.Context(), dir, bytes.NewReader(stream), nil); !errors.Is(err, store.ErrNotEmpty) {
+		t.Errorf("restoring over it gives %v", err)
+	}
+}
