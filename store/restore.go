@@ -70,7 +70,7 @@ func restoreInto(ctx context.Context, dir string, from io.Reader, progress func(
 	if err != nil {
 		return Restored{}, err
 	}
-	s, err := Open(Options{Dir: dir})
+	s, err := Open(Options{Dir: dir, FileSize: defaultFileSize}) // it takes the largest message that any gateway does
 	if err != nil {
 		return Restored{}, err
 	}
