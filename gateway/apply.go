@@ -37,7 +37,8 @@ var ErrRestart = errors.New("restart the gateway to apply this change")
 
 // Apply makes next the configuration that runs. What is unchanged keeps running undisturbed; what
 // is new is opened before anything old is stopped; an error leaves the old configuration running.
-func (g *Gateway) Apply(next *config.Config) error {
+// What was applied becomes a revision by author: a user's name, or one of the constants.
+func (g *Gateway) Apply(next *config.Config, author string) error {
 	g.applying.Lock()
 	defer g.applying.Unlock()
 	g.mu.Lock()
@@ -60,6 +61,7 @@ func (g *Gateway) Apply(next *config.Config) error {
 		return errors.Join(err, g.buses.Update(linesOf(old)))
 	}
 	g.swap(next, running, now, opened, old != nil)
+	g.revise(next, author)
 	return g.buses.Update(linesOf(next))
 }
 

@@ -48,7 +48,7 @@ var rules = []struct {
 	{"bridge/*", []string{"bridge", "gateway/message", "gateway/config", "gateway/remoting"}, "an uplink knows its cloud and no other"},
 	{"bridge", []string{"gateway/message"}, "the bridge declares the source it drains"},
 	{"web", []string{"gateway/config", "gateway/message"}, "the page declares the gateway it shows"},
-	{"cmd/sluice", []string{"gateway", "gateway/config", "gateway/demo", "store", "firmware",
+	{"cmd/sluice", []string{"gateway", "gateway/config", "gateway/message", "gateway/demo", "store", "firmware",
 		"collectors/modbus/modbussim", "collectors/dlt645/dlt645sim", "bridge/cloudsim"}, "flags and exit codes, nothing else"},
 }
 

@@ -51,6 +51,7 @@ type Gateway struct {
 	mu     sync.Mutex // guards what follows
 	config *config.Config
 	placed []placed // in the order of the configuration
+	backup web.Backup
 	closed bool
 }
 
@@ -96,7 +97,7 @@ func New(options Options) (*Gateway, error) {
 	if err := g.prepareAdmin(); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
-	if err := g.Apply(c); err != nil {
+	if err := g.Apply(c, ByFile); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
 	return g, nil

@@ -167,7 +167,7 @@ func TestApplyLeavesTheUnchangedAlone(t *testing.T) {
 	})
 	before, changes := deviceNamed(g, "stays"), deviceNamed(g, "changes")
 
-	if err := g.Apply(parse(t, dir, text(false, stays, deviceYAML("changes", plc.Addr(), 20*time.Millisecond), deviceYAML("new", plc.Addr(), 10*time.Millisecond)))); err != nil {
+	if err := g.Apply(parse(t, dir, text(false, stays, deviceYAML("changes", plc.Addr(), 20*time.Millisecond), deviceYAML("new", plc.Addr(), 10*time.Millisecond))), "admin"); err != nil {
 		t.Fatalf("Apply: %v", err)
 	}
 	if deviceNamed(g, "stays") != before {
@@ -185,7 +185,7 @@ func TestApplyLeavesTheUnchangedAlone(t *testing.T) {
 	seq := changes.poller.State().Seq
 	until(t, "the changed device goes on counting", func() bool { return deviceNamed(g, "changes").poller.State().Seq > seq })
 
-	if err := g.Apply(parse(t, dir, text(false, stays))); err != nil {
+	if err := g.Apply(parse(t, dir, text(false, stays)), "admin"); err != nil {
 		t.Fatalf("Apply: %v", err)
 	}
 	if got := len(g.Status().Devices); got != 1 {
@@ -205,7 +205,7 @@ func TestApplyThatFailsLeavesTheOldRunning(t *testing.T) {
 	old := parse(t, dir, fmt.Sprintf(text, freePort(t)))
 	g := newGateway(t, old)
 	start(t, g.Run)
-	err = g.Apply(parse(t, dir, fmt.Sprintf(text, taken.Addr())))
+	err = g.Apply(parse(t, dir, fmt.Sprintf(text, taken.Addr())), "admin")
 	if err == nil || !strings.Contains(err.Error(), taken.Addr().String()) {
 		t.Errorf("Apply with a port in use: %v, want an error that names it", err)
 	}
@@ -215,7 +215,7 @@ func TestApplyThatFailsLeavesTheOldRunning(t *testing.T) {
 	seq := g.Status().Devices[0].Seq
 	until(t, "the device goes on", func() bool { return g.Status().Devices[0].Seq > seq })
 
-	err = g.Apply(parse(t, dir, strings.Replace(fmt.Sprintf(text, freePort(t)), "./data", "./other", 1)))
+	err = g.Apply(parse(t, dir, strings.Replace(fmt.Sprintf(text, freePort(t)), "./data", "./other", 1)), "admin")
 	if err == nil || !strings.Contains(err.Error(), "restart") {
 		t.Errorf("Apply with another store: %v, want to be told to restart", err)
 	}

@@ -20,6 +20,7 @@ func (g *Gateway) pagePlace(c *config.Config) place {
 			Gateway:   g,
 			Line:      g.options.Line,
 			Accounts:  accounts{g.admin},
+			Keeper:    keeper{g},
 			SetupCode: g.setup,
 			Version:   g.options.Version,
 			Log:       g.log.With("part", "web"),

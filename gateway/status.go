@@ -65,7 +65,9 @@ func (g *Gateway) showLog() web.Log {
 		Last:     uint64(s.Last),
 		Rate:     g.watcher.appendRate(),
 		Dropped:  s.Dropped,
+		Expired:  s.Expired,
 	}
+	shown.Cursors, shown.CursorsTotal = g.showCursors()
 	if s.Oldest != 0 {
 		oldest := time.UnixMilli(s.Oldest)
 		shown.Oldest = &oldest

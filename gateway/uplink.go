@@ -59,12 +59,13 @@ func (g *Gateway) uplinkPlace(c *config.Config, u config.Uplink, kinds map[strin
 // Run opens the uplink's cursors and forwards until ctx ends. The cursors are opened here and not
 // with the place, because the uplink that this one replaces moves them until it has stopped.
 func (u *uplink) Run(ctx context.Context) error {
+	defer u.letGo()
 	for _, r := range u.config.Forward {
 		start := broker.Oldest
 		if r.Start == "now" {
 			start = broker.Now
 		}
-		consumer, err := u.broker.Consumer("uplink/"+u.config.Name+"/"+r.From, []string{r.From}, start)
+		consumer, err := u.broker.Consumer(cursorName(u.config.Name, r.From), []string{r.From}, start)
 		if err != nil {
 			return err
 		}
@@ -75,6 +76,18 @@ func (u *uplink) Run(ctx context.Context) error {
 	}
 	return u.forwarder.Run(ctx)
 }
+
+// letGo tells the log that nobody uses the cursors any more.
+func (u *uplink) letGo() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, c := range u.consumers {
+		c.Close()
+	}
+}
+
+// cursorName is the name of the cursor of an uplink's route.
+func cursorName(uplink, from string) string { return "uplink/" + uplink + "/" + from }
 
 // Close has nothing to let go of: an uplink that does not run holds no connection.
 func (u *uplink) Close() {}

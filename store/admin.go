@@ -1,7 +1,6 @@
 package store
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,13 +9,12 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
 )
 
-// Admin is the small database of users and configuration revisions. It is apart from the log, whose
+// Admin is the small database of users, configuration revisions and audit records. It is apart from the log, whose
 // options would suit neither its values nor its pace.
 type Admin struct {
 	db   *badger.DB
@@ -24,8 +22,9 @@ type Admin struct {
 
 	failure atomic.Pointer[error] // set for good when a sync failed
 
-	mu   sync.Mutex // guards what follows; one writer at a time, so that revisions get ascending keys
-	next uint64     // key of the next revision
+	mu        sync.Mutex // guards what follows; one writer at a time, so that entries get ascending numbers
+	revisions journal
+	audits    journal
 }
 
 // User is somebody who may log in.
@@ -34,19 +33,7 @@ type User struct {
 	PasswordHash []byte
 }
 
-// Revision is one configuration that was in force.
-type Revision struct {
-	Time   int64 // Unix milliseconds
-	Author string
-	Text   string
-}
-
-const (
-	prefixUser     = 'u'
-	prefixRevision = 'v'
-	maxRevision    = 512 << 10
-	keptRevisions  = 1000
-)
+const prefixUser = 'u'
 
 // OpenAdmin finds or makes the database in a directory of its own.
 func OpenAdmin(dir string) (*Admin, error) {
@@ -63,7 +50,11 @@ func OpenAdmin(dir string) (*Admin, error) {
 }
 
 func openAdmin(dir string, lock *os.File) (*Admin, error) {
-	a := &Admin{lock: lock, next: 1}
+	a := &Admin{
+		lock:      lock,
+		revisions: journal{prefix: prefixRevision, kept: keptRevisions},
+		audits:    journal{prefix: prefixAudit, kept: keptAudits},
+	}
 	files := filepath.Join(dir, "db")
 	care, err := nurse(dir, "db", &damage{dir: filepath.Join(dir, "damaged"), log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -102,11 +93,8 @@ func openAdmin(dir string, lock *os.File) (*Admin, error) {
 		return nil, err
 	}
 	err = a.db.View(func(txn *badger.Txn) error {
-		it := txn.NewIterator(badger.IteratorOptions{Reverse: true})
-		defer it.Close()
-		if it.Seek([]byte{prefixRevision + 1}); it.ValidForPrefix([]byte{prefixRevision}) {
-			a.next = binary.BigEndian.Uint64(it.Item().Key()[1:]) + 1
-		}
+		a.revisions.recover(txn)
+		a.audits.recover(txn)
 		return nil
 	})
 	if err != nil {
@@ -190,59 +178,6 @@ func (a *Admin) Users() ([]User, error) {
 	return users, nil
 }
 
-// AddRevision records a configuration, stamped with now when it has no time. The oldest beyond
-// 1,000 are forgotten.
-func (a *Admin) AddRevision(revision Revision) error {
-	if len(revision.Text) > maxRevision {
-		return fmt.Errorf("add a revision: %d bytes, at most %d fit", len(revision.Text), maxRevision)
-	}
-	if revision.Time == 0 {
-		revision.Time = time.Now().UnixMilli()
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	key := revisionKey(a.next)
-	value, err := encodeJSON(key, revision)
-	if err != nil {
-		return fmt.Errorf("add a revision: %w", err)
-	}
-	err = a.write(func(txn *badger.Txn) error {
-		if a.next > keptRevisions {
-			if err := txn.Delete(revisionKey(a.next - keptRevisions)); err != nil {
-				return err
-			}
-		}
-		return txn.Set(key, value)
-	})
-	if err != nil {
-		return fmt.Errorf("add a revision: %w", err)
-	}
-	a.next++
-	return nil
-}
-
-// Revisions gives up to limit revisions, the newest first.
-func (a *Admin) Revisions(limit int) ([]Revision, error) {
-	var list []Revision
-	err := a.db.View(func(txn *badger.Txn) error {
-		it := txn.NewIterator(badger.IteratorOptions{Reverse: true})
-		defer it.Close()
-		for it.Seek([]byte{prefixRevision + 1}); len(list) < limit && it.ValidForPrefix([]byte{prefixRevision}); it.Next() {
-			var revision Revision
-			item := it.Item()
-			if err := item.Value(func(value []byte) error { return decodeJSON(item.Key(), value, &revision) }); err != nil {
-				return err
-			}
-			list = append(list, revision)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list revisions: %w", err)
-	}
-	return list, nil
-}
-
 // Close closes the database.
 func (a *Admin) Close() error {
 	a.mu.Lock()
@@ -255,10 +190,6 @@ func (a *Admin) Close() error {
 }
 
 func userKey(name string) []byte { return append([]byte{prefixUser}, name...) }
-
-func revisionKey(n uint64) []byte {
-	return binary.BigEndian.AppendUint64([]byte{prefixRevision}, n)
-}
 
 // Users and revisions are few and grow fields over time: JSON behind a version byte and before a
 // checksum.

@@ -56,11 +56,68 @@ func TestAdminKeepsUsersAndRevisions(t *testing.T) {
 	if err := a.AddRevision(store.Revision{Author: "zoe", Text: "newest"}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := a.Revisions(2)
+	got, err := a.Revisions(0, 2)
 	if err != nil || len(got) != 2 || got[0].Text != "newest" || got[0].Time == 0 || got[1].Time != n {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	if all, err := a.Revisions(1 << 20); err != nil || len(all) != 1000 {
+	if all, err := a.Revisions(0, 1<<20); err != nil || len(all) != 1000 {
 		t.Errorf("%d revisions are kept, %v, want 1000", len(all), err)
+	}
+}
+
+func TestAuditRecordsArePaged(t *testing.T) {
+	dir := t.TempDir()
+	a, err := store.OpenAdmin(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5 {
+		if err := a.AddAudit(store.Audit{User: "admin", Address: "127.0.0.1", Action: "sign-in", Subject: strings.Repeat(fmt.Sprint(i), 300)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if a, err = store.OpenAdmin(dir); err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	if err := a.AddAudit(store.Audit{Time: 77, Action: "backup"}); err != nil {
+		t.Fatal(err)
+	}
+	first, err := a.Audits(0, 2)
+	if err != nil || len(first) != 2 || first[0].Number != 6 || first[0].Time != 77 || first[1].Number != 5 || len(first[1].Subject) != 256 || first[1].Time == 0 {
+		t.Errorf("the newest are %+v, %v", first, err)
+	}
+	rest, err := a.Audits(first[1].Number, 10)
+	if err != nil || len(rest) != 4 || rest[0].Number != 4 || rest[3].Number != 1 {
+		t.Errorf("before them are %+v, %v", rest, err)
+	}
+	if none, err := a.Audits(1, 10); err != nil || len(none) != 0 {
+		t.Errorf("before the first is %+v, %v", none, err)
+	}
+}
+
+func TestTheSameConfigurationAgainIsNoRevision(t *testing.T) {
+	a, err := store.OpenAdmin(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	for _, text := range []string{"a", "a", "b", "a"} {
+		if err := a.AddRevision(store.Revision{Author: "file", Text: text}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, err := a.Revisions(0, 10)
+	if err != nil || len(list) != 3 || list[0].Number != 3 {
+		t.Errorf("got %+v, %v, want three", list, err)
+	}
+	if r, known, err := a.Revision(2); !known || err != nil || r.Text != "b" {
+		t.Errorf("revision 2 is %+v, %v, %v", r, known, err)
+	}
+	if _, known, err := a.Revision(4); known || err != nil {
+		t.Errorf("revision 4: %v, %v", known, err)
 	}
 }

@@ -3,9 +3,6 @@ package store
 import (
 	"errors"
 	"fmt"
-	"log/slog"
-	"os"
-	"path/filepath"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -21,6 +18,7 @@ type Report struct {
 	Messages                         uint64
 	Holes                            []Damage // damage that the log knows and skips
 	Findings                         []string // what must not be; empty for a sound log
+	Repaired                         bool     // Badger's files had to be brought to an end first
 }
 
 const maxFindings = 100
@@ -31,36 +29,20 @@ func (r *Report) find(format string, args ...any) {
 	}
 }
 
-// Check reads a closed log from end to end and says whether all its parts agree. Like opening, it
-// recovers what a kill left in Badger's files; of the log's own content it changes nothing.
+// Check reads a closed log from end to end and says whether all its parts agree. It changes nothing,
+// but for Badger's own files when the gateway did not stop in an orderly way: see Closed.
 func Check(dir string) (Report, error) {
 	var report Report
-	if _, err := os.Stat(filepath.Join(dir, "log")); err != nil {
-		return report, fmt.Errorf("check the log in %s: there is none", dir)
-	}
-	lock, err := claim(dir)
-	if err != nil {
-		return report, err
-	}
-	defer lock.Close()
-	quiet := slog.New(slog.DiscardHandler)
-	if err := clearLeftovers(filepath.Join(dir, "log"), &damage{dir: filepath.Join(dir, "damaged"), log: quiet}); err != nil {
-		return report, inWords(dir, err)
-	}
-	if broken := examine(filepath.Join(dir, "log")); len(broken) > 0 {
-		for _, cause := range broken {
-			report.find("%v", cause)
-		}
+	s, repaired, err := openClosed(dir, &report)
+	if _, broken := errors.AsType[*brokenError](err); broken {
 		return report, nil // opening it would lose something: that is for the gateway to put right
 	}
-	logger := &badgerLog{log: quiet, onSyncFailure: func(err error) { report.find("%v", err) }}
-	db, err := openBadger(dir, badgerOptions(filepath.Join(dir, "log"), defaultFileSize, logger))
 	if err != nil {
 		return report, err
 	}
-	s := &Store{db: db}
+	report.Repaired = repaired
 	err = s.check(&report)
-	if closing := db.Close(); err == nil {
+	if closing := s.closeClosed(); err == nil {
 		err = closing
 	}
 	return report, err
@@ -89,8 +71,9 @@ func (s *Store) check(report *Report) error {
 	if f.state.tail > report.Last {
 		report.find("the log ends at %d, its state speaks of %d", report.Last, f.state.tail)
 	}
-	for name, at := range f.cursors {
+	for name, c := range f.cursors {
 		report.Cursors++
+		at := c.at
 		if at+1 < f.state.head || at > report.Last {
 			report.find("cursor %q stands at %d, outside of %d to %d", name, at, f.state.head-1, report.Last)
 		}

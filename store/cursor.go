@@ -2,9 +2,8 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -23,14 +22,12 @@ type Cursor struct {
 	written  bool // it has been durable once: it exists
 	dirty    bool
 	dropped  bool
+	holders  int           // who opened it and has not closed it
+	used     int64         // the log clock when it was last used
+	noted    int64         // used as it is on disk
+	idle     int64         // milliseconds without use after which it expires; 0: never
 	moved    time.Time     // when it became dirty
 	saved    chan struct{} // closed when durable changes or never will again; nil when nobody waits
-}
-
-// CursorStatus is one cursor as Cursors lists it.
-type CursorStatus struct {
-	Name              string
-	Position, Durable message.Position
 }
 
 // cursorDelay is the longest that a move waits for its transaction: the contract's bound for what
@@ -39,19 +36,28 @@ const cursorDelay = 200 * time.Millisecond
 
 // cursors are all that the log knows, and those that wait to be written.
 type cursors struct {
-	wake func()                               // tells the committer
-	ends func() (head, tail message.Position) // of the durable log
+	wake  func()                               // tells the committer
+	ends  func() (head, tail message.Position) // of the durable log
+	clock func() int64                         // the log clock
 
-	mu     sync.Mutex // guards what follows and the fields of every Cursor
-	byName map[string]*Cursor
-	dirty  []*Cursor
-	urgent bool  // somebody waits in Sync
-	final  error // why nothing will become durable any more
+	mu      sync.Mutex // guards what follows and the fields of every Cursor
+	byName  map[string]*Cursor
+	dirty   []*Cursor
+	urgent  bool  // somebody waits in Sync
+	final   error // why nothing will become durable any more
+	expired uint64
 }
 
 // OpenCursor makes the named cursor, or finds it where it was. A new one stands before start; it
-// pins the log at once and becomes durable like a move.
+// pins the log at once and becomes durable like a move. It never expires.
 func (s *Store) OpenCursor(name string, start message.Position) (*Cursor, error) {
+	return s.OpenExpiringCursor(name, start, 0)
+}
+
+// OpenExpiringCursor is OpenCursor for a cursor that is forgotten when nobody has used it for idle,
+// counted by the log clock; 0 is never. Whoever opens a cursor last decides. One that is open, or
+// was closed not long enough ago, does not expire.
+func (s *Store) OpenExpiringCursor(name string, start message.Position, idle time.Duration) (*Cursor, error) {
 	if name == "" || len(name) > maxName {
 		return nil, fmt.Errorf("open cursor %q: a name has 1 to %d bytes", name, maxName)
 	}
@@ -62,9 +68,11 @@ func (s *Store) OpenCursor(name string, start message.Position) (*Cursor, error)
 		return nil, fmt.Errorf("open cursor %q: %w", name, c.final)
 	}
 	if known, ok := c.byName[name]; ok {
+		known.openLocked(idle)
 		return known, nil
 	}
 	made := &Cursor{set: c, name: name}
+	made.openLocked(idle)
 	head, tail := c.ends()
 	made.position = min(max(start, head)-1, tail)
 	c.byName[name] = made
@@ -85,25 +93,34 @@ func (s *Store) DropCursor(name string) error {
 	if c.final != nil {
 		return fmt.Errorf("drop cursor %q: %w", name, c.final)
 	}
-	known.dropped = true
-	delete(c.byName, name)
-	known.releaseLocked()
-	c.soilLocked(known)
+	c.dropLocked(known)
 	return nil
 }
 
-// Cursors lists the cursors by name.
-func (s *Store) Cursors() []CursorStatus {
+// DropIdleCursor is DropCursor for a cursor that nobody holds; else it refuses with ErrCursorInUse.
+// A name that is not known gives ErrNoCursor.
+func (s *Store) DropIdleCursor(name string) error {
 	c := &s.cursors
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	list := make([]CursorStatus, 0, len(c.byName))
-	for name, known := range c.byName {
-		list = append(list, CursorStatus{name, known.position, known.durable})
+	known, ok := c.byName[name]
+	switch {
+	case !ok:
+		return fmt.Errorf("drop cursor %q: %w", name, ErrNoCursor)
+	case known.holders > 0:
+		return fmt.Errorf("drop cursor %q: %w", name, ErrCursorInUse)
+	case c.final != nil:
+		return fmt.Errorf("drop cursor %q: %w", name, c.final)
 	}
-	slices.SortFunc(list, func(a, b CursorStatus) int { return strings.Compare(a.Name, b.Name) })
-	return list
+	c.dropLocked(known)
+	return nil
 }
+
+// Why DropIdleCursor refuses.
+var (
+	ErrNoCursor    = errors.New("there is no such cursor")
+	ErrCursorInUse = errors.New("the cursor is in use")
+)
 
 // Position is the position last moved to, durable or not.
 func (c *Cursor) Position() message.Position {
@@ -130,6 +147,9 @@ func (c *Cursor) Move(to message.Position) {
 		return
 	}
 	c.position = to
+	if !c.dirty {
+		c.used = c.set.clock()
+	}
 	c.set.soilLocked(c)
 }
 
@@ -213,6 +233,7 @@ func (c *cursors) due() (wait time.Duration, ok bool) {
 type cursorSave struct {
 	cursor *Cursor
 	at     message.Position
+	used   int64
 	mark   byte
 }
 
@@ -230,11 +251,11 @@ func (c *cursors) save(b *batch) []cursorSave {
 		}
 		key := cursorKey(next.name)
 		// A name dropped and made again has two entries here; they stand in the right order.
-		if !b.set(key, cursorValue(key, next.position, mark)) {
+		if !b.set(key, next.markLocked(next.position).value(key, mark)) {
 			break
 		}
 		next.dirty = false
-		saves = append(saves, cursorSave{next, next.position, mark})
+		saves = append(saves, cursorSave{next, next.position, next.used, mark})
 		c.dirty = c.dirty[1:]
 	}
 	if len(c.dirty) == 0 {
@@ -249,6 +270,7 @@ func (c *cursors) saved(saves []cursorSave) {
 	defer c.mu.Unlock()
 	for _, s := range saves {
 		s.cursor.durable = max(s.cursor.durable, s.at)
+		s.cursor.noted = s.used
 		s.cursor.written = true
 		s.cursor.releaseLocked()
 	}
@@ -308,13 +330,19 @@ func (c *cursors) lift(list []*Cursor, n int, to message.Position) {
 }
 
 // restore puts a cursor back where the log remembers it, or at the nearest place that there is.
-func (c *cursors) restore(name string, at, head, tail message.Position, mangled bool) {
+func (c *cursors) restore(name string, was cursorMark, head, tail message.Position, mangled bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	there := min(max(at, head-1), tail)
-	known := &Cursor{set: c, name: name, position: there, durable: there, written: true}
+	there := min(max(was.at, head-1), tail)
+	known := &Cursor{
+		set: c, name: name, position: there, durable: there, written: true,
+		used: was.used, noted: was.used, idle: was.idle,
+	}
+	if mangled {
+		known.used = c.clock()
+	}
 	c.byName[name] = known
-	if there != at || mangled {
+	if there != was.at || mangled {
 		c.soilLocked(known)
 	}
 }

@@ -26,7 +26,7 @@ const (
 
 // damage collects what was found broken.
 type damage struct {
-	dir string // where broken bytes are set aside
+	dir string // where broken bytes are set aside; empty: nowhere
 	log *slog.Logger
 
 	mu    sync.Mutex // guards what follows
@@ -38,7 +38,7 @@ type damage struct {
 // add notes a damaged span, sets its bytes aside if there are any, and logs it once.
 func (d *damage) add(h hole, cause error, value []byte) {
 	path := ""
-	if len(value) > 0 {
+	if len(value) > 0 && d.dir != "" {
 		var err error
 		if path, err = d.setAside(fmt.Sprintf("block-%020d.bin", h.last), value); err != nil {
 			d.log.Warn("cannot set a damaged block aside", "first", h.first, "last", h.last, "err", err)

@@ -188,7 +188,7 @@ func TestDamagedStateIsSurvived(t *testing.T) {
 			dir, epoch := filled(t, 5)
 			alter(t, dir, func(txn *badger.Txn) error {
 				key := cursorKey("c")
-				return txn.Set(key, cursorValue(key, 4, present))
+				return txn.Set(key, cursorMark{at: 4}.value(key, present))
 			})
 			alter(t, dir, func(txn *badger.Txn) error { return flip(txn, key) })
 			s := reopen(t, dir, nil)

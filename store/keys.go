@@ -142,16 +142,34 @@ const (
 	absent  = 1
 )
 
-func cursorValue(key []byte, at message.Position, mark byte) []byte {
-	return sealWords(key, mark, uint64(at))
+// cursorMark is what the log remembers of a cursor.
+type cursorMark struct {
+	at   message.Position
+	used int64 // the log clock when somebody last used it
+	idle int64 // milliseconds without use after which it expires; 0: never
 }
 
-func decodeCursor(key, value []byte) (at message.Position, mark byte, err error) {
-	mark, f, err := unseal(key, value, 1)
-	if err != nil {
-		return 0, 0, err
+func (c cursorMark) value(key []byte, mark byte) []byte {
+	return sealWords(key, mark, uint64(c.at), uint64(c.used), uint64(c.idle))
+}
+
+func decodeCursor(key, value []byte) (c cursorMark, mark byte, err error) {
+	if len(value) == 2+8+4 { // as logs have it whose cursors could not expire
+		mark, f, err := unseal(key, value, 1)
+		if err != nil {
+			return c, 0, err
+		}
+		return cursorMark{at: message.Position(f[0])}, mark, nil
 	}
-	return message.Position(f[0]), mark, nil
+	mark, f, err := unseal(key, value, 3)
+	if err != nil {
+		return c, 0, err
+	}
+	c = cursorMark{message.Position(f[0]), int64(f[1]), int64(f[2])}
+	if c.used < 0 || c.idle < 0 {
+		return cursorMark{}, 0, fmt.Errorf("%w under key %q: a cursor with a negative time", errValue, key)
+	}
+	return c, mark, nil
 }
 
 // deviceMark is a device's last reading: its sequence number and where it stands in the log.

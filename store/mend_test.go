@@ -121,7 +121,7 @@ func TestDamagedAdminFilesAreSurvived(t *testing.T) {
 			if u, known, err := a.User("admin"); err != nil || !known || string(u.PasswordHash) != "hash" {
 				t.Errorf("got %v, %v, %v", u, known, err)
 			}
-			if list, err := a.Revisions(5); err != nil || len(list) != 1 || len(list[0].Text) != 20<<10 {
+			if list, err := a.Revisions(0, 5); err != nil || len(list) != 1 || len(list[0].Text) != 20<<10 {
 				t.Errorf("got %d revisions, %v", len(list), err)
 			}
 		})

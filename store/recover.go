@@ -20,13 +20,13 @@ type found struct {
 	holes    []hole
 	headers  []header // without those that a later one covers
 	covered  []header
-	cursors  map[string]message.Position
+	cursors  map[string]cursorMark
 	mangled  map[string]bool // cursors and devices, by key, whose value is damaged
 	problems []error
 }
 
 func newFound() found {
-	return found{cursors: make(map[string]message.Position), mangled: make(map[string]bool)}
+	return found{cursors: make(map[string]cursorMark), mangled: make(map[string]bool)}
 }
 
 func (f *found) claim(p message.Position) { f.claimed = max(f.claimed, p) }
@@ -58,10 +58,7 @@ func (s *Store) recover(care *care) error {
 	w := &s.writer
 	s.epoch = w.state.epoch
 	s.dropped.Store(w.state.dropped)
-	w.clockBase = w.state.clock
-	if n := len(s.index.blocks); n > 0 {
-		w.clockBase = max(w.clockBase, s.index.blocks[n-1].clock)
-	}
+	s.recoverClock(&f)
 	s.queue.next = s.index.tail + 1
 	for name, at := range f.cursors {
 		// A cursor below the head was passed over; one beyond the tail saw a tail that is gone.
@@ -155,6 +152,18 @@ func (s *Store) recoverEnd(f *found, epoch uint64) {
 	}
 	if f.lost != nil {
 		s.log.Error("the end of the log was lost, a new epoch begins", "err", f.lost, "epoch", st.epoch, "next", s.index.tail+1)
+	}
+}
+
+// recoverClock goes on with the latest log clock that anything was stamped with.
+func (s *Store) recoverClock(f *found) {
+	w := &s.writer
+	w.clockBase = w.state.clock
+	if n := len(s.index.blocks); n > 0 {
+		w.clockBase = max(w.clockBase, s.index.blocks[n-1].clock)
+	}
+	for _, c := range f.cursors {
+		w.clockBase = max(w.clockBase, c.used)
 	}
 }
 
@@ -264,15 +273,15 @@ func (f *found) loadState(item *badger.Item) error {
 }
 
 func (f *found) cursor(key, value []byte) error {
-	at, mark, err := decodeCursor(key, value)
+	c, mark, err := decodeCursor(key, value)
 	if err != nil {
 		f.mangled[string(key)] = true
-		f.cursors[string(key[1:])] = 0 // from the head again: a repeat is better than a loss
+		f.cursors[string(key[1:])] = cursorMark{} // from the head again: a repeat is better than a loss
 		return err
 	}
 	if mark == present {
-		f.cursors[string(key[1:])] = at
-		f.claim(at)
+		f.cursors[string(key[1:])] = c
+		f.claim(c.at)
 	}
 	return nil
 }

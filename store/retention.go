@@ -57,6 +57,7 @@ func (s *Store) maintain() {
 	}
 	if now.Sub(w.sweptAt) >= sweepEvery {
 		w.sweptAt = now
+		s.expireCursors()
 		s.must(s.sweep())
 		if err := s.markTail(); err != nil {
 			s.log.Warn("cannot mark the tail", "err", err)
@@ -194,7 +195,7 @@ func (s *Store) remove(gone []header, passed message.Position) error {
 	behind, fit := s.cursors.behind(head-1), 0
 	for fit < len(behind) {
 		key := cursorKey(behind[fit].name)
-		if !b.set(key, cursorValue(key, head-1, present)) {
+		if !b.set(key, s.cursors.valueAt(behind[fit], key, head-1)) {
 			break
 		}
 		fit++

@@ -28,6 +28,7 @@ type Stats struct {
 	Dropped     uint64           // messages taken from a cursor that had not passed them, ever
 	Health      Health
 	Error       string // why it is not ok
+	Expired     uint64 // cursors that expired since the log was opened
 	Damages     int    // spans of positions that cannot be served
 	Damage      []Damage
 }
@@ -44,6 +45,8 @@ func (s *Store) Stats() Stats {
 	}
 	ix.mu.RUnlock()
 	st.Damage, st.Damages = s.damage.list()
+
+	st.Expired = s.cursors.expiredCount()
 
 	q := &s.queue
 	q.mu.Lock()

@@ -107,7 +107,7 @@ func open(opts Options, lock *os.File) (*Store, error) {
 		damage:  damage{dir: filepath.Join(opts.Dir, "damaged"), log: opts.Logger},
 		queue:   newQueue(opts),
 	}
-	s.cursors = cursors{wake: s.queue.wake, ends: s.index.ends, byName: make(map[string]*Cursor)}
+	s.cursors = cursors{wake: s.queue.wake, ends: s.index.ends, clock: s.clock, byName: make(map[string]*Cursor)}
 
 	m, err := measure(opts.Dir)
 	if err != nil {

@@ -20,6 +20,7 @@ type fakeGateway struct {
 	rate     float64
 	broken   error
 	change   func(*Status) // what a test wants to be otherwise
+	keeper   fakeKeeper
 }
 
 const (
@@ -120,7 +121,11 @@ func (g *fakeGateway) Status() Status {
 			Name: "cloud", Driver: "mqtt", Address: "mqtts://iot.example.com:8883", State: "online", Since: g.lineTurn,
 			Backlog: backlog, InFlight: int(min(backlog, 64)), Sent: uint64(g.sent), Rate: g.rate,
 		}},
-		Log: Log{State: "ok", Messages: logged, Bytes: int64(g.logged * 71), Limit: 512 << 20, First: 1, Last: logged, Oldest: ago(2400), Rate: fakeInto},
+		Log: Log{State: "ok", Messages: logged, Bytes: int64(g.logged * 71), Limit: 512 << 20, First: 1, Last: logged, Oldest: ago(2400), Rate: fakeInto,
+			CursorsTotal: 2, Expired: 1, Cursors: []Cursor{
+				{Name: "uplink/cloud/readings/#", Position: uint64(g.sent), Messages: backlog, Bytes: int64(backlog) * 71, InUse: true},
+				{Name: "uplink/old-cloud/readings/#", Position: 17, Messages: logged - 17, Bytes: int64(g.logged * 71), IdleSince: ago(86_400)},
+			}},
 		MQTT: MQTT{
 			Listen: []string{"127.0.0.1:1883"}, Connections: 2, Received: 412, Delivered: logged / 2,
 		},

@@ -83,6 +83,21 @@ type Log struct {
 	Oldest   *time.Time `json:"oldest,omitempty"`
 	Rate     float64    `json:"rate"` // durable messages a second, over the last seconds
 	Dropped  uint64     `json:"dropped"`
+	// Cursors are those that keep most of the log, at most 100 of CursorsTotal.
+	Cursors      []Cursor `json:"cursors"`
+	CursorsTotal int      `json:"cursors_total"`
+	Expired      uint64   `json:"cursors_expired"` // since the start
+}
+
+// Cursor is a named place in the log: what lies behind it cannot be trimmed.
+type Cursor struct {
+	Name      string     `json:"name"`
+	Position  uint64     `json:"position"`
+	Messages  uint64     `json:"messages"` // kept for it
+	Bytes     int64      `json:"bytes"`    // of the blocks that they lie in
+	InUse     bool       `json:"in_use"`
+	IdleSince *time.Time `json:"idle_since,omitempty"`
+	Expires   *time.Time `json:"expires,omitempty"` // when it goes if nobody uses it
 }
 
 // MQTT is the MQTT listener.

@@ -77,6 +77,9 @@ func (e *metricWriter) durableLog(log Log) {
 		e.one("sluice_log_oldest_timestamp_seconds", "gauge", "When the oldest message in the log was taken, in Unix time.", oldest)
 	}
 	e.one("sluice_log_dropped_total", "counter", "Messages dropped at the disk limit.", float64(log.Dropped))
+	// Not one by one: names of sessions are nobody's business here, and there may be thousands.
+	e.one("sluice_log_cursors", "gauge", "Cursors that keep messages in the log.", float64(log.CursorsTotal))
+	e.one("sluice_log_cursors_expired_total", "counter", "Cursors that expired because nobody used them.", float64(log.Expired))
 }
 
 func (e *metricWriter) mqtt(mqtt MQTT) {

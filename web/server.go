@@ -30,6 +30,7 @@ type Options struct {
 	Gateway   Gateway
 	Line      Line // nil outside the demo
 	Accounts  Accounts
+	Keeper    Keeper // nil: no backups, no records of the past
 	SetupCode string // one-time code that sets the first password; empty refuses set-up
 	Version   string
 	Log       *slog.Logger
@@ -42,6 +43,7 @@ type Server struct {
 	handler  http.Handler
 	sessions *sessions
 	logins   *loginGuard
+	audit    func(Audit) error
 	setup    sync.Mutex // one set-up at a time, so that the code works once
 	streams  chan struct{}
 	stopping chan struct{} // closed when Run stops: ends the event streams
@@ -68,6 +70,11 @@ func New(options Options) (*Server, error) {
 		logins:   newLoginGuard(),
 		streams:  make(chan struct{}, maxListeners),
 		stopping: make(chan struct{}),
+	}
+	if s.options.Keeper == nil {
+		s.audit = func(Audit) error { return nil }
+	} else {
+		s.audit = s.options.Keeper.Record
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -116,6 +123,10 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	if s.options.Line != nil {
 		signedIn.GET("/demo/line", s.line)
 		signedIn.PUT("/demo/line", s.setLine)
+	}
+
+	if s.options.Keeper != nil {
+		s.keeperRoutes(signedIn)
 	}
 
 	engine.NoRoute(pages.serve)

@@ -51,6 +51,7 @@ func (s *Server) signIn(c *gin.Context) {
 	}
 	s.logins.address.succeeded(address)
 	s.logins.user.succeeded(request.User)
+	s.record(c, request.User, "sign-in", "")
 	s.openSession(c, http.StatusOK, request.User, role)
 }
 
@@ -122,6 +123,7 @@ func (s *Server) setUp(c *gin.Context) {
 		return
 	}
 	s.log.Info("administrator's password was set on the page")
+	s.record(c, administrator, "set-up", "")
 	s.openSession(c, http.StatusCreated, administrator, adminRole)
 }
 

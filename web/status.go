@@ -31,6 +31,7 @@ func (s *Server) current() statusAnswer {
 	}
 	status.Devices = presentable(status.Devices)
 	status.Uplinks = append([]Uplink{}, status.Uplinks...)
+	status.Log.Cursors = append([]Cursor{}, status.Log.Cursors...)
 	status.MQTT.Listen = append([]string{}, status.MQTT.Listen...)
 	return statusAnswer{Status: status, Time: time.Now()}
 }

@@ -27,6 +27,7 @@ const usage = `Sluice brings every reading that a PLC or a meter gave up to the 
   sluice check --config FILE    name every mistake in a configuration
   sluice demo                   simulated devices, a gateway and a cloud on this machine
   sluice simulate KIND          one simulated device or cloud: modbus, dlt645, cloud
+  sluice log TOOL DIR           look at, export or restore the log of a stopped gateway
   sluice version                say which version this is
 
 Each command explains its flags with -h.
@@ -66,6 +67,8 @@ func command(ctx context.Context, args []string) error {
 		return runDemo(ctx, rest)
 	case "simulate":
 		return simulate(ctx, rest)
+	case "log":
+		return logTool(ctx, rest)
 	case "version":
 		fmt.Println("sluice", version)
 		return nil

@@ -65,7 +65,7 @@ func reload(ctx context.Context, hangups <-chan os.Signal, g *gateway.Gateway, p
 		c, err := config.Load(path, gateway.Kinds())
 		if err == nil {
 			warn(log, c)
-			err = g.Apply(c)
+			err = g.Apply(c, gateway.BySighup)
 		}
 		if err != nil {
 			log.Error("the changed configuration is not applied, the old one keeps running", "err", err)

@@ -132,6 +132,9 @@ func (c *Consumer) Ack(upTo message.Position) {
 // Sync waits until everything acknowledged so far would survive a power cut.
 func (c *Consumer) Sync(ctx context.Context) error { return c.cursor.Sync(ctx) }
 
+// Close tells the log that nobody uses the consumer's cursor any more. It keeps its place.
+func (c *Consumer) Close() { c.cursor.Close() }
+
 // Rewind makes Next start again behind the last acknowledged record.
 func (c *Consumer) Rewind() {
 	c.mu.Lock()

@@ -65,4 +65,6 @@ type Cursor interface {
 	Flush()
 	// Sync waits until the position is durable.
 	Sync(ctx context.Context) error
+	// Close tells that the holder uses the cursor no longer: it may be dropped, or expire.
+	Close()
 }

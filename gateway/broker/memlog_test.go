@@ -122,3 +122,5 @@ func (c *memCursor) Sync(context.Context) error {
 	c.durable = c.position
 	return nil
 }
+
+func (*memCursor) Close() {}

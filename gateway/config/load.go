@@ -72,6 +72,7 @@ func Parse(name string, data []byte, kinds Kinds) (*Config, error) {
 		return nil, d.problems
 	}
 	c.Warnings = d.problems
+	c.Text = string(data)
 	return &c, nil
 }
 

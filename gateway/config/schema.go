@@ -19,6 +19,9 @@ type Config struct {
 	// Warnings do not keep the configuration from being used: files and serial ports that do not
 	// exist here, and settings that are rarely meant.
 	Warnings Problems `yaml:"-"`
+
+	// Text is the file as it was read, secrets included.
+	Text string `yaml:"-"`
 }
 
 // Gateway is the section of the same name.
