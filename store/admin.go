@@ -99,6 +99,10 @@ func openAdmin(dir string, lock *os.File) (*Admin, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := care.done(); err != nil {
+		a.db.Close()
+		return nil, inWords(dir, err)
+	}
 	err = a.db.View(func(txn *badger.Txn) error {
 		it := txn.NewIterator(badger.IteratorOptions{Reverse: true})
 		defer it.Close()
