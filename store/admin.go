@@ -92,6 +92,10 @@ func openAdmin(dir string, lock *os.File) (*Admin, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := care.done(); err != nil {
+		a.db.Close()
+		return nil, inWords(dir, err)
+	}
 	err = a.db.View(func(txn *badger.Txn) error {
 		a.revisions.recover(txn)
 		a.audits.recover(txn)

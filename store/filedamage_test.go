@@ -103,6 +103,17 @@ func (sp *specimen) losable(t *testing.T, path string, at int64, cut bool) map[m
 	}
 	switch filepath.Ext(path) {
 	case ".vlog", ".mem":
+		torn := uint64(0) // the transaction in which a memtable's log was cut is no whole one any more
+		scanLog(content, func(e logEntry) {
+			if cut && torn == 0 && int64(e.at+e.size) > at {
+				torn = e.version
+			}
+		}, func(int, int) {})
+		scanLog(content, func(e logEntry) {
+			if e.meta&entryPointer == 0 && e.version == torn {
+				lose(e.key)
+			}
+		}, func(int, int) {})
 		scanLog(content, func(e logEntry) {
 			if end := int64(e.at + e.size); e.meta&entryPointer == 0 && end > at && (cut || int64(e.at) <= at) {
 				lose(e.key)

@@ -230,6 +230,9 @@ func inspectTables(files badgerFiles) (err error) {
 			err = fmt.Errorf("%s: %v", manifestFile, r)
 		}
 	}()
+	if !files.manifest && len(files.tables) == 0 {
+		return nil // as a salvage leaves it: Badger makes a new one and replays the memtables' logs
+	}
 	if !files.manifest {
 		return fmt.Errorf("%s is missing", manifestFile)
 	}

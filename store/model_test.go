@@ -1,11 +1,13 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"reflect"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +20,8 @@ import (
 type model struct {
 	messages []message.Message // position 1 first; nothing is ever trimmed here
 	cursors  map[string]message.Position
+	durable  map[string]message.Position // of cursors that were synced
+	dropped  map[string]bool             // since the last restart: a failure may bring them back
 	seq      map[string]uint64
 }
 
@@ -35,7 +39,7 @@ func TestLogAgainstModel(t *testing.T) {
 		steps = 100
 	}
 	l := storetest.Open(t, func(o *store.Options) { o.RetentionSize = 300 << 10 << r.IntN(6) })
-	m := model{cursors: make(map[string]message.Position), seq: make(map[string]uint64)}
+	m := model{cursors: make(map[string]message.Position), durable: make(map[string]message.Position), dropped: make(map[string]bool), seq: make(map[string]uint64)}
 	for step := range steps {
 		switch n := r.IntN(100); {
 		case n < 40:
@@ -51,16 +55,23 @@ func TestLogAgainstModel(t *testing.T) {
 		case n < 90:
 			name := fmt.Sprint("cursor-", r.IntN(6))
 			delete(m.cursors, name)
+			delete(m.durable, name)
+			m.dropped[name] = true
 			if err := l.DropCursor(name); err != nil {
 				t.Error(err)
 			}
-		case n < 97:
+		case n < 96:
 			device := fmt.Sprint("device-", r.IntN(60))
 			if _, last, err := l.Sequence(device); err != nil || last != m.seq[device] {
 				t.Errorf("%s is at seq %d, %v, want %d", device, last, err, m.seq[device])
 			}
+		case n < 98:
+			m.refuse(t, l)
+		case n < 99:
+			m.fail(t, l, r)
 		default:
 			l.Reopen()
+			clear(m.dropped)
 		}
 		m.compare(t, l)
 		if t.Failed() {
@@ -98,6 +109,91 @@ func (m *model) append(l *storetest.Log, r *rand.Rand) {
 	}
 	l.Append(batch...)
 	m.messages = append(m.messages, batch...)
+}
+
+// refuse appends to a full log.
+func (m *model) refuse(t *testing.T, l *storetest.Log) {
+	l.SetFull()
+	before, _ := l.Tail()
+	taken := message.Message{Topic: "full", Payload: []byte("x")}
+	var all sync.WaitGroup
+	all.Add(1)
+	ack := message.AcknowledgeFunc(func(_ uint64, _ message.Position, err error) {
+		if err != nil {
+			t.Errorf("append beside a full log: %v", err)
+		}
+		all.Done()
+	})
+	switch err := l.Store.Append(t.Context(), &taken, ack, 0); {
+	case errors.Is(err, message.ErrFull):
+		all.Done()
+	case err != nil:
+		t.Errorf("append to a full log: %v", err)
+	default: // it has looked at the disk meanwhile
+		m.messages = append(m.messages, taken)
+	}
+	all.Wait()
+	if tail, _ := l.Tail(); int(tail) != len(m.messages) {
+		t.Errorf("the log ends at %d after a refusal, was %d", tail, before)
+	}
+	eventually(t, "the log takes messages again", func() bool { return l.Stats().Health == store.OK })
+}
+
+// fail lets the disk fail in the middle of appending. What was acknowledged is there after a restart,
+// what was not may be, in order.
+func (m *model) fail(t *testing.T, l *storetest.Log, r *rand.Rand) {
+	var mu sync.Mutex // guards acked and failed
+	var acked message.Position
+	failed := false
+	ack := message.AcknowledgeFunc(func(_ uint64, at message.Position, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil {
+			failed = true
+			return
+		}
+		if failed || at <= acked && acked != 0 {
+			t.Errorf("%d is acknowledged after %d, after a failure %v", at, acked, failed)
+		}
+		acked = at
+	})
+	n := 200 + r.IntN(400)
+	broken := r.IntN(n)
+	sent := len(m.messages)
+	for i := range n {
+		if i == broken {
+			l.Fail(errors.New("injected"))
+		}
+		one := message.Message{Topic: fmt.Sprint("f/", i%7), Payload: fmt.Appendf(nil, "before the failure %d", i), Time: int64(i)}
+		if err := l.Store.Append(t.Context(), &one, ack, 0); err != nil {
+			if i < broken || !errors.Is(err, message.ErrFailed) {
+				t.Errorf("append %d of %d, broken at %d: %v", i, n, broken, err)
+			}
+			break
+		}
+		m.messages = append(m.messages, one)
+	}
+	l.Restart()
+	tail, _ := l.Tail()
+	if tail < acked || int(tail) < sent || int(tail) > len(m.messages) {
+		t.Fatalf("the log ends at %d after a failure; %d was acknowledged, %d appended", tail, acked, len(m.messages))
+	}
+	m.messages = m.messages[:tail]
+	// A cursor is where it was durable last, or a little further.
+	found := make(map[string]message.Position)
+	for _, c := range l.Cursors() {
+		if at, known := m.cursors[c.Name]; !m.dropped[c.Name] && (!known || c.Position > at || c.Position < m.durable[c.Name]) {
+			t.Errorf("%s is at %d after a failure, was at %d (%v), durable at %d", c.Name, c.Position, at, known, m.durable[c.Name])
+		}
+		found[c.Name] = c.Position
+	}
+	for name := range m.durable {
+		if _, known := found[name]; !known {
+			t.Errorf("%s is gone after a failure", name)
+		}
+	}
+	m.cursors = found
+	clear(m.dropped)
 }
 
 func (m *model) read(t *testing.T, l *storetest.Log, r *rand.Rand) {
@@ -223,6 +319,7 @@ func (m *model) move(t *testing.T, l *storetest.Log, r *rand.Rand) {
 		if err := c.Sync(t.Context()); err != nil {
 			t.Error(err)
 		}
+		m.durable[name] = m.cursors[name]
 		if c.Durable() != m.cursors[name] {
 			t.Errorf("%s is durable at %d after a sync, want %d", name, c.Durable(), m.cursors[name])
 		}

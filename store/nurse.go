@@ -33,6 +33,10 @@ func nurse(dir, name string, damage *damage) (*care, error) {
 	if err := finishRebuild(dir, name); err != nil {
 		return nil, err
 	}
+	if _, err := os.Stat(filepath.Join(dir, replacing)); err == nil {
+		c.salvaged = true
+		damage.note(fmt.Errorf("%w, by a run that was interrupted", errSalvaged))
+	}
 	if err := clearLeftovers(badgerDir, damage); err != nil {
 		return nil, err
 	}
@@ -64,6 +68,14 @@ func (c *care) salvage(cause error) error {
 	c.salvaged = true
 	c.damage.note(fmt.Errorf("the keys of the database are gathered again: %w", cause))
 	return rebuild(c.dir, c.name, c.damage.note, c.setAside)
+}
+
+// done tells that the database is open and says what the salvage means for it: the log's new epoch.
+func (c *care) done() error {
+	if !c.salvaged {
+		return nil
+	}
+	return os.Remove(filepath.Join(c.dir, replacing))
 }
 
 func (c *care) setAside(name string, content []byte) {

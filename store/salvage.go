@@ -55,8 +55,16 @@ type candidate struct {
 	devices map[string]deviceMark
 }
 
-// rebuild salvages the database in dir/name, or finishes what a kill interrupted.
+// rebuild salvages the database in dir/name.
 func rebuild(dir, name string, report func(error), aside func(string, []byte)) error {
+	if err := gather(dir, name, report, aside); err != nil {
+		return err
+	}
+	return finishRebuild(dir, name)
+}
+
+// gather makes the new files, complete, in a folder of their own.
+func gather(dir, name string, report func(error), aside func(string, []byte)) error {
 	s := salvage{
 		dir: filepath.Join(dir, name), keys: make(map[string]tableEntry), devices: make(map[string]deviceMark),
 		stale: make(map[uint64]int64), live: make(map[uint64]int64), report: report, aside: aside,
@@ -91,10 +99,7 @@ func rebuild(dir, name string, report func(error), aside func(string, []byte)) e
 	if err := s.write(filepath.Join(dir, gathering), first); err != nil {
 		return err
 	}
-	if err := os.Rename(filepath.Join(dir, gathering), filepath.Join(dir, gathered)); err != nil {
-		return err
-	}
-	return finishRebuild(dir, name)
+	return os.Rename(filepath.Join(dir, gathering), filepath.Join(dir, gathered))
 }
 
 // keep remembers the newest version of a key.
@@ -298,7 +303,7 @@ func (s *salvage) write(folder string, first uint64) error {
 }
 
 // finishRebuild exchanges the files, from wherever a kill left off. Without anything to do it does
-// nothing.
+// nothing. The emptied folder stays until what depends on the salvage is durable too: see care.done.
 func finishRebuild(dir, name string) error {
 	badgerDir := filepath.Join(dir, name)
 	if err := os.RemoveAll(filepath.Join(dir, gathering)); err != nil {
@@ -310,6 +315,9 @@ func finishRebuild(dir, name string) error {
 		}
 		if err := moveOld(dir, badgerDir); err != nil {
 			return err
+		}
+		if err := os.Remove(filepath.Join(dir, replacing)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err // an earlier salvage left it empty
 		}
 		if err := os.Rename(filepath.Join(dir, gathered), filepath.Join(dir, replacing)); err != nil {
 			return err
@@ -330,10 +338,7 @@ func finishRebuild(dir, name string) error {
 			return err
 		}
 	}
-	if err := syncFolder(badgerDir); err != nil {
-		return err
-	}
-	return os.Remove(filepath.Join(dir, replacing))
+	return syncFolder(badgerDir)
 }
 
 // moveOld sets aside what the new files replace: a few megabytes at most. Only the last such set is

@@ -135,6 +135,9 @@ func (s *Store) openFiles() error {
 		s.db, err = openBadger(s.opts.Dir, badgerOptions(filepath.Join(s.opts.Dir, "log"), s.opts.FileSize, logger))
 		if err == nil {
 			if err = s.recover(care); err == nil {
+				err = care.done()
+			}
+			if err == nil {
 				return nil
 			}
 			s.db.Close()

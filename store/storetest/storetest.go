@@ -4,6 +4,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -48,6 +49,18 @@ func In(dir string) func(*store.Options) {
 func (l *Log) Reopen() {
 	l.t.Helper()
 	l.end()
+	l.start()
+}
+
+// Restart is Reopen for a log that has failed: that Close says so is no mistake.
+func (l *Log) Restart() {
+	l.t.Helper()
+	l.stop()
+	<-l.ran
+	if err := l.Close(); !errors.Is(err, message.ErrFailed) {
+		l.t.Errorf("close a log that failed: %v, want %v", err, message.ErrFailed)
+	}
+	Check(l.t, l.Dir)
 	l.start()
 }
 
