@@ -87,7 +87,7 @@ func TestCursorsExpireWhenNobodyUsesThem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	connected, err := s.OpenExpiringCursor("connected", 1, week)
+	_, err = s.OpenExpiringCursor("connected", 1, week)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,8 @@ func TestCursorsExpireWhenNobodyUsesThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = standing(t, dir, slog.New(slog.NewTextHandler(&text, nil)))
-	if connected, err = s.OpenExpiringCursor("connected", 1, week); err != nil {
+	connected, err := s.OpenExpiringCursor("connected", 1, week)
+	if err != nil {
 		t.Fatal(err)
 	}
 	pass(s, 2*time.Hour)

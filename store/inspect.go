@@ -200,7 +200,7 @@ func inspectLog(path string, visit func(logEntry)) (broken int, err error) {
 	if err != nil || data == nil {
 		return 0, err
 	}
-	defer unix.Munmap(data)
+	defer func() { _ = unix.Munmap(data) }()
 	if len(data) < vlogHead {
 		return 0, nil
 	}

@@ -135,7 +135,7 @@ func mapFile(file *os.File) (data []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	end := info.Size()
+	var end int64
 	for from := int64(0); ; {
 		at, err := unix.Seek(int(file.Fd()), from, unix.SEEK_DATA)
 		if errors.Is(err, unix.ENXIO) {
@@ -168,7 +168,7 @@ func mendLog(path string, visit func(logEntry)) (broken [][]byte, err error) {
 	if err != nil || data == nil {
 		return nil, err
 	}
-	defer unix.Munmap(data)
+	defer func() { _ = unix.Munmap(data) }()
 	if len(data) < vlogHead {
 		return nil, nil
 	}
