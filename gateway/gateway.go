@@ -67,7 +67,7 @@ func New(options Options) (*Gateway, error) {
 	log, err := store.Open(store.Options{
 		Dir:           limits.Dir,
 		Limit:         int64(limits.Limit),
-		FileSize:      fileSize(int64(limits.Limit)),
+		Profile:       store.Profile(limits.Profile),
 		RetentionAge:  time.Duration(limits.Retention.Age),
 		RetentionSize: int64(limits.Retention.Size),
 		DropOldest:    limits.WhenFull == "drop-oldest",
@@ -155,12 +155,3 @@ func (g *Gateway) Config() *config.Config {
 func (g *Gateway) Broker() *broker.Broker { return g.broker }
 
 const partStore = "store"
-
-// fileSize is the size of the log's files: small ones under a small limit, which must hold several.
-func fileSize(limit int64) int64 {
-	const normal, small, narrow = 16 << 20, 4 << 20, 256 << 20
-	if limit > 0 && limit < narrow {
-		return small
-	}
-	return normal
-}

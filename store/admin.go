@@ -75,20 +75,8 @@ func openAdmin(dir string, lock *os.File) (*Admin, error) {
 	if m.free < 1<<20 {
 		return nil, fmt.Errorf("open the database in %s: no space left", dir)
 	}
-	o := badger.DefaultOptions(files)
-	o.SyncWrites = true
-	o.MemTableSize = 4 << 20 // a revision is one value below 15 % of it
-	o.NumMemtables = 1
-	o.BaseTableSize, o.BaseLevelSize = 4<<20, 8<<20
-	o.NumLevelZeroTables, o.NumLevelZeroTablesStall = 1, 3
-	o.NumCompactors = 2
-	o.ValueThreshold = 4 << 10
-	o.ValueLogFileSize = 4 << 20
-	o.Compression = options.None
-	o.BlockCacheSize, o.IndexCacheSize = 1<<20, 0
-	o.MetricsEnabled = false
-	o.Logger = &badgerLog{log: slog.New(slog.DiscardHandler), onSyncFailure: a.fail}
-	if a.db, err = openBadger(dir, o); err != nil {
+	logger := &badgerLog{log: slog.New(slog.DiscardHandler), onSyncFailure: a.fail}
+	if a.db, err = openBadger(dir, adminOptions(files, logger)); err != nil {
 		return nil, err
 	}
 	err = a.db.View(func(txn *badger.Txn) error {
@@ -104,6 +92,23 @@ func openAdmin(dir string, lock *os.File) (*Admin, error) {
 		return nil, fmt.Errorf("open the database in %s: %w", dir, err)
 	}
 	return a, nil
+}
+
+func adminOptions(dir string, logger badger.Logger) badger.Options {
+	o := badger.DefaultOptions(dir)
+	o.SyncWrites = true
+	o.MemTableSize = 4 << 20 // a revision is one value below 15 % of it
+	o.NumMemtables = 1
+	o.BaseTableSize, o.BaseLevelSize = 4<<20, 8<<20
+	o.NumLevelZeroTables, o.NumLevelZeroTablesStall = 1, 3
+	o.NumCompactors = 2
+	o.ValueThreshold = 4 << 10
+	o.ValueLogFileSize = 4 << 20
+	o.Compression = options.None
+	o.BlockCacheSize, o.IndexCacheSize = 1<<20, 0
+	o.MetricsEnabled = false
+	o.Logger = logger
+	return o
 }
 
 func (a *Admin) fail(err error) { a.failure.CompareAndSwap(nil, &err) }

@@ -26,12 +26,15 @@ type Options struct {
 	RetentionAge  time.Duration
 	RetentionSize int64
 
-	// FileSize is the size of one value-log file, 16 MiB when 0. A message may be at most a quarter
-	// of it.
+	// Profile chooses the sizes below that are 0, and those of the caches.
+	Profile Profile
+
+	// FileSize is the size of one value-log file; when 0 the profile's, 4 MiB or 16, or less under a
+	// small limit. A message may be at most a quarter of it.
 	FileSize int64
 
-	// PendingBytes bounds what waits for the disk; Append blocks beyond it. 0: 8 MiB or half a
-	// file, whichever is less.
+	// PendingBytes bounds what waits for the disk; Append blocks beyond it. 0: the profile's, 1 MiB
+	// or 8, or half a file, whichever is less.
 	PendingBytes int
 
 	// OnGap hears what was dropped although a cursor still wanted it. It is called by the
@@ -39,6 +42,8 @@ type Options struct {
 	OnGap func(Gap)
 
 	Logger *slog.Logger
+
+	cacheBytes int // the profile's
 }
 
 // Gap is what a drop under DropOldest took from the cursors that had not passed it.
@@ -55,10 +60,9 @@ type DeviceGap struct {
 }
 
 const (
-	defaultFileSize = 16 << 20 // larger mappings make recent kernels rewrite what was appended
-	smallestFile    = 1 << 20  // Badger takes no less
+	defaultFileSize = 16 << 20
+	smallestFile    = 1 << 20 // Badger takes no less
 	largestFile     = 64 << 20
-	defaultPending  = 8 << 20
 	filesInLimit    = 5 // a limit below this many files would be all reserve
 
 	blockPayload = 512 << 10 // where a block is closed
@@ -70,8 +74,15 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Dir == "" {
 		return o, fmt.Errorf("open the log: no directory was given")
 	}
+	sizes, err := o.Profile.sizes()
+	if err != nil {
+		return o, fmt.Errorf("open the log in %s: %w", o.Dir, err)
+	}
+	if o, err = o.onWords(wordBits); err != nil {
+		return o, err
+	}
 	if o.FileSize == 0 {
-		o.FileSize = defaultFileSize
+		o.FileSize = within(sizes.file, o.Limit)
 	}
 	if o.FileSize < smallestFile || o.FileSize > largestFile {
 		return o, fmt.Errorf("open the log in %s: a file size of %d is not within %d and %d", o.Dir, o.FileSize, smallestFile, largestFile)
@@ -83,8 +94,9 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("open the log in %s: retention cannot be negative", o.Dir)
 	}
 	if o.PendingBytes <= 0 {
-		o.PendingBytes = min(defaultPending, int(o.FileSize/2))
+		o.PendingBytes = min(sizes.pending, int(o.FileSize/2))
 	}
+	o.cacheBytes = sizes.cache
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -96,6 +96,7 @@ func open(opts Options, lock *os.File) (*Store, error) {
 		stop:    make(chan struct{}),
 		collect: make(chan struct{}, 1),
 		space:   space{dir: opts.Dir, limit: opts.Limit, fileSize: opts.FileSize},
+		cache:   cache{bound: opts.cacheBytes},
 		damage:  damage{dir: filepath.Join(opts.Dir, "damaged"), log: opts.Logger},
 		queue:   queue{bound: opts.PendingBytes, largest: opts.largestMessage(), wanted: make(chan struct{}, 1)},
 	}
