@@ -9,12 +9,14 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
 	"sluice/collectors/bus"
 	"sluice/gateway/broker"
 	"sluice/gateway/config"
+	"sluice/gateway/message"
 	"sluice/store"
 	"sluice/web"
 )
@@ -71,6 +73,7 @@ func New(options Options) (*Gateway, error) {
 		RetentionAge:  time.Duration(limits.Retention.Age),
 		RetentionSize: int64(limits.Retention.Size),
 		DropOldest:    limits.WhenFull == "drop-oldest",
+		Urgent:        urgent,
 		OnGap:         gaps.put,
 		Logger:        options.Log.With("part", "store"),
 	})
@@ -155,3 +158,8 @@ func (g *Gateway) Config() *config.Config {
 func (g *Gateway) Broker() *broker.Broker { return g.broker }
 
 const partStore = "store"
+
+// urgent messages are taken by a full log too: it is with commands that a person puts things right.
+func urgent(m *message.Message) bool {
+	return strings.HasPrefix(m.Topic, "commands/") || strings.HasPrefix(m.Topic, "replies/")
+}

@@ -56,6 +56,15 @@ func (b *batch) room(size int) bool {
 	return true
 }
 
+// filling is the value of every filler key: as large as one in the LSM may be, more or less.
+var filling = make([]byte, 80)
+
+// pad adds scratch keys until the batch has n bytes or no room.
+func (b *batch) pad(n int) {
+	for i := byte(0); b.bytes < n && b.set([]byte{prefixFiller, i}, filling); i++ {
+	}
+}
+
 // commit returns when everything in the batch is on stable storage.
 func (b *batch) commit() error {
 	defer b.txn.Discard()

@@ -69,6 +69,9 @@ func (s *Store) pause() time.Duration {
 	if s.writer.held != nil {
 		wait = min(wait, spaceRetry)
 	}
+	if s.queue.waitsForSpace() {
+		wait = min(wait, spaceRetry)
+	}
 	if s.queue.failed() != nil || !s.space.admits(0) {
 		wait = max(wait, spaceRetry) // cursors cannot be written: do not spin
 	}
@@ -127,7 +130,7 @@ func (s *Store) commitNext() bool {
 	}
 	// Compressing cannot make it noticeably larger than it is.
 	if !s.space.admits(int64(len(g.plain))) {
-		s.queue.setFull(true)
+		s.queue.setFull(true, s.drops())
 		return false
 	}
 	s.writer.held = nil
@@ -145,6 +148,7 @@ func (s *Store) commit(g *group) {
 		h = s.addBlock(b, g)
 	}
 	saves := s.cursors.save(b)
+	s.flushDeletions(b, int64(h.bytes))
 	err := s.write(b)
 	if err != nil {
 		s.fail(fmt.Errorf("commit: %w", err))

@@ -37,6 +37,10 @@ type Options struct {
 	// or 8, or half a file, whichever is less.
 	PendingBytes int
 
+	// Urgent, unless nil, says which messages are taken also when the log is full: commands and their
+	// replies. They have half a file of the reserve until there is space again.
+	Urgent func(*message.Message) bool
+
 	// OnGap hears what was dropped although a cursor still wanted it. It is called by the
 	// goroutine that commits: it must not block and must not append.
 	OnGap func(Gap)
@@ -67,6 +71,8 @@ const (
 
 	blockPayload = 512 << 10 // where a block is closed
 	chunkPayload = 64 << 10  // where a chunk within it is closed
+
+	memTableSize = 64 << 10 // see badgerOptions
 )
 
 // withDefaults gives the options as the store uses them, or says what is wrong with them.
@@ -114,7 +120,7 @@ func (o Options) largestMessage() int { return int(o.FileSize / 4) }
 func badgerOptions(dir string, fileSize int64, logger badger.Logger) badger.Options {
 	o := badger.DefaultOptions(dir)
 	o.SyncWrites = true
-	o.MemTableSize = 64 << 10
+	o.MemTableSize = memTableSize
 	o.NumMemtables = 1
 	o.NumLevelZeroTables = 1
 	o.NumLevelZeroTablesStall = 3

@@ -13,6 +13,7 @@ import (
 const (
 	maintainEvery = time.Second
 	sweepEvery    = time.Minute
+	ghostsEvery   = time.Second      // between sweeps while files are collected
 	clockEvery    = 10 * time.Minute // how much of the log clock a kill may take back
 	collectEvery  = 2 * time.Second
 	patience      = 10 * time.Second // that freed space may take to come back before more is dropped
@@ -35,8 +36,10 @@ func (s *Store) maintain() {
 		s.log.Warn("cannot measure the disk", "err", err)
 	}
 	if was, closed, _ := s.queue.status(); was != full && !closed {
-		s.queue.setFull(full)
-		if full {
+		s.queue.setFull(full, s.drops())
+		if full && s.drops() {
+			s.log.Warn("the log is full, the oldest messages are dropped", "limit", s.opts.Limit)
+		} else if full {
 			s.log.Error("the log is full, producers are refused", "limit", s.opts.Limit)
 		} else {
 			s.log.Info("the log has space again")
@@ -55,9 +58,13 @@ func (s *Store) maintain() {
 	if s.filler.CompareAndSwap(true, false) {
 		s.must(s.fill())
 	}
-	if now.Sub(w.sweptAt) >= sweepEvery {
+	if since := now.Sub(w.sweptAt); since >= sweepEvery || since >= ghostsEvery && s.ghosts.Load() {
 		w.sweptAt = now
+		s.ghosts.Store(false)
 		s.must(s.sweep())
+	}
+	if now.Sub(w.tailedAt) >= sweepEvery {
+		w.tailedAt = now
 		if err := s.markTail(); err != nil {
 			s.log.Warn("cannot mark the tail", "err", err)
 		}
@@ -76,6 +83,9 @@ func (s *Store) must(err error) {
 		s.cursors.end(s.queue.failed())
 	}
 }
+
+// drops says whether want of space is answered by dropping, and there is something to drop.
+func (s *Store) drops() bool { return s.opts.DropOldest && len(s.index.oldest(1)) > 0 }
 
 // trim removes whole blocks from the head.
 func (s *Store) trim(pressing bool) error {
@@ -203,6 +213,14 @@ func (s *Store) remove(gone []header, passed message.Position) error {
 	s.writer.clockedAt = time.Now()
 	s.dropped.Store(next.dropped)
 	s.fills.Store(fillsPerRemoval)
+	s.writer.unflushed = s.flushSpan()
+	for _, h := range gone {
+		s.writer.garbage += int64(h.bytes)
+	}
+	if s.writer.garbage >= s.opts.FileSize {
+		s.writer.garbage = 0
+		s.wantCollection()
+	}
 	s.index.trim(len(gone), head)
 	s.cursors.lift(behind, fit, head-1)
 	if gap.Messages > 0 {
@@ -264,7 +282,8 @@ func (s *Store) saveState(next state) error {
 }
 
 // sweep deletes blocks below the head, and in holes, that Badger brought back: its collector may
-// write a value again whose deletion it has already forgotten.
+// write a value again whose deletion it has already forgotten. Each such value keeps a whole file,
+// so after a collection it is not put off.
 func (s *Store) sweep() error {
 	head, _ := s.index.ends()
 	spans := []hole{{0, head - 1}}
@@ -304,6 +323,7 @@ func (s *Store) sweepSpan(prefix byte, span hole) error {
 			return nil
 		})
 		if err == nil && b.entries > 0 {
+			s.writer.unflushed = s.flushSpan()
 			err = s.write(b)
 		} else {
 			b.txn.Discard()
@@ -317,16 +337,29 @@ func (s *Store) sweepSpan(prefix byte, span hole) error {
 	}
 }
 
+// flushSpan is how much may be appended between two flushes of the memtable while blocks are removed.
+// A flush costs some 200 KB of writing, which shall stay a few hundredths.
+func (s *Store) flushSpan() int64 { return max(s.opts.FileSize, 4<<20) }
+
+// flushDeletions adds to a transaction that appends n bytes, so that while blocks are removed the
+// memtable is full after one span. Badger sees only by flushing which values are stale, and large
+// blocks alone would need a hundred files' worth of them to fill it. It costs no sync of its own.
+func (s *Store) flushDeletions(b *batch, n int64) {
+	if s.writer.unflushed <= 0 {
+		return
+	}
+	s.writer.unflushed -= n
+	b.pad(int(memTableSize * n / s.flushSpan()))
+}
+
 // fill overwrites scratch keys until the memtable is flushed. Without it the deletions of a log
 // that has become quiet stay in memory, Badger does not see what they made stale, and a full disk
 // stays full.
 func (s *Store) fill() error {
 	s.fills.Add(-1)
-	value := make([]byte, 80)
 	for range 11 { // of about 7 KiB each: one memtable
 		b := newBatch(s.db)
-		for i := byte(0); b.set([]byte{prefixFiller, i}, value); i++ {
-		}
+		b.pad(batchBytes)
 		if err := s.write(b); err != nil {
 			return fmt.Errorf("flush deletions: %w", err)
 		}
@@ -349,6 +382,10 @@ func (s *Store) runCollector(ctx context.Context) {
 			collected := 0
 			for ctx.Err() == nil && s.collectOne(ratio) == nil {
 				collected++
+			}
+			if collected > 0 {
+				s.ghosts.Store(true)
+				s.queue.wake() // producers may wait for what was given back
 			}
 			live, _ := s.index.size()
 			garbage := m.vlogs - live

@@ -41,6 +41,7 @@ type Store struct {
 	collect chan struct{} // capacity 1: the value log should be collected now
 	filler  atomic.Bool   // the collector found nothing: see fill
 	fills   atomic.Int32  // how often fill may still help
+	ghosts  atomic.Bool   // a collection may have brought keys back: see sweep
 	dropped atomic.Uint64 // state.dropped for Stats
 
 	// use is held for reading while Badger is used by others than the committer; Close takes it.
@@ -63,9 +64,12 @@ type writer struct {
 	scratch   []byte
 	trimmedAt time.Time
 	sweptAt   time.Time
+	tailedAt  time.Time
 	clockedAt time.Time
 	pressedAt time.Time
 	marked    message.Position
+	garbage   int64 // bytes of blocks removed since the collector was called
+	unflushed int64 // bytes that may be written until their deletion leaves the memtable
 }
 
 // Open finds or makes the log in a directory and recovers what a kill or a power cut left. It
@@ -98,7 +102,7 @@ func open(opts Options, lock *os.File) (*Store, error) {
 		space:   space{dir: opts.Dir, limit: opts.Limit, fileSize: opts.FileSize},
 		cache:   cache{bound: opts.cacheBytes},
 		damage:  damage{dir: filepath.Join(opts.Dir, "damaged"), log: opts.Logger},
-		queue:   queue{bound: opts.PendingBytes, largest: opts.largestMessage(), wanted: make(chan struct{}, 1)},
+		queue:   queue{bound: opts.PendingBytes, largest: opts.largestMessage(), reserve: int(opts.FileSize / 2), wanted: make(chan struct{}, 1)},
 	}
 	s.cursors = cursors{wake: s.queue.wake, ends: s.index.ends, byName: make(map[string]*Cursor)}
 
