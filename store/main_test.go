@@ -11,5 +11,8 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
 		os.Exit(child(dir))
 	}
+	if dir := os.Getenv(steadyDir); dir != "" {
+		os.Exit(steady(dir))
+	}
 	goleak.VerifyTestMain(m)
 }
