@@ -111,7 +111,7 @@ func (o Options) withDefaults() (Options, error) {
 
 // largestMessage is the most that a message may take in a block. Badger refuses a value above a
 // file's size; a quarter leaves room for several in one.
-func (o Options) largestMessage() int { return int(o.FileSize / 4) }
+func (o Options) largestMessage() int { return largestOnWords(int(o.FileSize/4), wordBits) }
 
 // badgerOptions are those measured as best for blocks in the value log. The memtable is tiny so
 // that it is flushed often: only a flush and the compaction after it tell Badger which values are

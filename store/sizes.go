@@ -84,6 +84,17 @@ func (o Options) onWords(bits int) (Options, error) {
 	return o, nil
 }
 
+// largest32 is the largest message of a 32-bit machine: with a value that outgrows its first buffer of
+// 1 MiB, Badger's stream, and so a backup, never ends there, for the reason that checkSizes gives.
+const largest32 = 1<<20 - 64<<10
+
+func largestOnWords(size, bits int) int {
+	if bits > 32 {
+		return size
+	}
+	return min(size, largest32)
+}
+
 // checkSizes refuses options with which Badger 4.9.6 loses what it acknowledged. A table that
 // outgrows the first buffer of its builder, twice BaseTableSize, overwrites itself where words have
 // 32 bits: ristretto's allocator shifts the number of the next buffer out of them. A memtable is

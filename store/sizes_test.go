@@ -42,8 +42,11 @@ func TestSizesFollowProfileAndLimit(t *testing.T) {
 		{Small, 64 << 20, 4 << 20, 1 << 20, 1 << 20},
 		{Small, 16 << 20, 1 << 20, 256 << 10, 512 << 10},
 	} {
-		if c.limit > maxLimit32 && wordBits == 32 {
-			continue
+		if wordBits == 32 {
+			if c.limit > maxLimit32 {
+				continue
+			}
+			c.largest = min(c.largest, largest32)
 		}
 		o, err := Options{Dir: "d", Profile: c.profile, Limit: c.limit}.withDefaults()
 		if err != nil || o.FileSize != c.file || int64(o.largestMessage()) != c.largest || o.PendingBytes != c.pending {
@@ -65,6 +68,12 @@ func TestLimitFitsTheAddressSpace(t *testing.T) {
 	}
 	if _, err := (Options{Dir: "d", Limit: maxLimit32 + 1}).onWords(32); err == nil || !strings.Contains(err.Error(), "32-bit") {
 		t.Errorf("too large a limit gives %v on 32 bits", err)
+	}
+	if got := largestOnWords(4<<20, 32); got != largest32 {
+		t.Errorf("32 bits take messages of %d bytes, want %d", got, largest32)
+	}
+	if got := largestOnWords(4<<20, 64); got != 4<<20 {
+		t.Errorf("64 bits take messages of %d bytes", got)
 	}
 	if o, err := (Options{Dir: "d", Limit: 8 << 30}).onWords(64); err != nil || o.Limit != 8<<30 {
 		t.Errorf("64 bits get %d, %v", o.Limit, err)

@@ -37,6 +37,28 @@ func TestOurOptionsLoseNothing(t *testing.T) {
 	}
 }
 
+// TestLargestMessageCanBeBackedUp streams a value as large as a block with the largest message of a
+// 32-bit machine, which would hang there if it were much larger.
+func TestLargestMessageCanBeBackedUp(t *testing.T) {
+	o := badgerOptions(t.TempDir(), 16<<20, nil)
+	o.Logger = nil
+	db, err := openBadger(o.Dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	plain := make([]byte, largest32)
+	rand.NewChaCha8([32]byte{}).Read(plain)
+	block := appendBlock(nil, plain, []chunk{{end: len(plain), records: 1}}, 1, 0)
+	if err := db.Update(func(txn *badger.Txn) error { return txn.Set(blockKey(1), block) }); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if _, err := db.Backup(&out, 0); err != nil || out.Len() < len(block) {
+		t.Errorf("the backup of %d bytes has %d, %v", len(block), out.Len(), err)
+	}
+}
+
 // record is number i: what it says and how long it is follow from i.
 func record(i, most int) (key, value []byte) {
 	r := rand.New(rand.NewPCG(uint64(i), 0))
