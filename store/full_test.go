@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -162,14 +163,18 @@ func TestDropOldestNeverRefuses(t *testing.T) {
 func TestDropOldestRefusesWhenNothingCanGo(t *testing.T) {
 	dir := tmpfs(t, "16m")
 	l := storetest.Open(t, storetest.In(filepath.Join(dir, "log")), func(o *store.Options) { o.DropOldest = true })
-	l.Append(noise(1, 100))
+	for i := range 5 {
+		l.Append(noise(i+1, 100))
+	}
 	ballast := filepath.Join(dir, "ballast")
 	fill(t, ballast)
 	t.Cleanup(func() { os.Remove(ballast) }) // before the log is closed
 	eventually(t, "it is full", func() bool { return l.Stats().Health == store.Full })
-	m := noise(2, 100)
+	m := noise(6, 100)
 	began := time.Now()
-	if err := l.Store.Append(t.Context(), &m, nil, 0); err != message.ErrFull {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := l.Store.Append(ctx, &m, nil, 0); err != message.ErrFull {
 		t.Errorf("append gives %v after %v, want %v", err, time.Since(began), message.ErrFull)
 	}
 }

@@ -35,14 +35,17 @@ func (s *Store) maintain() {
 	if err != nil {
 		s.log.Warn("cannot measure the disk", "err", err)
 	}
-	if was, closed, _ := s.queue.status(); was != full && !closed {
-		s.queue.setFull(full, s.drops())
-		if full && s.drops() {
-			s.log.Warn("the log is full, the oldest messages are dropped", "limit", s.opts.Limit)
-		} else if full {
-			s.log.Error("the log is full, producers are refused", "limit", s.opts.Limit)
-		} else {
+	if was, closed, _ := s.queue.status(); !closed && (was || full) {
+		drops := s.drops()
+		s.queue.setFull(full, drops) // also when it stays full: dropping may have come to its end
+		switch {
+		case was == full:
+		case !full:
 			s.log.Info("the log has space again")
+		case drops:
+			s.log.Warn("the log is full, the oldest messages are dropped", "limit", s.opts.Limit)
+		default:
+			s.log.Error("the log is full, producers are refused", "limit", s.opts.Limit)
 		}
 	}
 	if !s.space.admits(0) {
@@ -84,8 +87,11 @@ func (s *Store) must(err error) {
 	}
 }
 
-// drops says whether want of space is answered by dropping, and there is something to drop.
-func (s *Store) drops() bool { return s.opts.DropOldest && len(s.index.oldest(1)) > 0 }
+// drops says whether want of space is answered by dropping, and there is something to drop
+// and room to say so.
+func (s *Store) drops() bool {
+	return s.opts.DropOldest && len(s.index.oldest(1)) > 0 && s.space.admits(0)
+}
 
 // trim removes whole blocks from the head.
 func (s *Store) trim(pressing bool) error {
