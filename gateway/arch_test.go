@@ -28,6 +28,7 @@ var rules = []struct {
 	{"collectors/bus", nil, "a bus moves bytes and knows no protocol"},
 	{"firmware", nil, "an update must work when everything else is broken"},
 	{"store/storetest", []string{"store", "gateway/message"}, "it opens stores for tests"},
+	{"store/crashtest", []string{"store", "gateway/message"}, "it kills a process that has nothing but a log"},
 	{"store", []string{"gateway/message"}, "the log knows no protocol and no broker"},
 	{"gateway/broker", []string{"gateway/message"}, "the broker declares the log it stands on"},
 	{"gateway/mqtt", []string{"gateway/message", "gateway/mqtt/packet"}, "the listener declares the broker it talks to"},

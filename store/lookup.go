@@ -149,6 +149,7 @@ func (k *keySearch) blocks(spans []hole, head, end message.Position) error {
 				if err := k.s.skip(h, err); err != nil {
 					return err
 				}
+				first = k.s.behindTrim(first)
 				continue
 			}
 			k.take(records, first, last)

@@ -50,6 +50,7 @@ func (s *Store) ReadMatching(dst []message.Record, from message.Position, max in
 			if err := s.skip(h, err); err != nil {
 				return dst, from, err
 			}
+			from = s.behindTrim(from)
 			continue
 		}
 		if from > h.first {

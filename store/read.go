@@ -29,7 +29,10 @@ func (s *Store) Read(dst []message.Record, from message.Position, max int) ([]me
 			if err := s.skip(h, err); err != nil {
 				return dst, err
 			}
-			continue // h is no longer in the index: gone, or part of a larger block
+			// h is no longer in the index: gone, or part of a larger block. What is just being trimmed
+			// may still be, for a moment.
+			from = s.behindTrim(from)
+			continue
 		}
 		if from > h.first {
 			records = records[from-h.first:]
@@ -40,6 +43,11 @@ func (s *Store) Read(dst []message.Record, from message.Position, max int) ([]me
 		from = h.last() + 1
 	}
 	return dst, nil
+}
+
+// behindTrim gives from, or the end of what is being trimmed if that is further.
+func (s *Store) behindTrim(from message.Position) message.Position {
+	return max(from, message.Position(s.leaving.Load()))
 }
 
 // records gives the decoded records of a block.
