@@ -8,6 +8,7 @@ usage() {
 ./build.sh            build the page and bin/sluice for this machine
 ./build.sh demo       build, then run the demo: simulated devices, the gateway and a cloud, on loopback
 ./build.sh test       build, then run every test (SLUICE_LONG=1: the long forms too)
+./build.sh arch       build for every processor, and run the tests that count in words on 386 and ARM
 ./build.sh lint       run the linters of .golangci.yml
 ./build.sh bench NAME run the side-by-side benchmark in bench/NAME
 ./build.sh release    static binaries for every supported machine, with checksums, in dist/
@@ -137,6 +138,7 @@ case "${1:-}" in
 demo) build_page; build_binary; shift; exec bin/sluice demo "$@" ;;
 test) build_page; build_binary; run_tests ;;
 release) build_page; build_release ;;
+arch) need_go; exec .ci/arch ;;
 lint) need_go; exec go tool -modfile=.ci/lint.mod golangci-lint run ./... ;;
 bench)
 	[ -n "${2:-}" ] && [ -d "bench/$2" ] || { echo "which benchmark? There are: $(ls bench)" >&2; exit 2; }

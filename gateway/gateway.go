@@ -9,12 +9,14 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
 	"sluice/collectors/bus"
 	"sluice/gateway/broker"
 	"sluice/gateway/config"
+	"sluice/gateway/message"
 	"sluice/store"
 	"sluice/web"
 )
@@ -68,10 +70,11 @@ func New(options Options) (*Gateway, error) {
 	log, err := store.Open(store.Options{
 		Dir:           limits.Dir,
 		Limit:         int64(limits.Limit),
-		FileSize:      fileSize(int64(limits.Limit)),
+		Profile:       store.Profile(limits.Profile),
 		RetentionAge:  time.Duration(limits.Retention.Age),
 		RetentionSize: int64(limits.Retention.Size),
 		DropOldest:    limits.WhenFull == "drop-oldest",
+		Urgent:        urgent,
 		OnGap:         gaps.put,
 		Logger:        options.Log.With("part", "store"),
 	})
@@ -157,11 +160,7 @@ func (g *Gateway) Broker() *broker.Broker { return g.broker }
 
 const partStore = "store"
 
-// fileSize is the size of the log's files: small ones under a small limit, which must hold several.
-func fileSize(limit int64) int64 {
-	const normal, small, narrow = 16 << 20, 4 << 20, 256 << 20
-	if limit > 0 && limit < narrow {
-		return small
-	}
-	return normal
+// urgent messages are taken by a full log too: it is with commands that a person puts things right.
+func urgent(m *message.Message) bool {
+	return strings.HasPrefix(m.Topic, "commands/") || strings.HasPrefix(m.Topic, "replies/")
 }

@@ -67,21 +67,7 @@ func openAdmin(dir string, lock *os.File) (*Admin, error) {
 	if m.free < 1<<20 {
 		return nil, fmt.Errorf("open the database in %s: no space left", dir)
 	}
-	o := badger.DefaultOptions(files)
-	o.SyncWrites = true
-	// Large enough for what is below ValueThreshold; a revision mostly is not. More would be memory
-	// that the collector of garbage counts as used, and doubles.
-	o.MemTableSize = 1 << 20
-	o.NumMemtables = 1
-	o.BaseTableSize, o.BaseLevelSize = 1<<20, 8<<20
-	o.NumLevelZeroTables, o.NumLevelZeroTablesStall = 1, 3
-	o.NumCompactors = 2
-	o.ValueThreshold = 4 << 10
-	o.ValueLogFileSize = 4 << 20
-	o.Compression = options.None
-	o.BlockCacheSize, o.IndexCacheSize = 0, 0
-	o.MetricsEnabled = false
-	o.Logger = &badgerLog{log: slog.New(slog.DiscardHandler), onSyncFailure: a.fail}
+	o := adminOptions(files, &badgerLog{log: slog.New(slog.DiscardHandler), onSyncFailure: a.fail})
 	a.db, err = openBadger(dir, o)
 	if err != nil && !care.salvaged {
 		if err := care.salvage(err); err != nil {
@@ -106,6 +92,25 @@ func openAdmin(dir string, lock *os.File) (*Admin, error) {
 		return nil, fmt.Errorf("open the database in %s: %w", dir, err)
 	}
 	return a, nil
+}
+
+func adminOptions(dir string, logger badger.Logger) badger.Options {
+	o := badger.DefaultOptions(dir)
+	o.SyncWrites = true
+	// Large enough for what is below ValueThreshold; a revision mostly is not. More would be memory
+	// that the collector of garbage counts as used, and doubles.
+	o.MemTableSize = 1 << 20
+	o.NumMemtables = 1
+	o.BaseTableSize, o.BaseLevelSize = 1<<20, 8<<20
+	o.NumLevelZeroTables, o.NumLevelZeroTablesStall = 1, 3
+	o.NumCompactors = 2
+	o.ValueThreshold = 4 << 10
+	o.ValueLogFileSize = 4 << 20
+	o.Compression = options.None
+	o.BlockCacheSize, o.IndexCacheSize = 0, 0
+	o.MetricsEnabled = false
+	o.Logger = logger
+	return o
 }
 
 func (a *Admin) fail(err error) { a.failure.CompareAndSwap(nil, &err) }

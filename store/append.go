@@ -107,18 +107,22 @@ func (g *group) chunkStart(i int) int {
 // queue holds the groups that wait for the disk. Everything that is appended joins the last one
 // until the committer takes it.
 type queue struct {
-	bound   int           // bytes that may wait
-	largest int           // bytes that one message may have
-	linger  time.Duration // of what nobody waits for
-	wanted  chan struct{} // capacity 1: there is something to commit, or a clock to set
-	filled  chan struct{} // capacity 1: a group can be joined no more
+	bound   int                         // bytes that may wait
+	largest int                         // bytes that one message may have
+	reserve int                         // bytes of urgent messages that are taken when the disk is full
+	urgent  func(*message.Message) bool // says which those are; nil says none
+	linger  time.Duration               // of what nobody waits for
+	wanted  chan struct{}               // capacity 1: there is something to commit, or a clock to set
+	filled  chan struct{}               // capacity 1: a group can be joined no more
 
 	mu      sync.Mutex // guards what follows
 	groups  []*group
 	next    message.Position // of the message that comes next
 	bytes   int              // plain bytes in groups and in the one being committed
 	room    chan struct{}    // closed when bytes shrank or something else changed; nil when nobody waits
-	full    bool             // the disk is full and producers are refused
+	full    bool             // the disk is full
+	drops   bool             // what is old is being dropped: producers wait, they are not refused
+	spare   int              // bytes of urgent messages that are still taken while it is full
 	closed  bool
 	failure error
 	hint    hint
@@ -131,6 +135,7 @@ type hint struct{ plain, waiters, chunks int }
 func newQueue(o Options) queue {
 	return queue{
 		bound: o.PendingBytes, largest: o.largestMessage(), linger: o.Linger,
+		reserve: int(o.FileSize / 2), urgent: o.Urgent,
 		wanted: make(chan struct{}, 1), filled: make(chan struct{}, 1),
 	}
 }
@@ -157,13 +162,15 @@ func (q *queue) append(ctx context.Context, m *message.Message, ack message.Ackn
 	if len(m.Device) > maxName {
 		return fmt.Errorf("%w: the device's name has %d bytes, at most %d fit", message.ErrTooLarge, len(m.Device), maxName)
 	}
+	urgent := q.urgent != nil && q.urgent(m)
 	q.mu.Lock()
 	for {
-		if err := q.refusalLocked(); err != nil {
+		now, err := q.admitLocked(size, urgent)
+		if err != nil {
 			q.mu.Unlock()
 			return err
 		}
-		if q.bytes == 0 || q.bytes+size <= q.bound {
+		if now {
 			break
 		}
 		if q.room == nil {
@@ -207,16 +214,25 @@ func (q *queue) append(ctx context.Context, m *message.Message, ack message.Ackn
 // of framing.
 func (s *Store) Largest() int { return s.queue.largest }
 
-func (q *queue) refusalLocked() error {
+// admitLocked says whether size bytes may join now. Without an error they may later.
+func (q *queue) admitLocked(size int, urgent bool) (now bool, err error) {
+	now = q.bytes == 0 || q.bytes+size <= q.bound
 	switch {
 	case q.closed:
-		return message.ErrClosed
+		return false, message.ErrClosed
 	case q.failure != nil:
-		return q.failure
-	case q.full:
-		return message.ErrFull
+		return false, q.failure
+	case !q.full:
+		return now, nil
+	case urgent && size <= q.spare:
+		if now {
+			q.spare -= size
+		}
+		return now, nil
+	case q.drops:
+		return false, nil
 	}
-	return nil
+	return false, message.ErrFull
 }
 
 // callLocked says whether the committer must be told that something is due.
@@ -321,12 +337,26 @@ func (q *queue) changedLocked() {
 	}
 }
 
-// setFull says whether producers are refused for want of space.
-func (q *queue) setFull(full bool) {
+// setFull says whether there is want of space, and whether dropping will make some, so that producers
+// wait for it and are not refused.
+func (q *queue) setFull(full, drops bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.full = full
+	if q.full == full && q.drops == drops {
+		return // whoever waits would only look again, and call the committer, which comes here again
+	}
+	if !full || !q.full {
+		q.spare = q.reserve
+	}
+	q.full, q.drops = full, drops
 	q.changedLocked()
+}
+
+// waitsForSpace says whether producers are held back until dropping has made room.
+func (q *queue) waitsForSpace() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.full && q.drops
 }
 
 // close refuses everything from now on; what was accepted stays.

@@ -9,6 +9,8 @@ import (
 
 // cache keeps the blocks that were read or committed last, decoded once for all readers.
 type cache struct {
+	bound int // bytes
+
 	mu    sync.Mutex // guards what follows
 	known map[span]*list.Element
 	order list.List // of *cached, the most recently used first
@@ -109,7 +111,7 @@ func (c *cache) forget(b *cached) {
 }
 
 func (c *cache) shrinkLocked() {
-	for (c.cost > cacheBytes || c.order.Len() > cacheBlocks) && c.order.Len() > 1 {
+	for (c.cost > c.bound || c.order.Len() > cacheBlocks) && c.order.Len() > 1 {
 		c.dropLocked(c.order.Back())
 	}
 }

@@ -74,6 +74,9 @@ func (s *Store) pause() time.Duration {
 	if len(s.writer.ready) > 0 {
 		wait = min(wait, spaceRetry)
 	}
+	if s.queue.waitsForSpace() {
+		wait = min(wait, spaceRetry)
+	}
 	if s.queue.failed() != nil || !s.space.admits(0) {
 		wait = max(wait, spaceRetry) // cursors cannot be written: do not spin
 	}
@@ -182,7 +185,7 @@ func (s *Store) commitNext() bool {
 	}
 	// Compressing cannot make it noticeably larger than it is.
 	if !s.space.admits(plain) {
-		s.queue.setFull(true)
+		s.queue.setFull(true, s.drops())
 		return false
 	}
 	s.writer.ready = slices.Clone(s.writer.ready[len(groups):])

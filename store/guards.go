@@ -91,6 +91,9 @@ func openBadger(dir string, options badger.Options) (db *badger.DB, err error) {
 			db, err = nil, fmt.Errorf("open the log in %s: its files are damaged: %v", dir, r)
 		}
 	}()
+	if err := checkSizes(options, wordBits); err != nil {
+		return nil, fmt.Errorf("open the log in %s: %w", dir, err)
+	}
 	db, err = badger.Open(options)
 	if err != nil {
 		return nil, inWords(dir, err)

@@ -135,7 +135,7 @@ func TestMessageOfAClientAfterATakenGroupWakesTheCommitter(t *testing.T) {
 // TestAppendAllocatesNothingPerMessage counts what a stream of readings allocates up to the committer:
 // buffers of groups, and nothing that grows with the messages in them.
 func TestAppendAllocatesNothingPerMessage(t *testing.T) {
-	q := newQueue(Options{PendingBytes: defaultPending, FileSize: defaultFileSize})
+	q := newQueue(Options{PendingBytes: 8 << 20, FileSize: defaultFileSize})
 	q.next = 1
 	m := deviceReading("press", 256)
 	var ack message.Acknowledger = message.AcknowledgeFunc(func(uint64, message.Position, error) {})

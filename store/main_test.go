@@ -21,5 +21,8 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if dir := os.Getenv(steadyDir); dir != "" {
+		os.Exit(steady(dir))
+	}
 	goleak.VerifyTestMain(m)
 }

@@ -88,6 +88,7 @@ func openClosed(dir string, report *Report) (s *Store, repaired bool, err error)
 	s = &Store{
 		opts: Options{Dir: dir}, log: quiet, lock: lock, opened: time.Now(),
 		space:  space{dir: dir, fileSize: defaultFileSize},
+		cache:  cache{bound: cacheBytes},
 		damage: damage{log: quiet}, // without a directory: nothing is set aside
 	}
 	s.cursors = cursors{wake: s.queue.wake, ends: s.index.ends, clock: s.clock, byName: make(map[string]*Cursor)}

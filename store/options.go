@@ -26,23 +26,32 @@ type Options struct {
 	RetentionAge  time.Duration
 	RetentionSize int64
 
-	// FileSize is the size of one value-log file, 16 MiB when 0. A message may be at most a quarter
-	// of it.
+	// Profile chooses the sizes below that are 0, and those of the caches.
+	Profile Profile
+
+	// FileSize is the size of one value-log file; when 0 the profile's, 4 MiB or 16, or less under a
+	// small limit. A message may be at most a quarter of it.
 	FileSize int64
 
-	// PendingBytes bounds what waits for the disk; Append blocks beyond it. 0: 8 MiB or half a
-	// file, whichever is less.
+	// PendingBytes bounds what waits for the disk; Append blocks beyond it. 0: the profile's, 1 MiB
+	// or 8, or half a file, whichever is less.
 	PendingBytes int
 
 	// Linger is how long what AppendLazy accepted may wait for company before it is synced: 0 means
 	// 500 ms, less than 0 not at all.
 	Linger time.Duration
 
+	// Urgent, unless nil, says which messages are taken also when the log is full: commands and their
+	// replies. They have half a file of the reserve until there is space again.
+	Urgent func(*message.Message) bool
+
 	// OnGap hears what was dropped although a cursor still wanted it. It is called by the
 	// goroutine that commits: it must not block and must not append.
 	OnGap func(Gap)
 
 	Logger *slog.Logger
+
+	cacheBytes int // the profile's
 }
 
 // Gap is what a drop under DropOldest took from the cursors that had not passed it.
@@ -59,10 +68,9 @@ type DeviceGap struct {
 }
 
 const (
-	defaultFileSize = 16 << 20 // larger mappings make recent kernels rewrite what was appended
-	smallestFile    = 1 << 20  // Badger takes no less
+	defaultFileSize = 16 << 20
+	smallestFile    = 1 << 20 // Badger takes no less
 	largestFile     = 64 << 20
-	defaultPending  = 8 << 20
 	filesInLimit    = 5 // a limit below this many files would be all reserve
 
 	defaultLinger = 500 * time.Millisecond
@@ -76,7 +84,7 @@ const (
 	// is kept in the LSM: then its transaction costs one dirty sync instead of two. Larger values
 	// there would be flushed and compacted more often than that saves.
 	valueThreshold = 4000
-	memTableSize   = 128 << 10
+	memTableSize   = 128 << 10 // see badgerOptions
 
 	blockPayload = 512 << 10 // where a block is closed
 	chunkPayload = 64 << 10  // where a chunk within it is closed
@@ -87,8 +95,15 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Dir == "" {
 		return o, fmt.Errorf("open the log: no directory was given")
 	}
+	sizes, err := o.Profile.sizes()
+	if err != nil {
+		return o, fmt.Errorf("open the log in %s: %w", o.Dir, err)
+	}
+	if o, err = o.onWords(wordBits); err != nil {
+		return o, err
+	}
 	if o.FileSize == 0 {
-		o.FileSize = defaultFileSize
+		o.FileSize = within(sizes.file, o.Limit)
 	}
 	if o.FileSize < smallestFile || o.FileSize > largestFile {
 		return o, fmt.Errorf("open the log in %s: a file size of %d is not within %d and %d", o.Dir, o.FileSize, smallestFile, largestFile)
@@ -100,11 +115,12 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("open the log in %s: retention cannot be negative", o.Dir)
 	}
 	if o.PendingBytes <= 0 {
-		o.PendingBytes = min(defaultPending, int(o.FileSize/2))
+		o.PendingBytes = min(sizes.pending, int(o.FileSize/2))
 	}
 	if o.Linger == 0 {
 		o.Linger = defaultLinger
 	}
+	o.cacheBytes = sizes.cache
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -113,7 +129,7 @@ func (o Options) withDefaults() (Options, error) {
 
 // largestMessage is the most that a message may take in a block. Badger refuses a value above a
 // file's size; a quarter leaves room for several in one.
-func (o Options) largestMessage() int { return int(o.FileSize / 4) }
+func (o Options) largestMessage() int { return largestOnWords(int(o.FileSize/4), wordBits) }
 
 // badgerOptions are those measured as best for blocks in the value log. The memtable is tiny so
 // that it is flushed often: only a flush and the compaction after it tell Badger which values are

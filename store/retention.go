@@ -13,6 +13,7 @@ import (
 const (
 	maintainEvery = time.Second
 	sweepEvery    = time.Minute
+	ghostsEvery   = time.Second      // between sweeps while files are collected
 	clockEvery    = 10 * time.Minute // how much of the log clock a kill may take back
 	collectEvery  = 2 * time.Second
 	patience      = 10 * time.Second // that freed space may take to come back before more is dropped
@@ -34,12 +35,17 @@ func (s *Store) maintain() {
 	if err != nil {
 		s.log.Warn("cannot measure the disk", "err", err)
 	}
-	if was, closed, _ := s.queue.status(); was != full && !closed {
-		s.queue.setFull(full)
-		if full {
-			s.log.Error("the log is full, producers are refused", "limit", s.opts.Limit)
-		} else {
+	if was, closed, _ := s.queue.status(); !closed && (was || full) {
+		drops := s.drops()
+		s.queue.setFull(full, drops) // also when it stays full: dropping may have come to its end
+		switch {
+		case was == full:
+		case !full:
 			s.log.Info("the log has space again")
+		case drops:
+			s.log.Warn("the log is full, the oldest messages are dropped", "limit", s.opts.Limit)
+		default:
+			s.log.Error("the log is full, producers are refused", "limit", s.opts.Limit)
 		}
 	}
 	if !s.space.admits(0) {
@@ -55,10 +61,14 @@ func (s *Store) maintain() {
 	if s.filler.CompareAndSwap(true, false) {
 		s.must(s.fill())
 	}
-	if now.Sub(w.sweptAt) >= sweepEvery {
+	if since := now.Sub(w.sweptAt); since >= sweepEvery || since >= ghostsEvery && s.ghosts.Load() {
 		w.sweptAt = now
-		s.expireCursors()
+		s.ghosts.Store(false)
 		s.must(s.sweep())
+	}
+	if now.Sub(w.tailedAt) >= sweepEvery {
+		w.tailedAt = now
+		s.expireCursors()
 		if err := s.markTail(); err != nil {
 			s.log.Warn("cannot mark the tail", "err", err)
 		}
@@ -76,6 +86,12 @@ func (s *Store) must(err error) {
 		s.fail(err)
 		s.cursors.end(s.queue.failed())
 	}
+}
+
+// drops says whether want of space is answered by dropping, and there is something to drop
+// and room to say so.
+func (s *Store) drops() bool {
+	return s.opts.DropOldest && len(s.index.oldest(1)) > 0 && s.space.admits(0)
 }
 
 // trim removes whole blocks from the head.
@@ -279,7 +295,8 @@ func (s *Store) saveState(next state) error {
 }
 
 // sweep deletes blocks below the head, and in holes, that Badger brought back: its collector may
-// write a value again whose deletion it has already forgotten.
+// write a value again whose deletion it has already forgotten. Each such value keeps a whole file,
+// so after a collection it is not put off.
 func (s *Store) sweep() error {
 	head, _ := s.index.ends()
 	spans := []hole{{0, head - 1}}
@@ -319,6 +336,7 @@ func (s *Store) sweepSpan(prefix byte, span hole) error {
 			return nil
 		})
 		if err == nil && b.entries > 0 {
+			s.fills.CompareAndSwap(0, 1) // until these deletions are flushed their files stay
 			err = s.write(b)
 		} else {
 			b.txn.Discard()
@@ -365,6 +383,10 @@ func (s *Store) runCollector(ctx context.Context) {
 			collected := 0
 			for ctx.Err() == nil && s.collectOne(ratio) == nil {
 				collected++
+			}
+			if collected > 0 {
+				s.ghosts.Store(true)
+				s.queue.wake() // producers may wait for what was given back
 			}
 			garbage := m.vlogs - live
 			if collected == 0 && s.fills.Load() > 0 &&

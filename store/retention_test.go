@@ -165,13 +165,14 @@ func TestDropOldestKeepsTheNewest(t *testing.T) {
 	}
 }
 
-// TestFullFileSystem fills a small file system under the log from outside.
-func TestFullFileSystem(t *testing.T) {
+// tmpfs mounts a small file system for the test.
+func tmpfs(t *testing.T, size string) (dir string) {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root to mount a tmpfs")
 	}
-	dir := t.TempDir()
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", dir).CombinedOutput(); err != nil {
+	dir = t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", dir).CombinedOutput(); err != nil {
 		t.Skipf("cannot mount a tmpfs: %v: %s", err, out)
 	}
 	t.Cleanup(func() {
@@ -179,6 +180,12 @@ func TestFullFileSystem(t *testing.T) {
 			t.Errorf("umount: %v: %s", err, out)
 		}
 	})
+	return dir
+}
+
+// TestFullFileSystem fills a small file system under the log from outside.
+func TestFullFileSystem(t *testing.T) {
+	dir := tmpfs(t, "24m")
 	log := filepath.Join(dir, "log")
 	l := storetest.Open(t, storetest.In(log))
 	c := open(t, l, "uplink", 1)

@@ -46,6 +46,7 @@ type Store struct {
 	collect chan struct{} // capacity 1: the value log should be collected now
 	filler  atomic.Bool   // the collector found nothing: see fill
 	fills   atomic.Int32  // how often fill may still help
+	ghosts  atomic.Bool   // a collection may have brought keys back: see sweep
 	dropped atomic.Uint64 // state.dropped for Stats
 	leaving atomic.Uint64 // what lies below is being trimmed: its absence is no damage
 
@@ -71,6 +72,7 @@ type writer struct {
 	removed   int64    // bytes of blocks since the collector was last called for them
 	trimmedAt time.Time
 	sweptAt   time.Time
+	tailedAt  time.Time
 	clockedAt time.Time
 	pressedAt time.Time
 	marked    message.Position
@@ -104,6 +106,7 @@ func open(opts Options, lock *os.File) (*Store, error) {
 		stop:    make(chan struct{}),
 		collect: make(chan struct{}, 1),
 		space:   space{dir: opts.Dir, limit: opts.Limit, fileSize: opts.FileSize},
+		cache:   cache{bound: opts.cacheBytes},
 		damage:  damage{dir: filepath.Join(opts.Dir, "damaged"), log: opts.Logger},
 		queue:   newQueue(opts),
 	}

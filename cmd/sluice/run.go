@@ -27,6 +27,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	warn(log, c)
+	limitMemory(c, log)
 	g, err := gateway.New(gateway.Options{
 		Config:        c,
 		Version:       version,

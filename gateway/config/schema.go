@@ -35,6 +35,7 @@ type Store struct {
 	Retention Retention `yaml:"retention" doc:"What every cursor has passed is trimmed by both bounds."`
 	Limit     Size      `yaml:"limit" default:"8GiB" min:"64MiB" doc:"The disk that the log may use; on a 32-bit machine at most 768MiB, which is its default there."`
 	WhenFull  string    `yaml:"when_full" default:"drop-oldest" enum:"drop-oldest,refuse" doc:"At the limit: lose the oldest messages, and say so, or refuse new ones."`
+	Profile   string    `yaml:"profile" default:"auto" enum:"auto,small,normal" doc:"How much memory the log takes: small is for machines of 256 MB and takes messages up to 1MiB, normal up to 4MiB, a 32-bit machine up to 960KiB; auto decides by the machine's memory, or its control group's."`
 }
 
 // Retention bounds what the log keeps of that which nobody waits for any more.
