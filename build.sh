@@ -87,7 +87,7 @@ build_page() {
 	(
 		cd web/ui
 		if [ ! -d node_modules ] || [ package-lock.json -nt node_modules ]; then
-			npm ci --no-audit --no-fund --loglevel=error
+			fetch npm ci --no-audit --no-fund --loglevel=error
 			touch node_modules
 		fi
 		npm run --silent build
@@ -96,8 +96,20 @@ build_page() {
 
 version() { git describe --tags --always --dirty 2>/dev/null || echo unknown; }
 
+# Registries have bad moments: a download that fails is tried again.
+fetch() { # fetch COMMAND…
+	local try
+	for try in 1 2 3; do
+		"$@" && return
+		sleep $((try * 5))
+	done
+	echo "this failed three times: $*" >&2
+	return 1
+}
+
 build_binary() {
 	need_go
+	fetch go mod download
 	say "building bin/sluice"
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(version)" -o bin/sluice ./cmd/sluice
 }
@@ -139,7 +151,7 @@ demo) build_page; build_binary; shift; exec bin/sluice demo "$@" ;;
 test) build_page; build_binary; run_tests ;;
 release) build_page; build_release ;;
 arch) need_go; exec .ci/arch ;;
-lint) need_go; exec go tool -modfile=.ci/lint.mod golangci-lint run ./... ;;
+lint) need_go; fetch go mod download -modfile=.ci/lint.mod; exec go tool -modfile=.ci/lint.mod golangci-lint run ./... ;;
 bench)
 	[ -n "${2:-}" ] && [ -d "bench/$2" ] || { echo "which benchmark? There are: $(ls bench)" >&2; exit 2; }
 	build_page; build_binary; name=$2; shift 2; exec "bench/$name/run.sh" "$@" ;;
