@@ -135,7 +135,7 @@ devices:
 		return checker.Report().Received > before+50 && g.Status().Uplinks[0].Backlog < 20
 	})
 	r := checker.Report()
-	if r.Gaps != 0 || r.Reordered != 0 || r.LongestRepeat > 100 || r.Other == 0 {
+	if r.Gaps != 0 || r.Reordered != 0 || r.Streams[0].LongestRepeat > 100 || r.Other == 0 {
 		t.Errorf("the cloud saw %+v; want no gap, nothing reordered, at most a window repeated, and the device's status", r)
 	}
 	s := g.Status()

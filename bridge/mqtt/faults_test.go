@@ -47,7 +47,8 @@ func TestEveryFaultOfTheCloudIsSurvived(t *testing.T) {
 			source.advance(t, 200)
 			last := source.finish(t)
 			r := check.Report()
-			if r.Gaps != 0 || r.Reordered != 0 || r.LongestRepeat > 100 || len(r.Streams) != 1 ||
+			// Counted from each step back: two breaks in a row repeat the same messages twice.
+			if r.Gaps != 0 || r.Reordered != 0 || len(r.Streams) != 1 || r.Streams[0].LongestRepeat > 100 ||
 				r.Streams[0].First != 1 || r.Streams[0].Last != last {
 				t.Errorf("the cloud has %+v, want 1 to %d without gaps", r, last)
 			}

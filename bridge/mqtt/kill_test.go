@@ -70,7 +70,7 @@ func TestNothingIsLostWhenTheCloudIsKilledAtFullSpeed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Gaps != 0 || r.Reordered != 0 || r.Other != 0 || r.LongestRepeat > 100 || r.Streams[0].First != 1 || r.Streams[0].Last != last {
+	if r.Gaps != 0 || r.Reordered != 0 || r.Other != 0 || r.Streams[0].LongestRepeat > 100 || r.Streams[0].First != 1 || r.Streams[0].Last != last {
 		t.Errorf("the recording holds %+v, want 1 to %d and at most a window of repeats in a row", r, last)
 	}
 }
