@@ -369,7 +369,12 @@ func TestLogsOfAKilledGatewayAreRepairedAndSaySo(t *testing.T) {
 	l := storetest.Open(t)
 	fillReadings(l, 50)
 	killed := t.TempDir()
-	if err := os.CopyFS(killed, os.DirFS(l.Dir)); err != nil {
+	err := os.CopyFS(killed, os.DirFS(l.Dir))
+	for errors.Is(err, fs.ErrNotExist) { // a temporary file was renamed under the copy
+		killed = t.TempDir()
+		err = os.CopyFS(killed, os.DirFS(l.Dir))
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	report := storetest.Check(t, killed)
