@@ -7,9 +7,10 @@ import (
 	"sluice/gateway/message"
 )
 
-// cache keeps the blocks that were read or committed last, decoded once for all readers.
+// cache keeps the blocks that were read or committed last, decompressed once for all readers.
 type cache struct {
-	bound int // bytes
+	bound int       // bytes
+	names sync.Pool // of *nameTable
 
 	mu    sync.Mutex // guards what follows
 	known map[span]*list.Element
@@ -20,7 +21,7 @@ type cache struct {
 const (
 	cacheBytes  = 3 << 20
 	cacheBlocks = 256
-	recordCost  = 128 // bytes of memory that a decoded record takes beside its text
+	blockCost   = 512 // bytes of memory that a block takes beside its content
 )
 
 // span names a block. Its last position alone does not: compaction keeps that.
@@ -32,30 +33,9 @@ type cached struct {
 	cost int // guarded by cache.mu
 
 	once    sync.Once
-	plain   *plainBlock // of a block just committed: nobody has asked for its records yet
-	records []message.Record
+	young   *block // just committed, and nobody has asked for it yet: not checked
+	content *block
 	err     error
-}
-
-// plainBlock is a committed group as memory still has it.
-type plainBlock struct {
-	first  message.Position
-	count  uint32
-	base   int64
-	plain  []byte
-	chunks []chunk
-}
-
-func (p *plainBlock) decode() ([]message.Record, error) {
-	d := recordDecoder{next: p.first, base: p.base, records: make([]message.Record, 0, p.count)}
-	begin := 0
-	for _, c := range p.chunks {
-		if err := d.chunk(p.plain[begin:c.end:c.end], c.records); err != nil {
-			return nil, err
-		}
-		begin = c.end
-	}
-	return d.records, nil
 }
 
 // entry gives the place of a block, and makes it when there is none.
@@ -75,8 +55,8 @@ func (c *cache) put(g *group) {
 	defer c.mu.Unlock()
 	c.addLocked(&cached{
 		span:  span{g.first, g.last()},
-		cost:  len(g.plain) + recordCost*int(g.count),
-		plain: &plainBlock{g.first, g.count, g.base, g.plain, g.chunks},
+		cost:  blockCost + cap(g.plain) + markCost*int(g.count)/markEvery,
+		young: groupBlock(g),
 	})
 	c.shrinkLocked()
 }
@@ -90,7 +70,17 @@ func (c *cache) addLocked(b *cached) *cached {
 	return b
 }
 
-// loaded accounts for a block whose records have come into memory.
+// peek gives a block that is there already and leaves the order alone; nil when it is not.
+func (c *cache) peek(at span) *cached {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.known[at]; ok {
+		return e.Value.(*cached)
+	}
+	return nil
+}
+
+// loaded accounts for a block that has come into memory.
 func (c *cache) loaded(b *cached, cost int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -120,4 +110,12 @@ func (c *cache) dropLocked(e *list.Element) {
 	b := c.order.Remove(e).(*cached)
 	delete(c.known, b.span)
 	c.cost -= b.cost
+}
+
+// borrowNames gives names to make records with; they go back with names.Put.
+func (c *cache) borrowNames() *nameTable {
+	if n, ok := c.names.Get().(*nameTable); ok {
+		return n
+	}
+	return new(nameTable)
 }

@@ -13,13 +13,13 @@ import (
 // matchBlocks bounds the blocks that one call of ReadMatching looks through.
 const matchBlocks = 16
 
-// ReadMatching appends to dst up to max durable records, in order, that stand at or behind from and
+// ReadMatching appends to dst up to most durable records, in order, that stand at or behind from and
 // whose topic matches one of the filters, which must be valid MQTT filters. next is where to go on:
 // no record between from and next matches but those returned. Blocks that the index knows to hold no
 // such topic are not read. A call looks through a bounded part of the log, so it may return no
 // record although next has moved; when next is behind the tail there is none yet. What was trimmed
 // or damaged is skipped.
-func (s *Store) ReadMatching(dst []message.Record, from message.Position, max int, filters []string) (records []message.Record, next message.Position, err error) {
+func (s *Store) ReadMatching(dst []message.Record, from message.Position, most int, filters []string) (records []message.Record, next message.Position, err error) {
 	if !s.use.TryRLock() {
 		return dst, from, message.ErrClosed // only Close takes it for writing
 	}
@@ -28,8 +28,10 @@ func (s *Store) ReadMatching(dst []message.Record, from message.Position, max in
 		return dst, from, message.ErrClosed
 	}
 	all := slices.Contains(filters, "#") // nearly all: what begins with '$' is still to be kept out
+	match := matcher{filters: filters, names: s.cache.borrowNames()}
+	defer s.cache.names.Put(match.names)
 	for range matchBlocks {
-		if max <= 0 {
+		if most <= 0 {
 			break
 		}
 		_, tail := s.index.ends()
@@ -45,7 +47,7 @@ func (s *Store) ReadMatching(dst []message.Record, from message.Position, max in
 			}
 			break
 		}
-		block, err := s.records(h)
+		b, err := s.block(h)
 		if err != nil {
 			if err := s.skip(h, err); err != nil {
 				return dst, from, err
@@ -53,27 +55,53 @@ func (s *Store) ReadMatching(dst []message.Record, from message.Position, max in
 			from = s.behindTrim(from)
 			continue
 		}
-		if from > h.first {
-			block = block[from-h.first:]
-		}
-		from = h.last() + 1
-		before, matches := "", false
-		for i := range block {
-			if topic := block[i].Topic; i == 0 || topic != before {
-				before, matches = topic, matchesAny(filters, topic)
-			}
-			if !matches {
-				continue
-			}
-			if max == 0 {
-				from = block[i].Position
-				break
-			}
-			dst = append(dst, block[i])
-			max--
-		}
+		start := len(dst)
+		dst, from = match.appendTo(dst, b, uint32(max(from, h.first)-b.first), most)
+		most -= len(dst) - start
 	}
 	return dst, from, nil
+}
+
+// matcher remembers which of the topics that it met one of the filters matches.
+type matcher struct {
+	filters []string
+	names   *nameTable
+	known   [nameSlots]verdict
+}
+
+// verdict is about the text in one slot of the names.
+type verdict struct {
+	topic          string
+	given, matches bool
+}
+
+// appendTo appends up to most records of a block from that one on, and says where to go on.
+func (m *matcher) appendTo(dst []message.Record, b *block, record uint32, most int) ([]message.Record, message.Position) {
+	for r := b.from(record); r.step(); {
+		topic, slot := r.topic(m.names)
+		if !m.wants(topic, slot) {
+			continue
+		}
+		if most == 0 {
+			return dst, b.first + message.Position(r.record)
+		}
+		most--
+		dst = grown(dst, 1)
+		dst = dst[:len(dst)+1]
+		r.make(&dst[len(dst)-1], topic, m.names)
+	}
+	return dst, b.last() + 1
+}
+
+func (m *matcher) wants(topic string, slot int) bool {
+	if slot < 0 {
+		return matchesAny(m.filters, topic)
+	}
+	v := &m.known[slot]
+	if !v.given || v.topic != topic {
+		*v = verdict{topic, true, matchesAny(m.filters, topic)}
+	}
+	return v.matches
 }
 
 func matchesAny(filters []string, topic string) bool {

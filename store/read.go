@@ -9,9 +9,9 @@ import (
 	"sluice/gateway/message"
 )
 
-// Read appends to dst up to max durable records in order, beginning with the first at or behind
+// Read appends to dst up to most durable records in order, beginning with the first at or behind
 // from, and returns none when there is none yet. What was trimmed or damaged is skipped.
-func (s *Store) Read(dst []message.Record, from message.Position, max int) ([]message.Record, error) {
+func (s *Store) Read(dst []message.Record, from message.Position, most int) ([]message.Record, error) {
 	if !s.use.TryRLock() {
 		return dst, message.ErrClosed // only Close takes it for writing
 	}
@@ -19,12 +19,14 @@ func (s *Store) Read(dst []message.Record, from message.Position, max int) ([]me
 	if s.gone {
 		return dst, message.ErrClosed
 	}
-	for max > 0 {
+	names := s.cache.borrowNames()
+	defer s.cache.names.Put(names)
+	for most > 0 {
 		h, ok := s.index.find(from)
 		if !ok {
 			return dst, nil
 		}
-		records, err := s.records(h)
+		b, err := s.block(h)
 		if err != nil {
 			if err := s.skip(h, err); err != nil {
 				return dst, err
@@ -34,12 +36,10 @@ func (s *Store) Read(dst []message.Record, from message.Position, max int) ([]me
 			from = s.behindTrim(from)
 			continue
 		}
-		if from > h.first {
-			records = records[from-h.first:]
-		}
-		n := min(max, len(records))
-		dst = append(dst, records[:n]...)
-		max -= n
+		from = max(from, h.first)
+		n := min(uint64(most), uint64(h.last()-from+1))
+		dst = b.appendTo(dst, uint32(from-b.first), uint32(n), names)
+		most -= int(n)
 		from = h.last() + 1
 	}
 	return dst, nil
@@ -50,57 +50,92 @@ func (s *Store) behindTrim(from message.Position) message.Position {
 	return max(from, message.Position(s.leaving.Load()))
 }
 
-// records gives the decoded records of a block.
-func (s *Store) records(h header) ([]message.Record, error) {
-	b := s.cache.entry(span{h.first, h.last()})
-	b.once.Do(func() {
-		if b.plain != nil {
-			b.records, b.err = b.plain.decode()
-			b.plain = nil
+// block gives the content of a block. It may begin before h where compaction was faster than the reader.
+func (s *Store) block(h header) (*block, error) {
+	c := s.cache.entry(span{h.first, h.last()})
+	c.once.Do(func() {
+		if c.young != nil {
+			c.content, c.err = c.young, c.young.checkYoung()
+			c.young = nil
 			return // its cost was known
 		}
-		var size int
-		b.records, size, b.err = s.load(h)
-		if b.err == nil {
-			s.cache.loaded(b, size+recordCost*len(b.records))
+		c.content, c.err = s.open(h, true)
+		if c.err == nil {
+			s.cache.loaded(c, blockCost+c.content.cost())
 		}
 	})
-	if b.err != nil {
-		s.cache.forget(b)
+	if c.err != nil {
+		s.cache.forget(c)
 	}
-	return b.records, b.err
+	return c.content, c.err
 }
 
-// load reads a block from Badger. Badger answers with an empty value when the collector removed a
-// file between the look-up and the read, so one failure proves nothing.
-func (s *Store) load(h header) (records []message.Record, size int, err error) {
-	for range 3 {
-		var value []byte
-		value, err = s.value(blockKey(h.last()))
-		if err != nil {
-			continue
-		}
-		records, err = decodeBlock(value)
-		if err != nil {
-			continue
-		}
-		if at := records[0].Position; at < h.first && at+message.Position(len(records)) == h.last()+1 {
-			records = records[h.first-at:] // compaction was faster than this reader
-		}
-		if records[0].Position != h.first || len(records) != int(h.count) {
-			err = fmt.Errorf("%w: it holds %d messages from %d, its header says %d from %d", errBlock, len(records), records[0].Position, h.count, h.first)
-			continue
-		}
-		for i := range records {
-			size += len(records[i].Payload)
-		}
-		return records, size, nil
+// records gives the records of a block.
+func (s *Store) records(h header) ([]message.Record, error) {
+	b, err := s.block(h)
+	if err != nil {
+		return nil, err
 	}
-	return nil, 0, err
+	return s.recordsOf(b, h), nil
+}
+
+func (s *Store) recordsOf(b *block, h header) []message.Record {
+	names := s.cache.borrowNames()
+	defer s.cache.names.Put(names)
+	return b.appendTo(nil, uint32(h.first-b.first), h.count, names)
+}
+
+// load reads the records of a block from Badger, past the cache.
+func (s *Store) load(h header) (records []message.Record, size int, err error) {
+	b, err := s.open(h, false)
+	if err != nil {
+		return nil, 0, err
+	}
+	return s.recordsOf(b, h), b.cost(), nil
+}
+
+// open reads a block from Badger.
+func (s *Store) open(h header, help bool) (b *block, err error) {
+	err = s.inBlock(h, func(value []byte) (err error) {
+		if b, err = openBlock(value, help); err != nil {
+			return err
+		}
+		return h.suits(b.first, b.count)
+	})
+	return b, err
+}
+
+// inBlock lets see look at a block as it is stored, which see must not keep. What see finds wrong with
+// it is looked at again: Badger answers with an empty value when the collector removed a file between
+// the look-up and the read, so one failure proves nothing.
+func (s *Store) inBlock(h header, see func(value []byte) error) (err error) {
+	for range 3 {
+		if err = s.view(blockKey(h.last()), see); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// suits says whether what was found under the block's key is the block, or one that has it at its end.
+func (h header) suits(first message.Position, count uint32) error {
+	if first > h.first || first+message.Position(count) != h.last()+1 {
+		return fmt.Errorf("%w: it holds %d messages from %d, its header says %d from %d", errBlock, count, first, h.count, h.first)
+	}
+	return nil
 }
 
 // value gives a copy of what is stored under key; errAbsent when there is nothing.
 func (s *Store) value(key []byte) (value []byte, err error) {
+	err = s.view(key, func(stored []byte) error {
+		value = append([]byte{}, stored...)
+		return nil
+	})
+	return value, err
+}
+
+// view lets see look at what is stored under key, where it lies; errAbsent when there is nothing.
+func (s *Store) view(key []byte, see func(stored []byte) error) (err error) {
 	// A damaged file can make Badger's mapping panic; that must cost one block, not the gateway.
 	defer func() {
 		if r := recover(); r != nil {
@@ -112,13 +147,12 @@ func (s *Store) value(key []byte) (value []byte, err error) {
 		if err != nil {
 			return err
 		}
-		value, err = item.ValueCopy(nil)
-		return err
+		return item.Value(see)
 	})
 	if errors.Is(err, badger.ErrKeyNotFound) {
-		return nil, errAbsent
+		return errAbsent
 	}
-	return value, err
+	return err
 }
 
 var errAbsent = errors.New("absent")

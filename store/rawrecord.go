@@ -1,0 +1,165 @@
+package store
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+
+	"sluice/gateway/message"
+)
+
+// rawRecord says where the parts of a record lie in its chunk. It has no pointers: writing those while
+// the garbage collector runs would cost more than everything else here.
+type rawRecord struct {
+	flags      byte
+	time       int64 // difference to the record before
+	topic      part
+	device     part
+	seq        uint64
+	properties part // their count and texts
+	payload    part
+}
+
+type part struct{ from, to int }
+
+func (p part) of(b []byte) []byte { return b[p.from:p.to:p.to] }
+
+const knownFlags = flagQoS | flagRetain | flagDevice | flagProperties
+
+// parse reads the record at the front of b and gives its size, 0 when there is no whole one. It is
+// where reading spends most of its time beside decompression: lengths of one byte, which nearly all
+// names have, are read without a call.
+func (r *rawRecord) parse(b []byte) int {
+	if len(b) < leastRecord {
+		return 0
+	}
+	flags := b[0]
+	difference, at := uint64(b[1]), 2
+	if difference >= 0x80 {
+		difference, at = uvarintAt(b, 1)
+	}
+	r.flags, r.time = flags, int64(difference>>1)^-int64(difference&1)
+	if at < len(b) && b[at] < 0x80 && at+1+int(b[at]) < len(b) {
+		r.topic = part{at + 1, at + 1 + int(b[at])}
+	} else if r.topic = textAt(b, at); r.topic.to > len(b) {
+		return 0
+	}
+	at = r.topic.to
+	r.device, r.seq, r.properties = part{}, 0, part{}
+	if flags&flagDevice != 0 {
+		if at < len(b) && b[at] < 0x80 && at+1+int(b[at]) < len(b) {
+			r.device = part{at + 1, at + 1 + int(b[at])}
+		} else if r.device = textAt(b, at); r.device.to > len(b) {
+			return 0
+		}
+		r.seq, at = uvarintAt(b, r.device.to)
+	}
+	if flags&flagProperties != 0 {
+		if r.properties = (part{at, passProperties(b, at)}); r.properties.to > len(b) {
+			return 0
+		}
+		at = r.properties.to
+	}
+	if r.payload = textAt(b, at); r.payload.to > len(b) {
+		return 0
+	}
+	return r.payload.to
+}
+
+// passProperties gives where the properties that begin at at end: behind b when they do not.
+func passProperties(b []byte, at int) int {
+	n, at := uvarintAt(b, at)
+	if at > len(b) || n == 0 || n > uint64(len(b)-at)/2 { // each takes at least its two lengths
+		return len(b) + 1
+	}
+	for range 2 * n {
+		if at = textAt(b, at).to; at > len(b) {
+			break
+		}
+	}
+	return at
+}
+
+// sound says whether a record that could be parsed is one that we write.
+func (r *rawRecord) sound() bool {
+	return r.flags&^knownFlags == 0 && (r.flags&flagDevice != 0) == (r.device.to > r.device.from)
+}
+
+// properties makes the list of which b has the bytes. The values are parts of one text, so that they
+// do not pin the block.
+func (n *nameTable) properties(b []byte) []message.Property {
+	count, at := uvarintAt(b, 0)
+	text := string(b)
+	list := make([]message.Property, count)
+	for i := range list {
+		name := textAt(b, at)
+		value := textAt(b, name.to)
+		at = value.to
+		list[i].Name, _ = n.text(name.of(b))
+		list[i].Value = text[value.from:value.to]
+	}
+	return list
+}
+
+// uvarintAt reads the number at at and gives where it ends: behind b when it does not.
+func uvarintAt(b []byte, at int) (v uint64, end int) {
+	if at >= len(b) {
+		return 0, len(b) + 1
+	}
+	v, b1 := uint64(b[at]), b[at+1:]
+	if v < 0x80 {
+		return v, at + 1
+	}
+	v &= 0x7f
+	for i, c := range b1[:min(len(b1), binary.MaxVarintLen64-1)] {
+		if c < 0x80 {
+			if i == binary.MaxVarintLen64-2 && c > 1 {
+				break // it overflows
+			}
+			return v | uint64(c)<<(7*i+7), at + i + 2
+		}
+		v |= uint64(c&0x7f) << (7*i + 7)
+	}
+	return 0, len(b) + 1
+}
+
+// textAt reads a length and so many bytes, likewise.
+func textAt(b []byte, at int) part {
+	n, at := uvarintAt(b, at)
+	if at > len(b) || n > uint64(len(b)-at) {
+		return part{to: len(b) + 1}
+	}
+	return part{at, at + int(n)}
+}
+
+// nameTable has the texts that a reader met last: a topic or a device's name is made once, not for each
+// record. One goroutine at a time uses it.
+type nameTable struct {
+	slots [nameSlots]string // in sets of nameWays
+	turn  uint8
+}
+
+const (
+	nameSlots   = 256
+	nameWays    = 4
+	longestName = 256 // what is longer is not kept
+)
+
+var nameSeed = maphash.MakeSeed()
+
+// text gives b as a string and the slot that keeps it, -1 when none does.
+func (n *nameTable) text(b []byte) (text string, slot int) {
+	if len(b) > longestName {
+		return string(b), -1
+	}
+	first := int(maphash.Bytes(nameSeed, b)%(nameSlots/nameWays)) * nameWays
+	set := (*[nameWays]string)(n.slots[first:])
+	for i := range set {
+		if set[i] == string(b) {
+			return set[i], first + i
+		}
+	}
+	n.turn++
+	way := int(n.turn % nameWays)
+	set[way] = string(b)
+	return set[way], first + way
+}
