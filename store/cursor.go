@@ -167,10 +167,14 @@ func (c *Cursor) Flush() {
 }
 
 // Sync waits until the position is durable.
-func (c *Cursor) Sync(ctx context.Context) error {
+func (c *Cursor) Sync(ctx context.Context) error { return c.SyncTo(ctx, c.Position()) }
+
+// SyncTo waits until the cursor would be found at upTo or beyond it after a power cut. It must have been
+// moved there.
+func (c *Cursor) SyncTo(ctx context.Context, upTo message.Position) error {
 	set := c.set
 	set.mu.Lock()
-	target := c.position
+	target := min(upTo, c.position)
 	for {
 		if c.dropped || c.written && c.durable >= target {
 			set.mu.Unlock()

@@ -44,6 +44,7 @@ type keySearch struct {
 	min, max int64
 	most     int
 	found    []message.Record
+	plain    []byte // of the chunk that is looked at
 }
 
 func (k *keySearch) run() error {
@@ -144,37 +145,108 @@ func (k *keySearch) blocks(spans []hole, head, end message.Position) error {
 			if !ok || h.last() < first {
 				break
 			}
-			records, err := k.s.records(h)
-			if err != nil {
+			if err := k.block(h, first, last); err != nil {
 				if err := k.s.skip(h, err); err != nil {
 					return err
 				}
 				first = k.s.behindTrim(first)
 				continue
 			}
-			k.take(records, first, last)
 			last = h.first - 1
 		}
 	}
 	return nil
 }
 
-func (k *keySearch) take(records []message.Record, first, last message.Position) {
-	for i := range slices.Backward(records) {
-		r := &records[i]
-		if len(k.found) == k.most {
-			return
+// block takes what matches in a block. One that no reader has in the cache is looked through chunk by
+// chunk, past the cache: a search must not push out what the readers are at.
+func (k *keySearch) block(h header, first, last message.Position) error {
+	if k.s.cache.peek(span{h.first, h.last()}) != nil {
+		b, err := k.s.block(h)
+		if err == nil {
+			k.take(b, first, last)
 		}
-		if r.Position < first || r.Position > last || r.Time < k.min || r.Time > k.max {
+		return err
+	}
+	before := len(k.found)
+	return k.s.inBlock(h, func(value []byte) error {
+		k.found = k.found[:before]
+		l, err := parseLayout(value)
+		if err == nil {
+			err = h.suits(l.first, l.count)
+		}
+		if err != nil {
+			return err
+		}
+		next := l.first + message.Position(l.count) // behind the chunk
+		for i := len(l.chunks) - 1; i >= 0 && len(k.found) < k.most; i-- {
+			c := &l.chunks[i]
+			next -= message.Position(c.records)
+			if err := k.chunk(c, l.base, next, first, last); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// chunk takes what matches in a chunk whose first record has position at.
+func (k *keySearch) chunk(c *storedChunk, base int64, at, first, last message.Position) error {
+	if at > last || at+message.Position(c.records) <= first {
+		return nil
+	}
+	if cap(k.plain) < c.size {
+		k.plain = make([]byte, max(c.size, chunkPayload))
+	}
+	plain := k.plain[:c.size]
+	if err := c.decode(plain); err != nil {
+		return err
+	}
+	if !bytes.Contains(plain, []byte(k.key)) {
+		return nil
+	}
+	b := &block{first: at, count: c.records, base: base, plain: plain, chunks: []chunk{{c.size, c.records}}}
+	if err := b.checkYoung(); err != nil {
+		return err
+	}
+	k.take(b, first, last)
+	return nil
+}
+
+// take adds the records of b that match, the newest first. They do not share its memory.
+func (k *keySearch) take(b *block, first, last message.Position) {
+	if first > b.last() || last < b.first {
+		return
+	}
+	names := k.s.cache.borrowNames()
+	defer k.s.cache.names.Put(names)
+	key := []byte(k.key)
+	var found []message.Record
+	for r := b.from(uint32(max(first, b.first) - b.first)); r.step(); {
+		at := b.first + message.Position(r.record)
+		if at > last {
+			break
+		}
+		if r.time < k.min || r.time > k.max || !bytes.Contains(r.raw.properties.of(b.plain[r.start:]), key) {
 			continue
 		}
-		eachKey(r.Properties, func(key string) bool {
+		var record message.Record
+		topic, _ := r.topic(names)
+		r.make(&record, topic, names)
+		eachKey(record.Properties, func(key string) bool {
 			if key == k.key {
-				k.found = append(k.found, *r)
+				record.Payload = bytes.Clone(record.Payload)
+				found = append(found, record)
 				return false
 			}
 			return true
 		})
+	}
+	for _, record := range slices.Backward(found) {
+		if len(k.found) == k.most {
+			return
+		}
+		k.found = append(k.found, record)
 	}
 }
 
@@ -194,10 +266,10 @@ func (s *Store) PositionAt(unixMillis int64) message.Position {
 	before, next, found := s.index.firstSince(unixMillis)
 	if before.count > 0 {
 		// What cannot be read holds nothing that could be served from within it.
-		if records, err := s.records(before); err == nil {
-			for i := range records {
-				if records[i].Time >= unixMillis {
-					return records[i].Position
+		if b, err := s.block(before); err == nil {
+			for r := b.from(uint32(before.first - b.first)); r.step(); {
+				if r.time >= unixMillis {
+					return b.first + message.Position(r.record)
 				}
 			}
 		}

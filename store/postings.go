@@ -23,7 +23,7 @@ const (
 	pendingMost   = 4096
 	topicCost     = 120
 
-	cachedRoots      = 16
+	rootMemory       = 512 << 10 // of the roots that are kept
 	cachedCandidates = 64
 )
 
@@ -352,11 +352,24 @@ func (p *postings) cachedRoot(id uint64) *root {
 	return p.roots[id]
 }
 
+// cacheRoot keeps a root for the next who asks. A look-up goes through all runs, so what makes room is
+// any other and not the one that was used least lately: that would be the next to be wanted.
 func (p *postings) cacheRoot(id uint64, r *root) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.roots) >= cachedRoots || p.roots == nil {
+	if p.roots == nil {
 		p.roots = make(map[uint64]*root)
+	}
+	size := r.memory()
+	for _, kept := range p.roots {
+		size += kept.memory()
+	}
+	for other, kept := range p.roots {
+		if size <= rootMemory {
+			break
+		}
+		delete(p.roots, other)
+		size -= kept.memory()
 	}
 	p.roots[id] = r
 }

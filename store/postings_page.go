@@ -201,6 +201,16 @@ func decodeRoot(plain []byte) (*root, error) {
 	return r, nil
 }
 
+// memory is what the root takes.
+func (r *root) memory() int {
+	const fence = 24 + 8 // a slice and what it points to
+	size := 256 + 8*len(r.lasts)
+	for _, fences := range r.fences {
+		size += fence * len(fences)
+	}
+	return size
+}
+
 func (r *root) last() message.Position { return r.lasts[len(r.lasts)-1] }
 
 // block gives the span of a block by its number.

@@ -63,16 +63,15 @@ func decodeSlot(key, value []byte) (*run, error) {
 }
 
 // page reads one page of a run.
-func (s *Store) page(id uint64, k kind, n uint32) ([]byte, error) {
+func (s *Store) page(id uint64, k kind, n uint32) (plain []byte, err error) {
 	key := pageKey(id, k, n)
-	var err error
-	// Badger answers with an empty value when the collector removed a file meanwhile: see load.
+	// Badger answers with an empty value when the collector removed a file meanwhile: see inBlock.
 	for range 3 {
-		var value, plain []byte
-		if value, err = s.value(key); err != nil {
-			continue
-		}
-		if plain, err = openPage(key, value); err == nil {
+		err = s.view(key, func(value []byte) (err error) {
+			plain, err = openPage(key, value)
+			return err
+		})
+		if err == nil {
 			return plain, nil
 		}
 	}

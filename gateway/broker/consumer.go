@@ -103,10 +103,14 @@ func (c *Consumer) passed(records []message.Record, next message.Position) {
 func (c *Consumer) waitForCursor(ctx context.Context) error {
 	c.mu.Lock()
 	c.out.forget(c.cursor.Durable())
-	unsynced := c.out.acked()
+	enough, waits := c.out.excess(MaxUnsynced)
 	c.mu.Unlock()
-	if unsynced < MaxUnsynced {
+	if !waits {
 		return nil
+	}
+	// Waiting for no more than must be lets the next sync begin while its records are delivered.
+	if steps, can := c.cursor.(stepCursor); can {
+		return steps.SyncTo(ctx, enough)
 	}
 	return c.cursor.Sync(ctx)
 }

@@ -68,3 +68,9 @@ type Cursor interface {
 	// Close tells that the holder uses the cursor no longer: it may be dropped, or expire.
 	Close()
 }
+
+// stepCursor is a Cursor that can wait for a part of what it was moved by.
+type stepCursor interface {
+	// SyncTo waits until the position that would be found after a power cut is at or beyond upTo.
+	SyncTo(ctx context.Context, upTo message.Position) error
+}

@@ -49,6 +49,16 @@ func (q *queue) rewind() (first message.Position, n int) {
 	return first, n
 }
 
+// excess says whether at least bound acknowledged entries are not durable, and which of them must
+// become so that fewer are left.
+func (q *queue) excess(bound int) (upTo message.Position, found bool) {
+	last := q.open - bound
+	if last < q.first {
+		return 0, false
+	}
+	return q.entries[last].position, true
+}
+
 func (q *queue) acked() int    { return q.open - q.first }
 func (q *queue) inFlight() int { return len(q.entries) - q.open }
 
