@@ -114,15 +114,11 @@ func (k *keySearch) indexed(r *run, head, end message.Position) error {
 	}
 	var hits []hole
 	if err == nil {
-		print := fingerprintKey(nil, k.print)
-		err = k.s.scan(r, at, 1, print, func(key []byte, blocks []uint32) {
-			if !bytes.Equal(key, print) {
-				return
-			}
-			for _, b := range blocks {
-				hits = append(hits, at.block(b))
-			}
-		})
+		var blocks []uint32
+		blocks, err = k.s.lookUp(r, at, 1, fingerprintKey(nil, k.print))
+		for _, b := range blocks {
+			hits = append(hits, at.block(b))
+		}
 	}
 	if err != nil {
 		if err = k.s.lostRun(r, err); !unreadable(err) {

@@ -134,6 +134,62 @@ func (r *entryReader) next() bool {
 	return true
 }
 
+var errEntry = fmt.Errorf("%w: an entry of an index page", errValue)
+
+// findEntry gives the blocks of one key in a page. It makes no key but compares what is stored of each:
+// what an entry shares with the one before, as much as it can, says how it stands to the key that is
+// looked for.
+func findEntry(plain, key []byte) (blocks []uint32, err error) {
+	same := 0 // bytes that the entry before has in common with key; it is less than key
+	for at := 0; at < len(plain); {
+		shared, next := uvarintAt(plain, at)
+		rest := textAt(plain, next)
+		n, next := uvarintAt(plain, rest.to)
+		if next > len(plain) || n == 0 || n > uint64(len(plain)-next) || n > maxRunBlocks {
+			return nil, errEntry
+		}
+		if at > 0 && shared < uint64(same) {
+			return nil, nil // it is greater than the one before where that is like key
+		}
+		if shared == uint64(same) {
+			own := plain[rest.from:rest.to]
+			equal := 0
+			for equal < len(own) && same+equal < len(key) && own[equal] == key[same+equal] {
+				equal++
+			}
+			switch {
+			case equal < len(own) && (same+equal == len(key) || own[equal] > key[same+equal]):
+				return nil, nil
+			case equal == len(own) && same+equal == len(key):
+				return readBlocks(plain, next, int(n))
+			}
+			same += equal
+		}
+		for at = next; n > 0; n-- {
+			if _, at = uvarintAt(plain, at); at > len(plain) {
+				return nil, errEntry
+			}
+		}
+	}
+	return nil, nil
+}
+
+// readBlocks reads the n numbers of blocks at at.
+func readBlocks(plain []byte, at, n int) ([]uint32, error) {
+	blocks := make([]uint32, 0, n)
+	next := uint64(0)
+	for range n {
+		var more uint64
+		if more, at = uvarintAt(plain, at); at > len(plain) || more >= maxRunBlocks || next+more >= maxRunBlocks {
+			return nil, fmt.Errorf("%w: a block of an index page", errValue)
+		}
+		next += more
+		blocks = append(blocks, uint32(next))
+		next++
+	}
+	return blocks, nil
+}
+
 // root is what a run says about itself: where its blocks end and where its pages begin.
 type root struct {
 	first   message.Position

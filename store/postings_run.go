@@ -129,6 +129,24 @@ func (s *Store) scan(r *run, at *root, k int, prefix []byte, visit func(key []by
 	return nil
 }
 
+// lookUp gives the blocks that a run has for exactly this key.
+func (s *Store) lookUp(r *run, at *root, k int, key []byte) ([]uint32, error) {
+	fences := at.fences[k]
+	page := sort.Search(len(fences), func(i int) bool { return bytes.Compare(fences[i], key) > 0 }) - 1
+	if page < 0 {
+		return nil, nil
+	}
+	plain, err := s.page(r.id, entryKinds[k], uint32(page))
+	if err != nil {
+		return nil, err
+	}
+	blocks, err := findEntry(plain, key)
+	if err == nil && len(blocks) > 0 && int(blocks[len(blocks)-1]) >= len(at.lasts) {
+		err = fmt.Errorf("%w: index run %d speaks of a block that it has not", errValue, r.id)
+	}
+	return blocks, err
+}
+
 // beyond says that neither key nor anything behind it begins with prefix.
 func beyond(key, prefix []byte) bool {
 	return bytes.Compare(key, prefix) > 0 && !bytes.HasPrefix(key, prefix)

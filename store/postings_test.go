@@ -487,6 +487,18 @@ func FuzzIndexPage(f *testing.F) {
 		if got, err := read(again); err != nil || !reflect.DeepEqual(got, list) {
 			t.Errorf("%v does not survive a round trip: %v, %v", list, got, err)
 		}
+		findEntry(in, []byte("a/c")) // any answer is fine, panicking is not
+		for _, e := range list {
+			if got, err := findEntry(again, []byte(e.key)); err != nil || !slices.Equal(got, e.blocks) {
+				t.Errorf("looking for %q gives %v, %v, want %v", e.key, got, err, e.blocks)
+			}
+			for _, near := range []string{e.key + "\x00", e.key[:max(len(e.key)-1, 0)]} {
+				there := slices.ContainsFunc(list, func(e entry) bool { return e.key == near })
+				if got, err := findEntry(again, []byte(near)); err != nil || there != (len(got) > 0) {
+					t.Errorf("looking for %q, there: %v, gives %v, %v", near, there, got, err)
+				}
+			}
+		}
 		key := pageKey(3, kindTopic, 1)
 		if plain, err := openPage(key, sealPage(key, in)); err != nil || !bytes.Equal(plain, in) {
 			t.Errorf("a page of %x gives %x, %v", in, plain, err)
