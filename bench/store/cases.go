@@ -21,6 +21,7 @@ type job struct {
 	N       int     // appenders, messages or group size, as the case says
 	Seconds float64 // how long
 	Linger  time.Duration
+	Warm    bool // look-ups: wait until the index has caught up
 }
 
 // result is what one run measured; what the case does not measure is 0.
@@ -38,6 +39,8 @@ type result struct {
 	Open       float64 // milliseconds
 	Written    float64 // bytes written per payload byte
 	PerDay     float64 // MB written a day at this pace
+	Longest    float64 // microseconds
+	Lag        float64 // seconds until the index had caught up
 }
 
 const mb = 1 << 20
@@ -56,6 +59,10 @@ func (j job) run() (result, error) {
 		return j.fill()
 	case "open":
 		return j.open()
+	case "keyfill":
+		return j.fillKeys()
+	case "keys":
+		return j.lookUpKeys()
 	case "read":
 		return j.read()
 	case "churn":

@@ -15,7 +15,7 @@ func main() {
 	flag.IntVar(&p.rounds, "rounds", 5, "rounds; in each every contestant runs once")
 	flag.Float64Var(&p.seconds, "seconds", 2, "length of one run with waiting appenders")
 	flag.Float64Var(&p.sustained, "sustained", 6, "length of one pipelined run")
-	flag.IntVar(&p.messages, "messages", 10_000_000, "messages in the log that is opened")
+	flag.IntVar(&p.messages, "messages", 10_000_000, "messages in the log that is opened, and in the one whose keys are looked up")
 	flag.IntVar(&p.read, "read", 1_000_000, "messages that are read back")
 	flag.IntVar(&p.backlog, "backlog", 1_000_000, "messages that a first-in-first-out run keeps")
 	flag.Float64Var(&p.churn, "churn", 20, "length of one first-in-first-out run")

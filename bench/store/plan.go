@@ -38,6 +38,7 @@ func (p plan) run(w io.Writer) error {
 		{"churn", p.fifo},
 		{"read", p.reads},
 		{"open", p.opens},
+		{"keys", p.keys},
 		{"memory", p.memory},
 		{"trickle", p.trickles},
 	}
