@@ -11,7 +11,8 @@ import (
 type cache struct {
 	bound int // bytes
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex                   // guards what follows
+	young map[message.Position]*cached // by last position: blocks that only the write-ahead log has
 	known map[span]*list.Element
 	order list.List // of *cached, the most recently used first
 	cost  int
@@ -62,6 +63,9 @@ func (p *plainBlock) decode() ([]message.Record, error) {
 func (c *cache) entry(at span) *cached {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if b, ok := c.young[at.last]; ok && b.span == at {
+		return b
+	}
 	if e, ok := c.known[at]; ok {
 		c.order.MoveToFront(e)
 		return e.Value.(*cached)
@@ -73,12 +77,35 @@ func (c *cache) entry(at span) *cached {
 func (c *cache) put(g *group) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.addLocked(&cached{
-		span:  span{g.first, g.last()},
-		cost:  len(g.plain) + recordCost*int(g.count),
-		plain: &plainBlock{g.first, g.count, g.base, g.plain, g.chunks},
-	})
+	b := g.cached()
+	b.cost = len(g.plain) + recordCost*int(g.count)
+	c.addLocked(b)
 	c.shrinkLocked()
+}
+
+// hold keeps one that is nowhere else but in the write-ahead log, until release.
+func (c *cache) hold(g *group) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.young == nil {
+		c.young = make(map[message.Position]*cached)
+	}
+	c.young[g.last()] = g.cached()
+}
+
+// release lets go of those in a span, which Badger has now.
+func (c *cache) release(first, last message.Position) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for at, b := range c.young {
+		if b.span.first >= first && at <= last {
+			delete(c.young, at)
+		}
+	}
+}
+
+func (g *group) cached() *cached {
+	return &cached{span: span{g.first, g.last()}, plain: &plainBlock{g.first, g.count, g.base, g.plain, g.chunks}}
 }
 
 func (c *cache) addLocked(b *cached) *cached {

@@ -85,7 +85,7 @@ func (s *Store) load(h header) (records []message.Record, size int, err error) {
 			continue
 		}
 		if at := records[0].Position; at < h.first && at+message.Position(len(records)) == h.last()+1 {
-			records = records[h.first-at:] // compaction was faster than this reader
+			records = records[h.first-at:] // a checkpoint was faster than this reader
 		}
 		if records[0].Position != h.first || len(records) != int(h.count) {
 			err = fmt.Errorf("%w: it holds %d messages from %d, its header says %d from %d", errBlock, len(records), records[0].Position, h.count, h.first)
@@ -134,7 +134,10 @@ func (s *Store) Sequence(device string) (epoch, last uint64, err error) {
 		return 0, 0, message.ErrClosed
 	}
 	key := deviceKey(device)
-	value, err := s.value(key)
+	value, ok := s.young.value(key)
+	if !ok {
+		value, err = s.value(key)
+	}
 	if errors.Is(err, errAbsent) {
 		return s.epoch, 0, nil
 	}
