@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -45,7 +46,9 @@ type walRecord struct {
 const (
 	walMagic = "SLW1"
 	walHead  = 4 + 4 + 8 + 8 + 8 + 4 // magic, bytes of the body, numbers, clock, sum
-	walAlign = 64                    // records begin at multiples of it, so that those behind a damaged one are found
+	// Records begin and end at sectors: a write never touches one that holds something acknowledged,
+	// and the records behind a damaged one are found.
+	walAlign = 512
 
 	// A file begins with a salt, which is new at every opening and goes into every sum: neither what
 	// an earlier run left nor a payload that looks like a record is taken for one. Both files have it.
@@ -178,15 +181,13 @@ func openWAL(dir string, size int64, last uint64) (*wal, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, err
 	}
-	w := &wal{size: size, seq: last, settled: last, end: walAlign, salt: make([]byte, saltBytes)}
+	w := &wal{size: size, seq: last, settled: last, end: walAlign, salt: make([]byte, saltBytes), buf: aligned(4 * walAlign)}
 	rand.Read(w.salt)
 	for i, name := range walNames {
-		file, err := preallocated(filepath.Join(dir, name), size)
+		path := filepath.Join(dir, name)
+		err := preallocate(path, size)
 		if err == nil {
-			w.files[i] = file
-			if _, err = file.WriteAt(saltHead(w.salt), 0); err == nil {
-				err = file.Sync()
-			}
+			w.files[i], err = openUncached(path, w.salt)
 		}
 		if err != nil {
 			return nil, errors.Join(err, w.close())
@@ -195,12 +196,12 @@ func openWAL(dir string, size int64, last uint64) (*wal, error) {
 	return w, syncDir(dir)
 }
 
-// preallocated opens a file of that size all of whose blocks have been written once: so a write into
+// preallocate makes a file of that size all of whose blocks have been written once: so a write into
 // it changes nothing but data, and cannot fail for want of space.
-func preallocated(path string, size int64) (*os.File, error) {
+func preallocate(path string, size int64) error {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	info, err := file.Stat()
 	if err == nil && info.Size() != size {
@@ -211,14 +212,42 @@ func preallocated(path string, size int64) (*os.File, error) {
 				_, err = file.WriteAt(zeros[:min(int64(len(zeros)), size-at)], at)
 			}
 		}
-		if err == nil {
-			err = file.Sync()
+	}
+	if err == nil {
+		err = file.Sync() // before it is written to past the cache
+	}
+	return errors.Join(err, file.Close())
+}
+
+// openUncached opens a file for writes past the page cache, where the file system can: in the cache a
+// record of some hundred bytes would cost a whole page, or as many as the kernel keeps together. It
+// begins the file with a salt.
+func openUncached(path string, salt []byte) (*os.File, error) {
+	head := aligned(walAlign)[:walAlign]
+	copy(head, saltHead(salt))
+	var err error
+	for _, flag := range []int{unix.O_DIRECT, 0} {
+		var file *os.File
+		if file, err = os.OpenFile(path, os.O_RDWR|flag, 0); err != nil {
+			continue // EINVAL where it cannot
 		}
+		if _, err = file.WriteAt(head, 0); err == nil {
+			err = unix.Fdatasync(int(file.Fd()))
+		}
+		if err == nil {
+			return file, nil
+		}
+		file.Close()
 	}
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	return file, nil
+	return nil, err
+}
+
+// aligned gives an empty buffer of that capacity as a disk wants it: on a multiple of 4096.
+func aligned(size int) []byte {
+	const page = 4096
+	b := make([]byte, size+page)
+	skip := page - int(uintptr(unsafe.Pointer(unsafe.SliceData(b)))%page)
+	return b[skip:skip:len(b)]
 }
 
 func syncDir(dir string) error {
@@ -237,8 +266,13 @@ func (w *wal) fits(n int64) bool { return w.end+n <= w.size }
 func (w *wal) write(r walRecord) error {
 	w.seq++
 	r.seq, r.settled = w.seq, w.settled
+	if n := r.bound(); int64(cap(w.buf)) < n {
+		w.buf = aligned(alignWAL(int(n + n/4)))
+	}
 	w.buf = r.append(w.buf[:0], w.salt)
-	w.buf = append(w.buf, make([]byte, alignWAL(len(w.buf))-len(w.buf))...)
+	end := alignWAL(len(w.buf))
+	clear(w.buf[len(w.buf):end])
+	w.buf = w.buf[:end]
 	file := w.files[w.current]
 	if _, err := file.WriteAt(w.buf, w.end); err != nil {
 		return fmt.Errorf("write the write-ahead log: %w", err)
