@@ -65,6 +65,26 @@ func (g *group) fits(m *message.Message, size int) bool {
 // add puts m behind what is there. It gives the number of readings that the group now has of m's
 // device, 0 when m is none.
 func (g *group) add(m *message.Message, size int, ack message.Acknowledger, token uint64) (readings int) {
+	at := g.put(m, size)
+	if ack != nil {
+		g.waiters = append(g.waiters, waiter{ack, token, uint32(at - g.first)})
+	}
+	if m.Device != "" {
+		if g.devices == nil {
+			g.devices = make(map[string]groupDevice)
+		}
+		before, known := g.devices[m.Device]
+		if !known {
+			g.nameSize += len(m.Device)
+		}
+		readings = before.readings + 1
+		g.devices[m.Device] = groupDevice{deviceMark{m.Seq, at}, readings}
+	}
+	return readings
+}
+
+// put writes m's record behind what is there, and gives its position.
+func (g *group) put(m *message.Message, size int) (at message.Position) {
 	if g.count == 0 {
 		g.base, g.before = m.Time, m.Time
 	}
@@ -78,23 +98,8 @@ func (g *group) add(m *message.Message, size int, ack message.Acknowledger, toke
 	open.end = len(g.plain)
 	open.records++
 
-	at := g.first + message.Position(g.count)
-	if ack != nil {
-		g.waiters = append(g.waiters, waiter{ack, token, g.count})
-	}
-	if m.Device != "" {
-		if g.devices == nil {
-			g.devices = make(map[string]groupDevice)
-		}
-		before, known := g.devices[m.Device]
-		if !known {
-			g.nameSize += len(m.Device)
-		}
-		readings = before.readings + 1
-		g.devices[m.Device] = groupDevice{deviceMark{m.Seq, at}, readings}
-	}
 	g.count++
-	return readings
+	return g.last()
 }
 
 func (g *group) chunkStart(i int) int {

@@ -11,25 +11,23 @@ const (
 	pointerCost  = 12
 )
 
-// batch is one transaction under construction. The first error is kept for commit.
+// batch is one transaction under construction, for Badger or for the journal. The first error is
+// kept for commit.
 type batch struct {
-	txn     *badger.Txn
-	entries int
+	db      *badger.DB
+	entries []entry
 	bytes   int
 	err     error
 }
 
-func newBatch(db *badger.DB) *batch { return &batch{txn: db.NewTransaction(true)} }
+// entry is one change that a batch makes; without a value, the removal of the key.
+type entry struct{ key, value []byte }
+
+func newBatch(db *badger.DB) *batch { return &batch{db: db} }
 
 // set puts an entry in; false means that there is no room for it.
 func (b *batch) set(key, value []byte) bool {
-	if !b.room(len(key) + valueCost(len(value))) {
-		return false
-	}
-	if err := b.txn.SetEntry(badger.NewEntry(key, value)); err != nil && b.err == nil {
-		b.err = err
-	}
-	return true
+	return b.add(entry{key, value}, valueCost(len(value)))
 }
 
 // valueCost is what a value of that size counts in a transaction.
@@ -41,32 +39,37 @@ func valueCost(size int) int {
 }
 
 // remove deletes a key; false means that there is no room for it.
-func (b *batch) remove(key []byte) bool {
-	if !b.room(len(key)) {
-		return false
-	}
-	if err := b.txn.Delete(key); err != nil && b.err == nil {
-		b.err = err
-	}
-	return true
-}
+func (b *batch) remove(key []byte) bool { return b.add(entry{key: key}, 0) }
 
-func (b *batch) room(size int) bool {
-	if b.entries == batchEntries || b.bytes+size+entryCost > batchBytes {
+func (b *batch) add(e entry, cost int) bool {
+	cost += len(e.key) + entryCost
+	if len(b.entries) == batchEntries || b.bytes+cost > batchBytes {
 		return false
 	}
-	b.entries++
-	b.bytes += size + entryCost
+	b.bytes += cost
+	b.entries = append(b.entries, e)
 	return true
 }
 
 // commit returns when everything in the batch is on stable storage.
 func (b *batch) commit() error {
-	defer b.txn.Discard()
 	if b.err != nil {
 		return b.err
 	}
-	return b.txn.Commit()
+	txn := b.db.NewTransaction(true)
+	defer txn.Discard()
+	for _, e := range b.entries {
+		var err error
+		if e.value == nil {
+			err = txn.Delete(e.key)
+		} else {
+			err = txn.SetEntry(badger.NewEntry(e.key, e.value))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return txn.Commit()
 }
 
 // write commits a batch on behalf of the log.
@@ -76,11 +79,11 @@ func (s *Store) write(b *batch) error {
 	return b.commit()
 }
 
-// writeBeside does the same, and meanwhile compresses the groups that are full already: nothing can
-// join them any more, and the processor would only wait for the disk.
-func (s *Store) writeBeside(b *batch) error {
+// beside writes, and meanwhile compresses the groups that are full already: nothing can join them any
+// more, and the processor would only wait for the disk.
+func (s *Store) beside(write func() error) error {
 	done := make(chan error, 1)
-	go func() { done <- s.write(b) }()
+	go func() { done <- write() }()
 	for {
 		select {
 		case err := <-done:

@@ -12,7 +12,8 @@ type cache struct {
 	bound int       // bytes
 	names sync.Pool // of *nameTable
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex                   // guards what follows
+	young map[message.Position]*cached // by last position: blocks that only the write-ahead log has
 	known map[span]*list.Element
 	order list.List // of *cached, the most recently used first
 	cost  int
@@ -32,16 +33,19 @@ type cached struct {
 	span span
 	cost int // guarded by cache.mu
 
-	once    sync.Once
-	young   *block // just committed, and nobody has asked for it yet: not checked
-	content *block
-	err     error
+	once      sync.Once
+	unchecked *block // just committed, and nobody has asked for it yet
+	content   *block
+	err       error
 }
 
 // entry gives the place of a block, and makes it when there is none.
 func (c *cache) entry(at span) *cached {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if b, ok := c.young[at.last]; ok && b.span == at {
+		return b
+	}
 	if e, ok := c.known[at]; ok {
 		c.order.MoveToFront(e)
 		return e.Value.(*cached)
@@ -53,12 +57,35 @@ func (c *cache) entry(at span) *cached {
 func (c *cache) put(g *group) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.addLocked(&cached{
-		span:  span{g.first, g.last()},
-		cost:  blockCost + cap(g.plain) + markCost*int(g.count)/markEvery,
-		young: groupBlock(g),
-	})
+	b := g.cached()
+	b.cost = blockCost + cap(g.plain) + markCost*int(g.count)/markEvery
+	c.addLocked(b)
 	c.shrinkLocked()
+}
+
+// hold keeps one that is nowhere else but in the write-ahead log, until release.
+func (c *cache) hold(g *group) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.young == nil {
+		c.young = make(map[message.Position]*cached)
+	}
+	c.young[g.last()] = g.cached()
+}
+
+// release lets go of those in a span, which Badger has now.
+func (c *cache) release(first, last message.Position) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for at, b := range c.young {
+		if b.span.first >= first && at <= last {
+			delete(c.young, at)
+		}
+	}
+}
+
+func (g *group) cached() *cached {
+	return &cached{span: span{g.first, g.last()}, unchecked: groupBlock(g)}
 }
 
 func (c *cache) addLocked(b *cached) *cached {
@@ -74,6 +101,9 @@ func (c *cache) addLocked(b *cached) *cached {
 func (c *cache) peek(at span) *cached {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if b, ok := c.young[at.last]; ok && b.span == at {
+		return b
+	}
 	if e, ok := c.known[at]; ok {
 		return e.Value.(*cached)
 	}

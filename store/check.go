@@ -175,8 +175,6 @@ func (s *Store) checkStray(report *Report, f *found) error {
 			report.find("key %q is no block's", key)
 		case last < f.state.head:
 			report.Ghosts++ // Badger brought it back; the next sweep takes it
-		case !known[last] && f.replaced(last):
-			report.Ghosts++ // likewise, or a kill left it: compaction had replaced it
 		case !known[last] && !covered(f.holes, last):
 			report.find("the block that ends at %d has no header", last)
 		}

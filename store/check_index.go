@@ -3,16 +3,9 @@ package store
 import (
 	"bytes"
 	"slices"
-	"sort"
 
 	"sluice/gateway/message"
 )
-
-// replaced says whether p lies within a block but is not its end.
-func (f *found) replaced(p message.Position) bool {
-	i := sort.Search(len(f.headers), func(i int) bool { return f.headers[i].last() >= p })
-	return i < len(f.headers) && f.headers[i].first <= p && f.headers[i].last() > p
-}
 
 // checkIndex makes the index again from the blocks, in memory, and compares.
 func (s *Store) checkIndex(report *Report, f *found) error {

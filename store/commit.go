@@ -53,6 +53,9 @@ func (s *Store) Run(ctx context.Context) error {
 			return nil
 		case <-s.queue.wanted:
 		case <-timer.C:
+		case done := <-s.settling:
+			s.settle()
+			close(done)
 		}
 		for s.commitNext() {
 			s.maintain()
@@ -183,8 +186,9 @@ func (s *Store) commitNext() bool {
 		s.commit(nil)
 		return true
 	}
-	// Compressing cannot make it noticeably larger than it is.
-	if !s.space.admits(plain) {
+	// Compressing cannot make it noticeably larger than it is, and the write-ahead log has its place
+	// already, but what it holds needs another in the end.
+	if !s.space.admits(plain + s.young.bytes()) {
 		s.queue.setFull(true, s.drops())
 		return false
 	}
@@ -226,15 +230,26 @@ func (l *load) take(g sealed) bool {
 	return true
 }
 
-// commit writes one transaction: the blocks of groups with their headers and the sequence numbers
-// of their devices, and the dirty cursors. It returns after the sync and after everybody in the
-// groups has been told.
+// commit makes groups durable, with the sequence numbers of their devices and the dirty cursors: few
+// messages in the write-ahead log, many in Badger. It returns after the sync and after everybody in
+// the groups has been told.
 func (s *Store) commit(groups []sealed) {
-	b := newBatch(s.db)
-	headers := s.addBlocks(b, groups)
-	saves := s.cursors.save(b)
-	s.stuff(b, headers)
-	err := s.writeBeside(b)
+	plain := 0
+	for _, g := range groups {
+		plain += len(g.plain)
+	}
+	headers, clock := make([]header, len(groups)), s.clock()
+	for i, g := range groups {
+		headers[i] = header{first: g.first, count: g.count, bytes: uint32(len(g.block)), time: g.base, clock: clock}
+	}
+	small := plain <= s.young.limit/4
+	var saves []cursorSave
+	var err error
+	if small {
+		saves, err = s.commitSmall(groups, clock)
+	} else {
+		saves, err = s.commitLarge(groups, headers)
+	}
 	if err != nil {
 		s.fail(fmt.Errorf("commit: %w", err))
 	}
@@ -248,22 +263,53 @@ func (s *Store) commit(groups []sealed) {
 	}
 	s.cursors.saved(saves)
 	for i, g := range groups {
-		s.space.wrote(int64(headers[i].bytes))
-		s.cache.put(g.group)
-		s.index.grow(headers[i])
+		if small {
+			s.cache.hold(g.group)
+		} else {
+			s.space.wrote(int64(headers[i].bytes))
+			s.cache.put(g.group)
+		}
+		s.index.grow(headers[i], !small)
 		s.answer(g.group, nil)
 	}
 	s.writer.recycle(groups)
+	if s.pollCheckpoint() && s.young.full() {
+		s.turn()
+	}
 }
 
-func (s *Store) addBlocks(b *batch, groups []sealed) []header {
-	headers := make([]header, len(groups))
+func (s *Store) commitSmall(groups []sealed, clock int64) ([]cursorSave, error) {
+	b := newBatch(s.db)
+	saves := s.cursors.save(b)
+	r := walRecord{clock: clock, blocks: make([][]byte, len(groups)), entries: b.entries}
+	for i, g := range groups {
+		r.blocks[i] = g.block
+	}
+	if !s.wal.fits(r.bound()) {
+		s.turn()
+	}
+	err := s.beside(func() error { return errors.Join(b.err, s.wal.write(r)) })
+	if err == nil {
+		s.young.take(s.wal.seq, groups, b.entries)
+	}
+	return saves, err
+}
+
+func (s *Store) commitLarge(groups []sealed, headers []header) ([]cursorSave, error) {
+	s.settle() // what came before goes first
+	b := newBatch(s.db)
+	s.addBlocks(b, groups, headers)
+	saves := s.cursors.save(b)
+	s.stuff(b, headers)
+	return saves, s.beside(func() error { return s.write(b) })
+}
+
+func (s *Store) addBlocks(b *batch, groups []sealed, headers []header) {
 	fits := true
 	for i, g := range groups {
-		h := header{first: g.first, count: g.count, bytes: uint32(len(g.block)), time: g.base, clock: s.clock()}
+		h := headers[i]
 		headerAt := headerKey(h.last())
 		fits = fits && b.set(blockKey(h.last()), g.block) && b.set(headerAt, h.value(headerAt))
-		headers[i] = h
 	}
 	// The last group that has a device has its last number.
 	for i := len(groups) - 1; i >= 0; i-- {
@@ -281,7 +327,6 @@ func (s *Store) addBlocks(b *batch, groups []sealed) []header {
 	if !fits {
 		b.err = errors.New("bug: a group does not fit in a transaction")
 	}
-	return headers
 }
 
 // stuff adds filler to a transaction of large blocks while the log trims what it has delivered. Large

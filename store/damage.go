@@ -154,9 +154,6 @@ func (s *Store) recordHoles() error {
 		s.reshape.Lock()
 		b := newBatch(s.db)
 		for _, h := range holes {
-			if found, ok := s.index.find(h.first); ok && found.first <= h.first {
-				continue // compaction had read it before
-			}
 			b.set(gapKey(h.first), h.value())
 			b.remove(blockKey(h.last))
 			b.remove(headerKey(h.last))

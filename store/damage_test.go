@@ -44,7 +44,7 @@ func appendEach(t *testing.T, s *Store, first, n int) {
 
 func reopen(t *testing.T, dir string, log *slog.Logger) *Store {
 	t.Helper()
-	s, err := Open(Options{Dir: dir, FileSize: 1 << 20, Logger: log})
+	s, err := Open(Options{youngBytes: -1, Dir: dir, FileSize: 1 << 20, Logger: log})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 // standing opens a log that commits only when drained, so that a test owns the log clock.
 func standing(t *testing.T, dir string, log *slog.Logger) *Store {
 	t.Helper()
-	s, err := Open(Options{Dir: dir, FileSize: 1 << 20, Logger: log})
+	s, err := Open(Options{youngBytes: -1, Dir: dir, FileSize: 1 << 20, Logger: log})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -82,7 +82,11 @@ type exportedDevice struct {
 // durable at the call, and no more. It pins nothing: what every cursor passes and retention trims
 // before its turn comes is missing. progress, unless nil, is called now and then from this goroutine.
 func (s *Store) Backup(ctx context.Context, to io.Writer, progress func(Exported)) (Exported, error) {
-	m, err := s.moment()
+	err := s.checkpointed(ctx)
+	var m moment
+	if err == nil {
+		m, err = s.moment()
+	}
 	if err != nil {
 		return Exported{}, fmt.Errorf("back up the log: %w", err)
 	}
@@ -120,6 +124,8 @@ func (s *Store) moment() (m moment, err error) {
 	if s.gone {
 		return m, message.ErrClosed
 	}
+	s.reshape.Lock() // no checkpoint is half written
+	defer s.reshape.Unlock()
 	now := s.clock()
 	m.head = exportHead{Epoch: s.epoch, Clock: now, Time: time.Now().UTC()}
 	err = s.db.View(func(txn *badger.Txn) error {

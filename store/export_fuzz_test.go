@@ -55,6 +55,7 @@ func FuzzExport(f *testing.F) {
 	}
 	for s.commitNext() {
 	}
+	s.settle()
 	var stream bytes.Buffer
 	if _, err := s.Backup(context.Background(), &stream, nil); err != nil {
 		f.Fatal(err)

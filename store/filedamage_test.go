@@ -202,7 +202,7 @@ func (sp *specimen) compare(t *testing.T, what, dir string, lost map[message.Pos
 	last := sp.blocks[len(sp.blocks)-1].last()
 	var newest message.Position
 	for round := range 2 {
-		s, err := Open(Options{Dir: dir, FileSize: 1 << 20})
+		s, err := Open(Options{youngBytes: -1, Dir: dir, FileSize: 1 << 20})
 		if err != nil {
 			t.Fatalf("%s: round %d: %v", what, round, err)
 		}

@@ -15,7 +15,8 @@ type index struct {
 	blocks   []header
 	head     message.Position
 	tail     message.Position
-	bytes    int64 // of the blocks as they are stored
+	stored   message.Position // the last in Badger; what is behind it only the write-ahead log has
+	bytes    int64            // of the blocks as they are stored
 	messages uint64
 	grown    chan struct{} // closed at the next growth; nil when nobody asked
 }
@@ -35,10 +36,13 @@ func (ix *index) searchLocked(from message.Position) int {
 	return sort.Search(len(ix.blocks), func(i int) bool { return ix.blocks[i].last() >= from })
 }
 
-// grow publishes a committed block.
-func (ix *index) grow(h header) {
+// grow publishes a committed block; stored says that Badger has it.
+func (ix *index) grow(h header, stored bool) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
+	if stored {
+		ix.stored = h.last()
+	}
 	ix.blocks = append(ix.blocks, h)
 	ix.bytes += int64(h.bytes)
 	ix.messages += uint64(h.count)
@@ -49,12 +53,63 @@ func (ix *index) grow(h header) {
 	}
 }
 
-// oldest gives up to n blocks from the head, but never the last block of the log: while it is
+// substitute puts a block in the place of all that it covers.
+func (ix *index) substitute(made header) {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	from := ix.searchLocked(made.first)
+	to := ix.searchLocked(made.last() + 1)
+	for _, h := range ix.blocks[from:to] {
+		ix.bytes -= int64(h.bytes)
+		ix.messages -= uint64(h.count)
+	}
+	ix.bytes += int64(made.bytes)
+	ix.messages += uint64(made.count)
+	ix.stored = made.last()
+	ix.blocks[from] = made
+	ix.blocks = append(ix.blocks[:from+1], ix.blocks[to:]...)
+}
+
+// has says whether these blocks are still in the log, one behind the other.
+func (ix *index) has(list []header) bool {
+	ix.mu.RLock()
+	defer ix.mu.RUnlock()
+	at := ix.searchLocked(list[0].last())
+	if at+len(list) > len(ix.blocks) {
+		return false
+	}
+	for i, h := range list {
+		if ix.blocks[at+i] != h {
+			return false
+		}
+	}
+	return true
+}
+
+// firstYoung gives the oldest block that Badger does not have yet.
+func (ix *index) firstYoung() (header, bool) {
+	ix.mu.RLock()
+	defer ix.mu.RUnlock()
+	i := ix.searchLocked(ix.stored + 1)
+	if i == len(ix.blocks) {
+		return header{}, false
+	}
+	return ix.blocks[i], true
+}
+
+// storedEnd is the last position that Badger has.
+func (ix *index) storedEnd() message.Position {
+	ix.mu.RLock()
+	defer ix.mu.RUnlock()
+	return ix.stored
+}
+
+// oldest gives up to n blocks from the head that Badger has, but never the last of them: while it is
 // there, the tail can be proven.
 func (ix *index) oldest(n int) []header {
 	ix.mu.RLock()
 	defer ix.mu.RUnlock()
-	n = min(n, len(ix.blocks)-1)
+	n = min(n, ix.searchLocked(ix.stored+1)-1)
 	if n <= 0 {
 		return nil
 	}

@@ -21,6 +21,7 @@ const (
 	prefixFiller = 'f'
 	prefixRun    = 'p'
 	prefixPage   = 'k'
+	prefixWAL    = 'j'
 )
 
 // maxName bounds the names of cursors and devices: a transaction of the tiny LSM holds about 9 KiB.
@@ -32,7 +33,10 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 var errValue = errors.New("damaged value")
 
-var stateKey = []byte{prefixState}
+var (
+	stateKey = []byte{prefixState}
+	walKey   = []byte{prefixWAL} // number of the last record of the write-ahead log that is in here
+)
 
 func blockKey(last message.Position) []byte  { return positionKey(prefixBlock, last) }
 func headerKey(last message.Position) []byte { return positionKey(prefixHeader, last) }

@@ -141,7 +141,7 @@ func (k *keySearch) blocks(spans []hole, head, end message.Position) error {
 			if !ok || h.last() < first {
 				break
 			}
-			if err := k.block(h, first, last); err != nil {
+			if err := k.block(h, max(first, h.first), last); err != nil {
 				if err := k.s.skip(h, err); err != nil {
 					return err
 				}

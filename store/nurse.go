@@ -201,14 +201,26 @@ func (s *Store) adoptBlock(f *found, h header, value []byte, records []message.R
 		}
 	}
 	b := newBatch(s.db)
-	key := headerKey(h.last())
-	fits := b.set(blockKey(h.last()), value) && b.set(key, h.value(key))
 	for device, mark := range devices {
 		key := deviceKey(device)
-		fits = fits && b.set(key, mark.value(key))
+		if b.set(key, mark.value(key)) {
+			continue
+		}
+		if err := s.write(b); err != nil {
+			return err
+		}
+		b = newBatch(s.db)
+		b.set(key, mark.value(key))
 	}
-	if !fits {
-		b.err = errors.New("bug: a group does not fit in a transaction")
+	// Last, and with its header, so that a kill on the way leaves it to be adopted again.
+	key := headerKey(h.last())
+	if !b.set(blockKey(h.last()), value) || !b.set(key, h.value(key)) {
+		if err := s.write(b); err != nil {
+			return err
+		}
+		b = newBatch(s.db)
+		b.set(blockKey(h.last()), value)
+		b.set(key, h.value(key))
 	}
 	if err := s.write(b); err != nil {
 		return err

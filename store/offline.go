@@ -97,6 +97,11 @@ func openClosed(dir string, report *Report) (s *Store, repaired bool, err error)
 		return nil, false, inWords(dir, err)
 	}
 	if orderly {
+		if orderly, err = s.walSettled(); err != nil {
+			return nil, false, inWords(dir, err)
+		}
+	}
+	if orderly {
 		if s.db, err = openBadger(dir, options.WithReadOnly(true)); err == nil {
 			return s, false, nil
 		}
@@ -111,7 +116,21 @@ func openClosed(dir string, report *Report) (s *Store, repaired bool, err error)
 	if s.db, err = openBadger(dir, options); err != nil {
 		return nil, false, err
 	}
+	_, found, err := s.replay()
+	if err == nil && found {
+		err = clearWAL(s.walDir())
+	}
+	if err != nil {
+		return nil, false, errors.Join(fmt.Errorf("read the write-ahead log in %s: %w", dir, err), s.db.Close())
+	}
 	return s, true, nil
+}
+
+// walSettled says whether Badger has everything that the write-ahead log holds: an orderly end leaves
+// files without a record.
+func (s *Store) walSettled() (bool, error) {
+	records, err := readWAL(s.walDir())
+	return len(records) == 0, err
 }
 
 // endedInOrder says whether Badger left nothing to be done at the next opening: an orderly end

@@ -52,6 +52,7 @@ type Options struct {
 	Logger *slog.Logger
 
 	cacheBytes int // the profile's
+	youngBytes int // of records that may be in the write-ahead log alone; 0: the profile's, less than 0: none
 }
 
 // Gap is what a drop under DropOldest took from the cursors that had not passed it.
@@ -121,11 +122,19 @@ func (o Options) withDefaults() (Options, error) {
 		o.Linger = defaultLinger
 	}
 	o.cacheBytes = sizes.cache
+	if o.youngBytes == 0 {
+		o.youngBytes = min(sizes.young, int(o.FileSize/8))
+	}
+	o.youngBytes = max(o.youngBytes, 0)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return o, nil
 }
+
+// walSize is the size of one file of the write-ahead log: a generation, however badly it compresses,
+// with what its records and the cursors take.
+func (o Options) walSize() int64 { return max(int64(2*o.youngBytes), 256<<10) }
 
 // largestMessage is the most that a message may take in a block. Badger refuses a value above a
 // file's size; a quarter leaves room for several in one.

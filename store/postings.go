@@ -130,9 +130,6 @@ func (s *Store) recoverIndex() error {
 	for _, problem := range problems {
 		s.log.Warn("part of the index is damaged and made again", "err", problem)
 	}
-	if n := len(s.postings.runs); n > 0 {
-		s.settled.next = s.postings.runs[n-1].last + 1
-	}
 	return nil
 }
 

@@ -18,7 +18,7 @@ const (
 	longestRest = 50 * time.Millisecond
 )
 
-// runIndexer compacts trickles and keeps the index, out of the way of appends.
+// runIndexer keeps the index, out of the way of appends.
 func (s *Store) runIndexer(ctx context.Context) {
 	if err := s.numberRuns(); err != nil {
 		s.complain(err)
@@ -39,7 +39,6 @@ func (s *Store) runIndexer(ctx context.Context) {
 		if time.Since(swept) >= sweepEvery && s.mayTend() {
 			swept = time.Now()
 			s.complain(s.sweepPages())
-			s.complain(s.sweepReplaced())
 		}
 		select {
 		case <-ctx.Done():
@@ -84,9 +83,6 @@ func (s *Store) tend() (more bool, err error) {
 	if err := s.dropTrimmed(); err != nil {
 		return false, err
 	}
-	if more, err = s.compact(); more || err != nil {
-		return more, err
-	}
 	if more, err = s.indexNext(); more || err != nil {
 		return more, err
 	}
@@ -112,7 +108,7 @@ func (s *Store) dropTrimmed() error {
 	return s.dropRuns(gone)
 }
 
-// indexNext takes the next settled block into what is pending, and turns that into a run when it is
+// indexNext takes the next block that Badger has into what is pending, and turns that into a run when it is
 // large enough.
 func (s *Store) indexNext() (more bool, err error) {
 	p := &s.postings
@@ -129,7 +125,7 @@ func (s *Store) indexNext() (more bool, err error) {
 	switch {
 	case open.full() || open.limit != 0 && (!found || h.first >= open.limit):
 		return true, s.flushPending(open)
-	case !found || h.last() >= s.settled.next:
+	case !found || h.last() > s.index.storedEnd():
 		return false, nil
 	}
 	records, err := s.indexed(h)

@@ -252,7 +252,6 @@ func (w *runWriter) finish(replaced []*run) (*run, error) {
 	} else {
 		slot, ok := w.s.postings.freeSlot()
 		if !ok {
-			w.batch.txn.Discard()
 			return nil, errSlots
 		}
 		made.slot = slot
@@ -273,12 +272,7 @@ func (w *runWriter) finish(replaced []*run) (*run, error) {
 }
 
 // abandon forgets a run that is not finished; its pages are swept.
-func (w *runWriter) abandon() {
-	if w.batch != nil {
-		w.batch.txn.Discard()
-		w.batch = nil
-	}
-}
+func (w *runWriter) abandon() { w.batch = nil }
 
 var errSlots = fmt.Errorf("%w: the index has no free slot", errValue)
 

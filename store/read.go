@@ -50,13 +50,13 @@ func (s *Store) behindTrim(from message.Position) message.Position {
 	return max(from, message.Position(s.leaving.Load()))
 }
 
-// block gives the content of a block. It may begin before h where compaction was faster than the reader.
+// block gives the content of a block. It may begin before h where a checkpoint was faster than the reader.
 func (s *Store) block(h header) (*block, error) {
 	c := s.cache.entry(span{h.first, h.last()})
 	c.once.Do(func() {
-		if c.young != nil {
-			c.content, c.err = c.young, c.young.checkYoung()
-			c.young = nil
+		if c.unchecked != nil {
+			c.content, c.err = c.unchecked, c.unchecked.checkYoung()
+			c.unchecked = nil
 			return // its cost was known
 		}
 		c.content, c.err = s.open(h, true)
@@ -168,7 +168,10 @@ func (s *Store) Sequence(device string) (epoch, last uint64, err error) {
 		return 0, 0, message.ErrClosed
 	}
 	key := deviceKey(device)
-	value, err := s.value(key)
+	value, ok := s.young.value(key)
+	if !ok {
+		value, err = s.value(key)
+	}
 	if errors.Is(err, errAbsent) {
 		return s.epoch, 0, nil
 	}

@@ -3,7 +3,6 @@ package store
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -18,8 +17,7 @@ type found struct {
 	lost     error            // why the end of the log cannot be trusted; nil when it can
 	claimed  message.Position // the last position that anything speaks of
 	holes    []hole
-	headers  []header // without those that a later one covers
-	covered  []header
+	headers  []header
 	cursors  map[string]cursorMark
 	mangled  map[string]bool // cursors and devices, by key, whose value is damaged
 	problems []error
@@ -81,6 +79,7 @@ func (s *Store) recover(care *care) error {
 		return err
 	}
 	w.sweptAt, w.clockedAt = time.Now(), time.Now()
+	w.pressedAt = time.Now() // what was removed before the restart may still come back
 	return s.sweep()
 }
 
@@ -114,7 +113,7 @@ func (s *Store) recoverBlocks(f *found) {
 		next = h.last() + 1
 	}
 	skipHoles()
-	s.index.tail = next - 1
+	s.index.tail, s.index.stored = next-1, next-1
 }
 
 // recoverEnd reads back the end of the log. What cannot be read there, or was claimed and is not
@@ -138,7 +137,7 @@ func (s *Store) recoverEnd(f *found, epoch uint64) {
 	if f.claimed > s.index.tail {
 		f.lost = fmt.Errorf("the log ends at %d but has been at %d", s.index.tail, f.claimed)
 		s.damage.add(hole{s.index.tail + 1, f.claimed}, f.lost, nil)
-		s.index.tail = f.claimed
+		s.index.tail, s.index.stored = f.claimed, f.claimed
 	}
 	st := &s.writer.state
 	switch now := time.Now(); {
@@ -242,27 +241,11 @@ func (f *found) load(db *badger.DB) error {
 				}
 			}
 		}
-		f.uncover()
 		if f.fresh && len(f.headers) > 0 {
 			f.state.head = f.headers[0].first
 		}
 		return nil
 	})
-}
-
-// uncover takes out the headers of blocks that compaction has replaced: a kill, or Badger, may have
-// left them. The larger block has the later key.
-func (f *found) uncover() {
-	var kept []header
-	for _, h := range slices.Backward(f.headers) {
-		if len(kept) > 0 && h.last() >= kept[len(kept)-1].first {
-			f.covered = append(f.covered, h)
-			continue
-		}
-		kept = append(kept, h)
-	}
-	slices.Reverse(kept)
-	f.headers = kept
 }
 
 func (f *found) loadState(item *badger.Item) error {

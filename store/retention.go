@@ -132,6 +132,7 @@ func (s *Store) trimPassed(passed message.Position, budget *int64) error {
 			gone = append(gone, h)
 		}
 		if len(gone) == 0 {
+			s.turnExpired(passed, live)
 			return nil
 		}
 		if err := s.remove(gone, passed); err != nil {
@@ -139,6 +140,13 @@ func (s *Store) trimPassed(passed message.Position, budget *int64) error {
 		}
 	}
 	return nil
+}
+
+// turnExpired makes blocks removable that have outlived the retention in the write-ahead log.
+func (s *Store) turnExpired(passed message.Position, live int64) {
+	if h, ok := s.index.firstYoung(); ok && h.last() <= passed && s.expired(h, live) && s.pollCheckpoint() {
+		s.turn()
+	}
 }
 
 // dropWanted removes the oldest blocks although a cursor still wants them.
@@ -175,7 +183,7 @@ func (s *Store) worthDropping() bool {
 	m, _ := s.space.snapshot()
 	live, _ := s.index.size()
 	// All files, since small blocks are not in the value log.
-	return m.used-live < 2*s.opts.FileSize || time.Since(s.writer.pressedAt) >= patience
+	return m.used-live-2*s.wal.size < 2*s.opts.FileSize || time.Since(s.writer.pressedAt) >= patience
 }
 
 func (s *Store) wantCollection() {
@@ -191,7 +199,7 @@ func (s *Store) remove(gone []header, passed message.Position) error {
 	s.reshape.Lock()
 	defer s.reshape.Unlock()
 	if !s.index.has(gone) {
-		return nil // compacted meanwhile: the next turn sees the larger block
+		return nil // damaged, as a reader found meanwhile
 	}
 	head := gone[len(gone)-1].last() + 1
 	gap := s.gap(gone, passed)
@@ -219,6 +227,9 @@ func (s *Store) remove(gone []header, passed message.Position) error {
 	s.leaving.Store(uint64(head))
 	if err := s.write(b); err != nil {
 		return fmt.Errorf("trim the log up to %d: %w", head, err)
+	}
+	for _, e := range b.entries {
+		s.young.override(e.key, e.value)
 	}
 	if failure := s.queue.failed(); failure != nil {
 		return failure
@@ -335,11 +346,9 @@ func (s *Store) sweepSpan(prefix byte, span hole) error {
 			}
 			return nil
 		})
-		if err == nil && b.entries > 0 {
+		if err == nil && len(b.entries) > 0 {
 			s.fills.CompareAndSwap(0, 1) // until these deletions are flushed their files stay
 			err = s.write(b)
-		} else {
-			b.txn.Discard()
 		}
 		if err != nil {
 			return fmt.Errorf("sweep the log below %d: %w", span.last+1, err)
@@ -378,7 +387,7 @@ func (s *Store) runCollector(ctx context.Context) {
 			ratio := 0.9 // what is rewritten costs space first, and a file of a queue is soon stale altogether
 			live, _ := s.index.size()
 			if full && m.free > s.space.reserve(m.total) || m.vlogs > live+live/2+2*s.opts.FileSize {
-				ratio = 0.5 // files of a compacted trickle are never stale altogether
+				ratio = 0.5 // the disk has more than it should, and files that are never stale altogether
 			}
 			collected := 0
 			for ctx.Err() == nil && s.collectOne(ratio) == nil {

@@ -22,11 +22,11 @@ func noise(seq, size int) message.Message {
 }
 
 func TestRetentionKeepsWhatACursorWants(t *testing.T) {
-	l := storetest.Open(t, func(o *store.Options) { o.RetentionSize = 100 << 10 })
+	l := storetest.Open(t, func(o *store.Options) { o.RetentionSize = 200 << 10 })
 	c := open(t, l, "uplink", 1)
 	saved(t, c)
 	for i := range 40 {
-		l.Append(noise(i+1, 20<<10))
+		l.Append(noise(i+1, 40<<10)) // each a block in Badger
 	}
 	if l.Head() != 1 {
 		t.Errorf("the head is %d although a cursor wants everything", l.Head())
@@ -36,7 +36,7 @@ func TestRetentionKeepsWhatACursorWants(t *testing.T) {
 	eventually(t, "the head follows the cursor", func() bool { return l.Head() == 31 })
 	c.Move(40)
 	saved(t, c)
-	eventually(t, "the retention's size is kept", func() bool { return l.Head() > 31 && l.Stats().BlockBytes <= 100<<10 })
+	eventually(t, "the retention's size is kept", func() bool { return l.Head() > 31 && l.Stats().BlockBytes <= 200<<10 })
 	head := l.Head()
 	if records, err := l.Read(nil, 1, 100); err != nil || len(records) == 0 || records[0].Position != head {
 		t.Errorf("reading from the start gives %d records, %v, want them from %d", len(records), err, head)
@@ -56,17 +56,17 @@ func TestRetentionKeepsWhatACursorWants(t *testing.T) {
 func TestRetentionByAgeIgnoresTheWallClock(t *testing.T) {
 	l := storetest.Open(t, func(o *store.Options) { o.RetentionAge = 1 })
 	// Stamped in 1970 and in 2200: only the time that the log was open counts.
-	old, future := noise(1, 100), noise(2, 100)
+	old, future := noise(1, 40<<10), noise(2, 40<<10)
 	future.Time = 7258118400000
 	l.Append(old)
 	l.Append(future)
-	l.Append(noise(3, 100))
+	l.Append(noise(3, 40<<10))
 	eventually(t, "all but the last block expire", func() bool { return l.Head() == 3 })
 
 	patient := storetest.Open(t, func(o *store.Options) { o.RetentionAge = 1 << 62 })
 	patient.Append(old)
 	patient.Append(future)
-	patient.Append(noise(3, 100))
+	patient.Append(noise(3, 40<<10))
 	patient.Reopen()
 	if patient.Head() != 1 {
 		t.Errorf("the head is %d, nothing is old enough", patient.Head())

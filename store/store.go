@@ -38,11 +38,13 @@ type Store struct {
 	space   space
 	damage  damage
 
+	young    young
+	settling chan chan struct{} // asks the committer for a checkpoint; it closes what it gets
+
 	postings postings
-	settled  settled    // of the indexer
 	reshape  sync.Mutex // held while blocks leave the log or take the place of others
 
-	gate    gate          // between commits and the collector
+	gate    gate          // between Badger's commits and its collector
 	collect chan struct{} // capacity 1: the value log should be collected now
 	filler  atomic.Bool   // the collector found nothing: see fill
 	fills   atomic.Int32  // how often fill may still help
@@ -59,7 +61,8 @@ type Store struct {
 	ran     chan struct{} // closed when Run has returned; nil before it was called
 	stopped bool
 
-	writer writer // of the goroutine that commits: Open, then Run, then Close
+	wal    *wal
+	writer writer // with wal and young, of the goroutine that commits: Open, then Run, then Close
 }
 
 // writer is what only the committing goroutine touches.
@@ -105,10 +108,13 @@ func open(opts Options, lock *os.File) (*Store, error) {
 		opened:  time.Now(),
 		stop:    make(chan struct{}),
 		collect: make(chan struct{}, 1),
-		space:   space{dir: opts.Dir, limit: opts.Limit, fileSize: opts.FileSize},
-		cache:   cache{bound: opts.cacheBytes},
-		damage:  damage{dir: filepath.Join(opts.Dir, "damaged"), log: opts.Logger},
-		queue:   newQueue(opts),
+
+		young:    young{limit: opts.youngBytes},
+		settling: make(chan chan struct{}),
+		space:    space{dir: opts.Dir, limit: opts.Limit, fileSize: opts.FileSize},
+		cache:    cache{bound: opts.cacheBytes},
+		damage:   damage{dir: filepath.Join(opts.Dir, "damaged"), log: opts.Logger},
+		queue:    newQueue(opts),
 	}
 	s.cursors = cursors{wake: s.queue.wake, ends: s.index.ends, clock: s.clock, byName: make(map[string]*Cursor)}
 
@@ -137,8 +143,17 @@ func (s *Store) openFiles() error {
 	for {
 		s.db, err = openBadger(s.opts.Dir, badgerOptions(filepath.Join(s.opts.Dir, "log"), s.opts.FileSize, logger))
 		if err == nil {
-			if err = s.recover(care); err == nil {
+			var last uint64
+			if last, _, err = s.replay(); err == nil {
+				err = s.recover(care)
+			}
+			if err == nil {
 				err = care.done()
+			}
+			if err == nil {
+				if s.wal, err = openWAL(s.walDir(), s.opts.walSize(), last); err != nil {
+					err = inWords(s.opts.Dir, err)
+				}
 			}
 			if err == nil {
 				return nil
@@ -173,12 +188,20 @@ func (s *Store) Close() error {
 		<-ran
 	}
 	s.drain() // cursors may have moved since Run returned
+	if s.queue.failed() == nil && s.space.admits(s.young.bytes()) {
+		s.settle()
+	}
+	s.awaitCheckpoint()
 	s.cursors.end(message.ErrClosed)
 
 	s.use.Lock()
 	defer s.use.Unlock()
 	s.gone = true
 	err := s.db.Close()
+	if err == nil && s.young.none() && s.queue.failed() == nil {
+		err = clearWAL(s.walDir())
+	}
+	err = errors.Join(err, s.wal.close())
 	if err == nil {
 		err = s.markTail()
 	}

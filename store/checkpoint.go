@@ -1,0 +1,403 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"sluice/gateway/message"
+)
+
+// A checkpoint brings what the write-ahead log holds into Badger: many small blocks as few full ones,
+// and of every small value the latest. It runs beside the commits that follow, which go to the other
+// file.
+
+// young is what only the write-ahead log has: generation by generation, of which the older one is on
+// its way into Badger. Its blocks are held by the cache.
+type young struct {
+	limit int // plain bytes of a generation, 0: everything goes to Badger directly
+
+	mu      sync.Mutex // guards the pointers and the maps behind them
+	open    *generation
+	leaving *generation // nil when there is none
+
+	written chan error // has the outcome of the checkpoint that is under way; the committer's own
+}
+
+type generation struct {
+	first, last message.Position // of its blocks; last is 0 when it has none
+	blocks      int
+	bytes       int               // plain
+	seq         uint64            // of its last record
+	values      map[string][]byte // by key
+}
+
+// youngBlocks is how many blocks a generation may have: readers look among them one by one.
+const youngBlocks = 2048
+
+func (g *generation) empty() bool { return g == nil || g.seq == 0 }
+
+func (g *generation) set(key, value []byte) {
+	if g.values == nil {
+		g.values = make(map[string][]byte)
+	}
+	g.values[string(key)] = value
+}
+
+// value gives what the write-ahead log says under key.
+func (y *young) value(key []byte) (value []byte, ok bool) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	for _, g := range []*generation{y.open, y.leaving} {
+		if g != nil {
+			if value, ok = g.values[string(key)]; ok {
+				return value, true
+			}
+		}
+	}
+	return nil, false
+}
+
+// override corrects what a later checkpoint would write: something else has been written directly.
+func (y *young) override(key, value []byte) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if y.open == nil {
+		return
+	}
+	if _, waits := y.open.values[string(key)]; waits {
+		y.open.values[string(key)] = value
+	}
+}
+
+// bytes is what a checkpoint still has to write, at most.
+func (y *young) bytes() int64 {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	n := 0
+	for _, g := range []*generation{y.open, y.leaving} {
+		if g != nil {
+			n += g.bytes
+		}
+	}
+	return int64(n)
+}
+
+// none says whether Badger has everything.
+func (y *young) none() bool {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	return y.open.empty() && y.leaving == nil
+}
+
+// take notes what a record brought; only the committer calls it.
+func (y *young) take(seq uint64, groups []sealed, entries []entry) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if y.open == nil {
+		y.open = &generation{}
+	}
+	g := y.open
+	g.seq = seq
+	for _, added := range groups {
+		if g.last == 0 {
+			g.first = added.first
+		}
+		g.last = added.last()
+		g.blocks++
+		g.bytes += len(added.plain)
+		for device, mark := range added.devices {
+			key := deviceKey(device)
+			g.set(key, mark.value(key))
+		}
+	}
+	for _, e := range entries {
+		g.set(e.key, e.value)
+	}
+}
+
+// full says whether it is time for a checkpoint.
+func (y *young) full() bool {
+	return y.open != nil && (y.open.bytes >= y.limit || y.open.blocks >= youngBlocks || len(y.open.values) >= youngBlocks)
+}
+
+// turn starts a checkpoint of all that the current file holds, and goes on in the other.
+func (s *Store) turn() {
+	s.awaitCheckpoint()
+	y := &s.young
+	if y.open.empty() || s.queue.failed() != nil {
+		return
+	}
+	y.mu.Lock()
+	y.leaving, y.open = y.open, nil
+	y.mu.Unlock()
+	s.wal.swap()
+	done := make(chan error, 1)
+	y.written = done
+	g := y.leaving
+	go func() { done <- s.checkpoint(g) }()
+}
+
+// awaitCheckpoint returns when none is under way.
+func (s *Store) awaitCheckpoint() {
+	if s.young.written != nil {
+		s.endCheckpoint(<-s.young.written)
+	}
+}
+
+// pollCheckpoint takes note of one that has come to its end; false means that one is under way.
+func (s *Store) pollCheckpoint() bool {
+	if s.young.written == nil {
+		return true
+	}
+	select {
+	case err := <-s.young.written:
+		s.endCheckpoint(err)
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *Store) endCheckpoint(err error) {
+	y := &s.young
+	y.written = nil
+	if err != nil {
+		s.must(fmt.Errorf("checkpoint: %w", err))
+		return
+	}
+	s.wal.settled = y.leaving.seq
+	y.mu.Lock()
+	y.leaving = nil
+	y.mu.Unlock()
+}
+
+// settle brings everything that is durable into Badger.
+func (s *Store) settle() {
+	s.turn()
+	s.awaitCheckpoint()
+}
+
+// checkpointed brings everything that was durable at the call into the database's own files, so that
+// what reads those finds it.
+func (s *Store) checkpointed(ctx context.Context) error {
+	s.lifeMu.Lock()
+	runs := s.ran != nil && !s.stopped
+	s.lifeMu.Unlock()
+	if !runs || s.young.none() {
+		return nil
+	}
+	done := make(chan struct{})
+	select {
+	case s.settling <- done:
+	case <-s.ran:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-done:
+		return s.queue.failed()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// checkpoint writes a generation into Badger and puts its blocks in the place of the small ones.
+func (s *Store) checkpoint(g *generation) error {
+	s.reshape.Lock()
+	defer s.reshape.Unlock()
+	full := packer{s: s}
+	for p := g.first; p != 0 && p <= g.last; {
+		h, ok := s.index.find(p)
+		if !ok {
+			return fmt.Errorf("bug: no block at %d", p)
+		}
+		records, err := s.records(h)
+		if err != nil {
+			return err
+		}
+		full.add(records, h.clock)
+		p = h.last() + 1
+	}
+	full.close()
+	if err := full.write(g.values, g.seq); err != nil {
+		return err
+	}
+	if failure := s.queue.failed(); failure != nil {
+		return failure
+	}
+	for i, made := range full.made {
+		s.space.wrote(int64(made.header.bytes))
+		s.cache.put(full.groups[i])
+		s.index.substitute(made.header)
+	}
+	s.cache.release(g.first, g.last)
+	return nil
+}
+
+// packer makes full blocks of records and writes them with small values. Only when everything is
+// written does Badger learn that the write-ahead log need not be read again: a kill on the way leaves
+// nothing that writing it once more would not put right.
+type packer struct {
+	s      *Store
+	open   *group
+	clock  int64
+	groups []*group
+	made   []merged
+	batch  *batch
+	err    error
+}
+
+// merged is a block ready to be written.
+type merged struct {
+	header header
+	value  []byte
+}
+
+// add takes the records of a block, which follow those before.
+func (f *packer) add(records []message.Record, clock int64) {
+	for i := range records {
+		r := &records[i]
+		size := recordBound(&r.Message)
+		if f.open != nil && (len(f.open.plain)+size > blockPayload || len(f.open.chunks) >= maxChunks || f.open.last()+1 != r.Position) {
+			f.close()
+		}
+		if f.open == nil {
+			f.open = &group{first: r.Position}
+		}
+		f.clock = clock
+		f.open.put(&r.Message, size)
+	}
+}
+
+func (f *packer) close() {
+	if f.open == nil {
+		return
+	}
+	g := f.open
+	f.open = nil
+	value := appendBlock(nil, g.plain, g.chunks, g.first, g.base)
+	f.groups = append(f.groups, g)
+	f.made = append(f.made, merged{
+		header: header{first: g.first, count: g.count, bytes: uint32(len(value)), time: g.base, clock: f.clock},
+		value:  value,
+	})
+}
+
+// write makes everything durable: first the blocks, so that nothing ever speaks of positions that are
+// not there, in the end the number of the last record.
+func (f *packer) write(values map[string][]byte, seq uint64) error {
+	headers := make([]header, len(f.made))
+	for i, m := range f.made {
+		key := headerKey(m.header.last())
+		f.put(blockKey(m.header.last()), m.value)
+		f.put(key, m.header.value(key))
+		headers[i] = m.header
+	}
+	for key, value := range values {
+		f.put([]byte(key), value)
+	}
+	f.put(walKey, sealWords(walKey, present, seq))
+	if f.err == nil {
+		f.s.stuff(f.batch, headers)
+		f.err = f.s.write(f.batch)
+	}
+	return f.err
+}
+
+func (f *packer) put(key, value []byte) {
+	if f.err != nil {
+		return
+	}
+	if f.batch == nil {
+		f.batch = newBatch(f.s.db)
+	}
+	if f.batch.set(key, value) {
+		return
+	}
+	if f.err = f.s.write(f.batch); f.err != nil {
+		return
+	}
+	f.batch = newBatch(f.s.db)
+	if !f.batch.set(key, value) {
+		f.err = errors.New("bug: an entry does not fit in a transaction")
+	}
+}
+
+// replay brings what a kill left in the write-ahead log into Badger, and gives the number of its last
+// record. It changes nothing when there is none; found says whether there was.
+func (s *Store) replay() (last uint64, found bool, err error) {
+	records, err := readWAL(s.walDir())
+	if err != nil {
+		return 0, false, err
+	}
+	settled, tail, err := s.replayFrom()
+	if err != nil {
+		return 0, false, err
+	}
+	for _, r := range records { // what Badger says of it may be damaged
+		settled = max(settled, r.settled)
+	}
+	last = settled
+	full := packer{s: s}
+	values := make(map[string][]byte)
+	for _, r := range records {
+		if r.seq <= settled {
+			continue
+		}
+		found = true
+		if r.seq != last+1 {
+			s.damage.note(fmt.Errorf("%d records of the write-ahead log behind number %d cannot be read", r.seq-last-1, last))
+		}
+		last = r.seq
+		for _, block := range r.blocks {
+			list, err := decodeBlock(block)
+			if err != nil {
+				s.damage.note(fmt.Errorf("record %d of the write-ahead log: %w", r.seq, err))
+				continue
+			}
+			for i := range list {
+				if m := &list[i]; m.Device != "" {
+					key := deviceKey(m.Device)
+					values[string(key)] = deviceMark{m.Seq, m.Position}.value(key)
+				}
+			}
+			for len(list) > 0 && list[0].Position <= tail {
+				list = list[1:]
+			}
+			full.add(list, r.clock)
+		}
+		for _, e := range r.entries {
+			values[string(e.key)] = e.value
+		}
+	}
+	if !found {
+		return last, false, nil
+	}
+	full.close()
+	return last, true, full.write(values, last)
+}
+
+// replayFrom gives the number of the last record that Badger has, and the last position.
+func (s *Store) replayFrom() (settled uint64, tail message.Position, err error) {
+	value, err := s.value(walKey)
+	if err == nil {
+		if _, words, err := unseal(walKey, value, 1); err == nil {
+			settled = words[0]
+		}
+	} else if !unreadable(err) {
+		return 0, 0, err
+	}
+	err = s.db.View(func(txn *badger.Txn) error {
+		tail = lastOf(txn, prefixHeader)
+		return nil
+	})
+	return settled, tail, err
+}
+
+func (s *Store) walDir() string { return filepath.Join(s.opts.Dir, "wal") }
