@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -56,6 +57,63 @@ func TestBlocksComeBackAsTheyWere(t *testing.T) {
 				t.Errorf("message %d: got %.200v, want %.200v", i, got, want[i])
 			}
 		}
+	}
+}
+
+// TestReadingFromAnyRecord compares what is made from the middle of a block with what was put in, and
+// the keys that are found in its bytes with those of the records.
+func TestReadingFromAnyRecord(t *testing.T) {
+	want := samples()
+	for i := range want[4:] {
+		m := &want[4+i]
+		m.Properties = []message.Property{{Name: "n", Value: "v"}, {Name: propertyKeys, Value: fmt.Sprint(" a", i, "  b ", i)}, {Name: propertyUnique, Value: fmt.Sprint(i)}}
+	}
+	_, g := made(7, want...)
+	b := groupBlock(g)
+	if err := b.checkYoung(); err != nil {
+		t.Fatal(err)
+	}
+	names := new(nameTable)
+	for from := range want {
+		n := min(40, len(want)-from)
+		got := b.appendTo(make([]message.Record, 1, 5), uint32(from), uint32(n), names)[1:]
+		for i, r := range got {
+			if r.Position != message.Position(7+from+i) || !reflect.DeepEqual(r.Message, want[from+i]) {
+				t.Fatalf("record %d from %d on: got %.200v, want %.200v", i, from, r.Message, want[from+i])
+			}
+		}
+		if len(got) != n {
+			t.Fatalf("%d records from %d on, want %d", len(got), from, n)
+		}
+	}
+	for r := b.from(0); r.step(); {
+		var raw, plain []string
+		if r.raw.flags&flagProperties != 0 {
+			eachRawKey(r.raw.properties.of(b.plain[r.start:]), func(key []byte) { raw = append(raw, string(key)) })
+		}
+		eachKey(want[r.record].Properties, func(key string) bool { plain = append(plain, key); return true })
+		if !slices.Equal(raw, plain) {
+			t.Errorf("message %d has the keys %q, its bytes give %q", r.record, plain, raw)
+		}
+	}
+}
+
+// TestNamesAreMadeOnce reads a block again and again and counts what that allocates.
+func TestNamesAreMadeOnce(t *testing.T) {
+	list := make([]message.Message, 1000)
+	for i := range list {
+		list[i] = reading(i)
+	}
+	_, g := made(1, list...)
+	b := groupBlock(g)
+	if err := b.checkYoung(); err != nil {
+		t.Fatal(err)
+	}
+	names := new(nameTable)
+	dst := b.appendTo(nil, 0, b.count, names)
+	// Names may share a set of the table, of which the seed decides; nearly always it is 0.
+	if n := testing.AllocsPerRun(10, func() { b.appendTo(dst[:0], 0, b.count, names) }); n > float64(len(list)/2) {
+		t.Errorf("reading %d records allocates %v times, their names alone are %d", len(list), n, 2*len(list))
 	}
 }
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"strings"
 
@@ -40,9 +41,32 @@ func eachKey(properties []message.Property, visit func(key string) bool) {
 	}
 }
 
+// eachRawKey is eachKey for properties as a block has them.
+func eachRawKey(properties []byte, visit func(key []byte)) {
+	count, at := uvarintAt(properties, 0)
+	for range count {
+		name := textAt(properties, at)
+		value := textAt(properties, name.to)
+		at = value.to
+		switch string(name.of(properties)) {
+		case propertyUnique:
+			if key := value.of(properties); len(key) > 0 {
+				visit(key)
+			}
+		case propertyKeys:
+			for rest := value.of(properties); len(rest) > 0; {
+				var key []byte
+				if key, rest, _ = bytes.Cut(rest, []byte(" ")); len(key) > 0 {
+					visit(key)
+				}
+			}
+		}
+	}
+}
+
 // fingerprint is the hash under which the index keeps a key: FNV-1a, mixed so that the upper bits,
 // of which only fingerprintBits are kept, depend on all of it. It is part of the format.
-func fingerprint(key string) uint64 {
+func fingerprint[text string | []byte](key text) uint64 {
 	h := uint64(14695981039346656037)
 	for i := 0; i < len(key); i++ {
 		h = (h ^ uint64(key[i])) * 1099511628211

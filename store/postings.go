@@ -78,24 +78,24 @@ func (p *pending) full() bool {
 func topicKey(topic string) string { return topic[:min(len(topic), maxTopicKey)] }
 
 // add takes in the records of the next block.
-func (p *pending) add(h header, records []message.Record) {
-	block := uint16(len(p.lasts))
+func (p *pending) add(h header, b *block, names *nameTable) {
+	number := uint16(len(p.lasts))
 	p.lasts = append(p.lasts, h.last())
 	p.stored += int64(h.bytes)
 	p.memory += 8
-	before := ""
-	for i := range records {
-		r := &records[i]
-		p.minTime, p.maxTime = min(p.minTime, r.Time), max(p.maxTime, r.Time)
-		if r.Topic != before || i == 0 {
-			before = r.Topic
-			p.addTopic(topicKey(r.Topic), block)
+	var met [nameSlots]string // topics of this block
+	for r := b.from(uint32(h.first - b.first)); r.step(); {
+		p.minTime, p.maxTime = min(p.minTime, r.time), max(p.maxTime, r.time)
+		if topic, slot := r.topic(names); slot < 0 || met[slot] != topic || topic == "" {
+			p.addTopic(topicKey(topic), number)
+			if slot >= 0 {
+				met[slot] = topic
+			}
 		}
-		if len(r.Properties) > 0 {
-			eachKey(r.Properties, func(key string) bool {
-				p.keys = append(p.keys, fingerprint(key)<<blockBits|uint64(block))
+		if r.raw.flags&flagProperties != 0 {
+			eachRawKey(r.raw.properties.of(b.plain[r.start:]), func(key []byte) {
+				p.keys = append(p.keys, fingerprint(key)<<blockBits|uint64(number))
 				p.memory += 8
-				return true
 			})
 		}
 	}

@@ -128,21 +128,25 @@ func (s *Store) indexNext() (more bool, err error) {
 	case !found || h.last() > s.index.storedEnd():
 		return false, nil
 	}
-	records, err := s.indexed(h)
+	b, err := s.indexed(h)
 	if err != nil {
 		return true, s.skip(h, err)
 	}
+	names := s.cache.borrowNames()
+	defer s.cache.names.Put(names)
 	p.mu.Lock()
-	open.add(h, records)
+	open.add(h, b, names)
 	p.mu.Unlock()
 	return true, nil
 }
 
-// indexed reads a block for the index. Blocks that nobody else reads must not push those that are
+// indexed gives a block for the index. Blocks that nobody else reads must not push those that are
 // read out of the cache.
-func (s *Store) indexed(h header) ([]message.Record, error) {
-	records, _, err := s.load(h)
-	return records, err
+func (s *Store) indexed(h header) (*block, error) {
+	if s.cache.peek(span{h.first, h.last()}) != nil {
+		return s.block(h)
+	}
+	return s.open(h, false)
 }
 
 // flushPending makes a run of what is pending. With a limit it closes a gap between runs: a hole at
@@ -256,7 +260,7 @@ func (in *mergeInput) next() error {
 			return in.fault(err)
 		}
 		in.page++
-		in.entries = entryReader{in: input{rest: plain}}
+		in.entries = entryReader{plain: plain}
 	}
 	if int(in.entries.blocks[len(in.entries.blocks)-1]) >= len(in.root.lasts) {
 		return &runError{in.run, errValue}

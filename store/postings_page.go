@@ -96,7 +96,8 @@ func appendEntry(page, before, key []byte, blocks []uint32) []byte {
 
 // entryReader walks over the entries of a page.
 type entryReader struct {
-	in     input
+	plain  []byte
+	at     int      // where the next entry begins
 	key    []byte   // of the present entry; overwritten by the next
 	blocks []uint32 // likewise
 	err    error
@@ -104,34 +105,25 @@ type entryReader struct {
 
 // next goes to the next entry; false means the end of the page, or err.
 func (r *entryReader) next() bool {
-	if r.err != nil || len(r.in.rest) == 0 {
+	plain := r.plain
+	if r.err != nil || r.at >= len(plain) {
 		return false
 	}
-	shared := r.in.uvarint()
-	suffix := r.in.bytes()
-	n := r.in.uvarint()
-	if r.in.short || shared > uint64(len(r.key)) || n == 0 || n > uint64(len(r.in.rest)) || n > maxRunBlocks {
-		r.err = fmt.Errorf("%w: an entry of an index page", errValue)
+	shared, at := uvarintAt(plain, r.at)
+	rest := textAt(plain, at)
+	n, at := uvarintAt(plain, rest.to)
+	if at > len(plain) || shared > uint64(len(r.key)) || n == 0 || n > uint64(len(plain)-at) || n > maxRunBlocks {
+		r.err = errEntry
 		return false
 	}
-	last := r.key[shared:]
+	suffix, last := plain[rest.from:rest.to], r.key[shared:]
 	if len(r.key) > 0 && bytes.Compare(suffix, last) <= 0 || len(r.key) == 0 && len(suffix) == 0 {
 		r.err = fmt.Errorf("%w: entries of an index page are out of order", errValue)
 		return false
 	}
 	r.key = append(r.key[:shared], suffix...)
-	r.blocks = r.blocks[:0]
-	next := uint64(0)
-	for range n {
-		next += r.in.uvarint()
-		if r.in.short || next >= maxRunBlocks {
-			r.err = fmt.Errorf("%w: a block of an index page", errValue)
-			return false
-		}
-		r.blocks = append(r.blocks, uint32(next))
-		next++
-	}
-	return true
+	r.blocks, r.at, r.err = readBlocks(r.blocks[:0], plain, at, int(n))
+	return r.err == nil
 }
 
 var errEntry = fmt.Errorf("%w: an entry of an index page", errValue)
@@ -161,7 +153,8 @@ func findEntry(plain, key []byte) (blocks []uint32, err error) {
 			case equal < len(own) && (same+equal == len(key) || own[equal] > key[same+equal]):
 				return nil, nil
 			case equal == len(own) && same+equal == len(key):
-				return readBlocks(plain, next, int(n))
+				blocks, _, err = readBlocks(nil, plain, next, int(n))
+				return blocks, err
 			}
 			same += equal
 		}
@@ -174,20 +167,19 @@ func findEntry(plain, key []byte) (blocks []uint32, err error) {
 	return nil, nil
 }
 
-// readBlocks reads the n numbers of blocks at at.
-func readBlocks(plain []byte, at, n int) ([]uint32, error) {
-	blocks := make([]uint32, 0, n)
+// readBlocks appends the n numbers of blocks at at, and says where they end.
+func readBlocks(blocks []uint32, plain []byte, at, n int) ([]uint32, int, error) {
 	next := uint64(0)
 	for range n {
 		var more uint64
 		if more, at = uvarintAt(plain, at); at > len(plain) || more >= maxRunBlocks || next+more >= maxRunBlocks {
-			return nil, fmt.Errorf("%w: a block of an index page", errValue)
+			return nil, at, fmt.Errorf("%w: a block of an index page", errValue)
 		}
 		next += more
 		blocks = append(blocks, uint32(next))
 		next++
 	}
-	return blocks, nil
+	return blocks, at, nil
 }
 
 // root is what a run says about itself: where its blocks end and where its pages begin.

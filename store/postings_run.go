@@ -110,7 +110,7 @@ func (s *Store) scan(r *run, at *root, k int, prefix []byte, visit func(key []by
 		if err != nil {
 			return err
 		}
-		entries := entryReader{in: input{rest: plain}}
+		entries := entryReader{plain: plain}
 		for entries.next() {
 			if beyond(entries.key, prefix) {
 				return nil

@@ -456,7 +456,7 @@ func FuzzIndexPage(f *testing.F) {
 			blocks []uint32
 		}
 		read := func(plain []byte) (list []entry, err error) {
-			r := entryReader{in: input{rest: plain}}
+			r := entryReader{plain: plain}
 			for r.next() {
 				list = append(list, entry{string(r.key), slices.Clone(r.blocks)})
 			}
