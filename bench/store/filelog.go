@@ -18,12 +18,13 @@ func (j job) readFile() (result, error) {
 	forget(j.Dir)
 	var r result
 	for _, into := range []*float64{&r.Cold, &r.Warm} {
-		began := time.Now()
+		began, used := time.Now(), cpu()
 		n, err := readSegments(j.Dir)
 		if err != nil || n < j.N {
 			return r, fmt.Errorf("%d of %d messages were read: %v", n, j.N, err)
 		}
 		*into = float64(n) / time.Since(began).Seconds()
+		r.CPU = float64((cpu() - used).Nanoseconds()) / 1000 / float64(n)
 	}
 	return r, nil
 }

@@ -115,8 +115,8 @@ func (p plan) fifo(w io.Writer) error {
 }
 
 func (p plan) reads(w io.Writer) error {
-	fmt.Fprintln(w, "| reading in order | cold messages/s | warm messages/s | delivered by a consumer |")
-	fmt.Fprintln(w, "|---|---|---|---|")
+	fmt.Fprintln(w, "| reading in order | cold messages/s | warm messages/s | ratio | CPU µs/message | delivered by a consumer |")
+	fmt.Fprintln(w, "|---|---|---|---|---|---|")
 	dirs := make(map[string]string)
 	for _, name := range []string{file, ours} {
 		dir, err := os.MkdirTemp(p.dir, "store-bench-")
@@ -141,45 +141,57 @@ func (p plan) reads(w io.Writer) error {
 	}
 	for _, name := range []string{file, ours} {
 		of := all[name]
-		fmt.Fprintf(w, "| %s | %s | %s | %s |\n", name, spread(of, func(r result) float64 { return r.Cold }),
-			spread(of, func(r result) float64 { return r.Warm }), spread(of, func(r result) float64 { return r.Delivered }))
+		warm := func(r result) float64 { return r.Warm }
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %.2f | %s |\n", name, spread(of, func(r result) float64 { return r.Cold }),
+			spread(of, warm), ratios(of, all[file], warm), median(of, func(r result) float64 { return r.CPU }),
+			spread(of, func(r result) float64 { return r.Delivered }))
 	}
 	return nil
 }
 
 func (p plan) opens(w io.Writer) error {
 	fmt.Fprintf(w, "| opening a log of %d messages | ms | anon MB |\n|---|---|---|\n", p.messages)
-	for _, c := range []struct{ name, fill string }{{"after a clean close", "fill"}, {"after kill -9 (first opening only)", "fillkill"}} {
+	for _, c := range []struct {
+		name, fill     string
+		fills, opening int
+		warm           bool
+	}{
+		{"after a clean close, from the disk", "fill", 1, p.rounds, false},
+		{"after a clean close, files in memory", "fill", 1, p.rounds, true},
+		{"after kill -9, from the disk (first opening only)", "fillkill", max(1, min(3, p.rounds)), 1, false},
+	} {
 		var all []result
-		openings := p.rounds
-		if c.fill == "fillkill" {
-			openings = 1
-		}
-		for range max(1, min(3, p.rounds)) {
-			dir, err := os.MkdirTemp(p.dir, "store-bench-")
+		for range c.fills {
+			of, err := p.opening(c.fill, c.opening, c.warm)
 			if err != nil {
 				return err
 			}
-			defer os.RemoveAll(dir)
-			if _, err := (job{Case: c.fill, Engine: ours, Dir: dir, N: p.messages}).child(); err != nil {
-				return err
-			}
-			for range openings {
-				r, err := (job{Case: "open", Engine: ours, Dir: dir, N: p.messages}).child()
-				if err != nil {
-					return err
-				}
-				all = append(all, r)
-			}
-			os.RemoveAll(dir)
-			if c.fill == "fill" {
-				break
-			}
+			all = append(all, of...)
 		}
 		fmt.Fprintf(w, "| %s | %s | %.1f |\n", c.name, spread(all, func(r result) float64 { return r.Open }),
 			median(all, func(r result) float64 { return r.Anon }))
 	}
 	return nil
+}
+
+// opening fills a log and opens it n times.
+func (p plan) opening(fill string, n int, warm bool) (all []result, err error) {
+	dir, err := os.MkdirTemp(p.dir, "store-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	if _, err := (job{Case: fill, Engine: ours, Dir: dir, N: p.messages}).child(); err != nil {
+		return nil, err
+	}
+	for range n {
+		r, err := (job{Case: "open", Engine: ours, Dir: dir, N: p.messages, Warm: warm}).child()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, nil
 }
 
 func (p plan) memory(w io.Writer) error {
