@@ -135,6 +135,8 @@ func textAt(b []byte, at int) part {
 // record. One goroutine at a time uses it.
 type nameTable struct {
 	slots [nameSlots]string // in sets of nameWays
+	after [nameSlots]uint8  // the slot that was wanted after this one: devices speak in turns
+	last  uint8
 	turn  uint8
 }
 
@@ -151,15 +153,25 @@ func (n *nameTable) text(b []byte) (text string, slot int) {
 	if len(b) > longestName {
 		return string(b), -1
 	}
+	if next := n.after[n.last]; n.slots[next] == string(b) {
+		n.last = next
+		return n.slots[next], int(next)
+	}
+	slot = n.find(b)
+	n.after[n.last], n.last = uint8(slot), uint8(slot)
+	return n.slots[slot], slot
+}
+
+// find gives the slot of b, which it takes if there is none.
+func (n *nameTable) find(b []byte) int {
 	first := int(maphash.Bytes(nameSeed, b)%(nameSlots/nameWays)) * nameWays
-	set := (*[nameWays]string)(n.slots[first:])
-	for i := range set {
-		if set[i] == string(b) {
-			return set[i], first + i
+	for i := first; i < first+nameWays; i++ {
+		if n.slots[i] == string(b) {
+			return i
 		}
 	}
 	n.turn++
-	way := int(n.turn % nameWays)
-	set[way] = string(b)
-	return set[way], first + way
+	slot := first + int(n.turn%nameWays)
+	n.slots[slot] = string(b)
+	return slot
 }
