@@ -51,8 +51,13 @@ func TestBlocksComeBackAsTheyWere(t *testing.T) {
 		t.Fatal(err)
 	}
 	fromMemory := opened.appendTo(nil, 0, g.count, new(nameTable))
+	helped, err := openBlock(value, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	together := helped.appendTo(nil, 0, g.count, new(nameTable))
 	for i := range want {
-		for _, got := range []message.Record{fromDisk[i], fromMemory[i]} {
+		for _, got := range []message.Record{fromDisk[i], fromMemory[i], together[i]} {
 			if got.Position != message.Position(7+i) || !reflect.DeepEqual(got.Message, want[i]) {
 				t.Errorf("message %d: got %.200v, want %.200v", i, got, want[i])
 			}
@@ -180,12 +185,19 @@ func FuzzBlock(f *testing.F) {
 		value, _ := made(1, samples()[3:3+n]...)
 		f.Add(value)
 	}
+	chunks, _ := made(1, samples()...)
+	f.Add(chunks)
 	f.Fuzz(func(t *testing.T, in []byte) {
 		if len(in) > blockTail {
 			body := in[:len(in)-blockTail]
 			in = appendSum(bytes.Clone(body))
 		}
 		records, err := decodeBlock(in)
+		if helped, trouble := openBlock(in, true); (trouble == nil) != (err == nil) {
+			t.Errorf("with help the error is %v, without it %v", trouble, err)
+		} else if err == nil && !reflect.DeepEqual(helped.appendTo(nil, 0, helped.count, new(nameTable)), records) {
+			t.Error("with help the records are others")
+		}
 		if err != nil {
 			return
 		}

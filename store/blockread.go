@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"runtime"
 	"sort"
 	"sync"
 	"sync/atomic"
@@ -160,45 +161,66 @@ func (b *block) checkYoung() error {
 // check fills in each chunk and looks whether its records make sense.
 func (b *block) check(fill func(i, from, to int) error, help bool) error {
 	b.marks = make([]mark, (int(b.count)+markEvery-1)/markEvery)
-	one := func(i int) error {
-		from, record := 0, uint32(0)
-		for _, c := range b.chunks[:i] {
-			from, record = c.end, record+c.records
-		}
-		if err := fill(i, from, b.chunks[i].end); err != nil {
+	if help && len(b.chunks) > 1 && len(b.chunks) <= helpedChunks && runtime.GOMAXPROCS(0) > 1 {
+		return b.checkTogether(fill)
+	}
+	from, record := 0, uint32(0)
+	for i, c := range b.chunks {
+		if err := b.fillChunk(fill, i, from, record); err != nil {
 			return err
 		}
-		return b.checkChunk(i, from, record)
+		from, record = c.end, record+c.records
 	}
-	if !help || len(b.chunks) < 2 {
-		for i := range b.chunks {
-			if err := one(i); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
+	return nil
+}
+
+// helpedChunks is more than a block of ours has when its chunks are full.
+const helpedChunks = 64
+
+// checkTogether does the same with two goroutines, each taking the next chunk that nobody has taken: a
+// helper that comes late, because all processors are busy, holds nobody up.
+func (b *block) checkTogether(fill func(i, from, to int) error) error {
 	var next atomic.Int32
 	work := func() error {
+		from, record, at := 0, uint32(0), 0
 		for {
 			i := int(next.Add(1)) - 1
 			if i >= len(b.chunks) {
 				return nil
 			}
-			if err := one(i); err != nil {
+			for ; at < i; at++ {
+				from, record = b.chunks[at].end, record+b.chunks[at].records
+			}
+			if err := b.fillChunk(fill, i, from, record); err != nil {
 				return err
 			}
 		}
 	}
 	var helper sync.WaitGroup
 	var trouble error
-	helper.Go(func() { trouble = work() })
+	helper.Go(func() {
+		// What panics here must cost one block, as it does for the caller: see view.
+		defer func() {
+			if r := recover(); r != nil {
+				trouble = fmt.Errorf("%w: %v", errBlock, r)
+			}
+		}()
+		trouble = work()
+	})
+	defer helper.Wait() // also when work panics: the helper reads what is mapped only until then
 	err := work()
 	helper.Wait()
 	if err == nil {
 		err = trouble
 	}
 	return err
+}
+
+func (b *block) fillChunk(fill func(i, from, to int) error, i, from int, record uint32) error {
+	if err := fill(i, from, b.chunks[i].end); err != nil {
+		return err
+	}
+	return b.checkChunk(i, from, record)
 }
 
 // checkChunk checks the records of chunk i, which begins at byte from with that record of the block,
