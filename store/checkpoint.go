@@ -211,7 +211,7 @@ func (s *Store) checkpointed(ctx context.Context) error {
 func (s *Store) checkpoint(g *generation) error {
 	s.reshape.Lock()
 	defer s.reshape.Unlock()
-	full := packer{s: s}
+	full := packer{s: s, left: g.bytes}
 	for p := g.first; p != 0 && p <= g.last; {
 		h, ok := s.index.find(p)
 		if !ok {
@@ -245,6 +245,7 @@ func (s *Store) checkpoint(g *generation) error {
 // nothing that writing it once more would not put right.
 type packer struct {
 	s      *Store
+	left   int // about how many plain bytes are still to come
 	open   *group
 	clock  int64
 	groups []*group
@@ -268,7 +269,7 @@ func (f *packer) add(records []message.Record, clock int64) {
 			f.close()
 		}
 		if f.open == nil {
-			f.open = &group{first: r.Position}
+			f.open = &group{first: r.Position, plain: make([]byte, 0, max(size, min(f.left+f.left/16, blockPayload)))}
 		}
 		f.clock = clock
 		f.open.put(&r.Message, size)
@@ -281,6 +282,7 @@ func (f *packer) close() {
 	}
 	g := f.open
 	f.open = nil
+	f.left -= len(g.plain)
 	value := appendBlock(nil, g.plain, g.chunks, g.first, g.base)
 	f.groups = append(f.groups, g)
 	f.made = append(f.made, merged{
@@ -329,36 +331,43 @@ func (f *packer) put(key, value []byte) {
 	}
 }
 
-// replay brings what a kill left in the write-ahead log into Badger, and gives the number of its last
-// record. It changes nothing when there is none; found says whether there was.
-func (s *Store) replay() (last uint64, found bool, err error) {
+// replayed is what a kill left in the write-ahead log.
+type replayed struct {
+	last  uint64 // number of the last record, of all that there ever were
+	found bool   // there was one that Badger did not have
+	lost  error  // some that were acknowledged cannot be read
+}
+
+// replay brings what a kill left in the write-ahead log into Badger. It changes nothing when there is
+// nothing.
+func (s *Store) replay() (r replayed, err error) {
 	records, err := readWAL(s.walDir())
 	if err != nil {
-		return 0, false, err
+		return r, err
 	}
 	settled, tail, err := s.replayFrom()
 	if err != nil {
-		return 0, false, err
+		return r, err
 	}
-	for _, r := range records { // what Badger says of it may be damaged
-		settled = max(settled, r.settled)
+	for _, record := range records { // what Badger says of it may be damaged
+		settled = max(settled, record.settled)
 	}
-	last = settled
+	r.last = settled
 	full := packer{s: s}
 	values := make(map[string][]byte)
-	for _, r := range records {
-		if r.seq <= settled {
+	for _, record := range records {
+		if record.seq <= settled {
 			continue
 		}
-		found = true
-		if r.seq != last+1 {
-			s.damage.note(fmt.Errorf("%d records of the write-ahead log behind number %d cannot be read", r.seq-last-1, last))
+		r.found = true
+		if record.seq != r.last+1 {
+			r.lost = fmt.Errorf("%d records of the write-ahead log behind number %d cannot be read", record.seq-r.last-1, r.last)
 		}
-		last = r.seq
-		for _, block := range r.blocks {
+		r.last = record.seq
+		for _, block := range record.blocks {
 			list, err := decodeBlock(block)
 			if err != nil {
-				s.damage.note(fmt.Errorf("record %d of the write-ahead log: %w", r.seq, err))
+				r.lost = fmt.Errorf("record %d of the write-ahead log: %w", record.seq, err)
 				continue
 			}
 			for i := range list {
@@ -370,17 +379,26 @@ func (s *Store) replay() (last uint64, found bool, err error) {
 			for len(list) > 0 && list[0].Position <= tail {
 				list = list[1:]
 			}
-			full.add(list, r.clock)
+			if len(list) == 0 {
+				continue
+			}
+			// Without a lost record Badger's own files have lost something: that is for recover.
+			if missing := (hole{tail + 1, list[0].Position - 1}); missing.last >= missing.first && r.lost != nil {
+				s.damage.add(missing, r.lost, nil)
+				values[string(gapKey(missing.first))] = missing.value()
+			}
+			tail = list[len(list)-1].Position
+			full.add(list, record.clock)
 		}
-		for _, e := range r.entries {
+		for _, e := range record.entries {
 			values[string(e.key)] = e.value
 		}
 	}
-	if !found {
-		return last, false, nil
+	if !r.found {
+		return r, nil
 	}
 	full.close()
-	return last, true, full.write(values, last)
+	return r, full.write(values, r.last)
 }
 
 // replayFrom gives the number of the last record that Badger has, and the last position.
