@@ -24,7 +24,7 @@ const (
 	recordCost  = 128 // bytes of memory that a decoded record takes beside its text
 )
 
-// span names a block. Its last position alone does not: compaction keeps that.
+// span names a block. Its last position alone does not: a checkpoint keeps that.
 type span struct{ first, last message.Position }
 
 // cached is one block. Whoever comes first loads it, the others wait for him.
