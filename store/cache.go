@@ -25,7 +25,7 @@ const (
 	blockCost   = 512 // bytes of memory that a block takes beside its content
 )
 
-// span names a block. Its last position alone does not: compaction keeps that.
+// span names a block. Its last position alone does not: a checkpoint keeps that.
 type span struct{ first, last message.Position }
 
 // cached is one block. Whoever comes first loads it, the others wait for him.

@@ -2,12 +2,9 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
-
-	"github.com/dgraph-io/badger/v4"
 
 	"sluice/gateway/message"
 )
@@ -211,7 +208,7 @@ func (s *Store) checkpointed(ctx context.Context) error {
 func (s *Store) checkpoint(g *generation) error {
 	s.reshape.Lock()
 	defer s.reshape.Unlock()
-	full := packer{s: s}
+	full := packer{s: s, left: g.bytes}
 	for p := g.first; p != 0 && p <= g.last; {
 		h, ok := s.index.find(p)
 		if !ok {
@@ -238,166 +235,6 @@ func (s *Store) checkpoint(g *generation) error {
 	}
 	s.cache.release(g.first, g.last)
 	return nil
-}
-
-// packer makes full blocks of records and writes them with small values. Only when everything is
-// written does Badger learn that the write-ahead log need not be read again: a kill on the way leaves
-// nothing that writing it once more would not put right.
-type packer struct {
-	s      *Store
-	open   *group
-	clock  int64
-	groups []*group
-	made   []merged
-	batch  *batch
-	err    error
-}
-
-// merged is a block ready to be written.
-type merged struct {
-	header header
-	value  []byte
-}
-
-// add takes the records of a block, which follow those before.
-func (f *packer) add(records []message.Record, clock int64) {
-	for i := range records {
-		r := &records[i]
-		size := recordBound(&r.Message)
-		if f.open != nil && (len(f.open.plain)+size > blockPayload || len(f.open.chunks) >= maxChunks || f.open.last()+1 != r.Position) {
-			f.close()
-		}
-		if f.open == nil {
-			f.open = &group{first: r.Position}
-		}
-		f.clock = clock
-		f.open.put(&r.Message, size)
-	}
-}
-
-func (f *packer) close() {
-	if f.open == nil {
-		return
-	}
-	g := f.open
-	f.open = nil
-	value := appendBlock(nil, g.plain, g.chunks, g.first, g.base)
-	f.groups = append(f.groups, g)
-	f.made = append(f.made, merged{
-		header: header{first: g.first, count: g.count, bytes: uint32(len(value)), time: g.base, clock: f.clock},
-		value:  value,
-	})
-}
-
-// write makes everything durable: first the blocks, so that nothing ever speaks of positions that are
-// not there, in the end the number of the last record.
-func (f *packer) write(values map[string][]byte, seq uint64) error {
-	headers := make([]header, len(f.made))
-	for i, m := range f.made {
-		key := headerKey(m.header.last())
-		f.put(blockKey(m.header.last()), m.value)
-		f.put(key, m.header.value(key))
-		headers[i] = m.header
-	}
-	for key, value := range values {
-		f.put([]byte(key), value)
-	}
-	f.put(walKey, sealWords(walKey, present, seq))
-	if f.err == nil {
-		f.s.stuff(f.batch, headers)
-		f.err = f.s.write(f.batch)
-	}
-	return f.err
-}
-
-func (f *packer) put(key, value []byte) {
-	if f.err != nil {
-		return
-	}
-	if f.batch == nil {
-		f.batch = newBatch(f.s.db)
-	}
-	if f.batch.set(key, value) {
-		return
-	}
-	if f.err = f.s.write(f.batch); f.err != nil {
-		return
-	}
-	f.batch = newBatch(f.s.db)
-	if !f.batch.set(key, value) {
-		f.err = errors.New("bug: an entry does not fit in a transaction")
-	}
-}
-
-// replay brings what a kill left in the write-ahead log into Badger, and gives the number of its last
-// record. It changes nothing when there is none; found says whether there was.
-func (s *Store) replay() (last uint64, found bool, err error) {
-	records, err := readWAL(s.walDir())
-	if err != nil {
-		return 0, false, err
-	}
-	settled, tail, err := s.replayFrom()
-	if err != nil {
-		return 0, false, err
-	}
-	for _, r := range records { // what Badger says of it may be damaged
-		settled = max(settled, r.settled)
-	}
-	last = settled
-	full := packer{s: s}
-	values := make(map[string][]byte)
-	for _, r := range records {
-		if r.seq <= settled {
-			continue
-		}
-		found = true
-		if r.seq != last+1 {
-			s.damage.note(fmt.Errorf("%d records of the write-ahead log behind number %d cannot be read", r.seq-last-1, last))
-		}
-		last = r.seq
-		for _, block := range r.blocks {
-			list, err := decodeBlock(block)
-			if err != nil {
-				s.damage.note(fmt.Errorf("record %d of the write-ahead log: %w", r.seq, err))
-				continue
-			}
-			for i := range list {
-				if m := &list[i]; m.Device != "" {
-					key := deviceKey(m.Device)
-					values[string(key)] = deviceMark{m.Seq, m.Position}.value(key)
-				}
-			}
-			for len(list) > 0 && list[0].Position <= tail {
-				list = list[1:]
-			}
-			full.add(list, r.clock)
-		}
-		for _, e := range r.entries {
-			values[string(e.key)] = e.value
-		}
-	}
-	if !found {
-		return last, false, nil
-	}
-	full.close()
-	return last, true, full.write(values, last)
-}
-
-// replayFrom gives the number of the last record that Badger has, and the last position.
-func (s *Store) replayFrom() (settled uint64, tail message.Position, err error) {
-	value, err := s.value(walKey)
-	if err == nil {
-		if _, words, err := unseal(walKey, value, 1); err == nil {
-			settled = words[0]
-		}
-	} else if !unreadable(err) {
-		return 0, 0, err
-	}
-	err = s.db.View(func(txn *badger.Txn) error {
-		tail = lastOf(txn, prefixHeader)
-		return nil
-	})
-	return settled, tail, err
 }
 
 func (s *Store) walDir() string { return filepath.Join(s.opts.Dir, "wal") }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -33,9 +34,18 @@ func specimenOf(t *testing.T, r *rand.Rand, killed bool) specimen {
 	s := reopen(t, source, nil)
 	sp := specimen{dir: source, records: make(map[message.Position]message.Message), cursors: make(map[string]message.Position), seq: make(map[string]uint64)}
 	at := message.Position(0)
-	for range 220 {
+	for round := range 260 {
 		n, size := 1+r.IntN(6), r.IntN(12<<10)
-		if r.IntN(2) == 0 {
+		switch {
+		case round == 220:
+			if err := s.remove(s.index.oldest(15), at); err != nil {
+				t.Fatal(err)
+			}
+			s.young.limit = 128 << 10 // what follows stays in the write-ahead log
+			fallthrough
+		case round > 220:
+			n, size = 1+r.IntN(3), r.IntN(2<<10)
+		case r.IntN(2) == 0:
 			n, size = 1, 5+r.IntN(20) // small enough for a table
 		}
 		for range n {
@@ -63,10 +73,10 @@ func specimenOf(t *testing.T, r *rand.Rand, killed bool) specimen {
 	}
 	for s.commitNext() {
 	}
-	if err := s.remove(s.index.oldest(15), at); err != nil {
-		t.Fatal(err)
+	if !killed {
+		s.settle() // as its end would: its blocks become larger ones
 	}
-	sp.head, sp.epoch, sp.blocks = s.index.head, s.epoch, s.index.blocks
+	sp.head, sp.epoch, sp.blocks = s.index.head, s.epoch, slices.Clone(s.index.blocks)
 	if killed {
 		if err := s.markTail(); err != nil {
 			t.Fatal(err)
@@ -119,6 +129,25 @@ func (sp *specimen) losable(t *testing.T, path string, at int64, cut bool) map[m
 				lose(e.key)
 			}
 		}, func(int, int) {})
+	case ".wal":
+		salt := saltOf(content)
+		for rest := int64(walAlign); rest+walHead <= int64(len(content)); {
+			record, size, ok := decodeWAL(content[rest:], salt)
+			if !ok {
+				rest += walAlign
+				continue
+			}
+			if rest+int64(size) > at && (cut || rest <= at) {
+				for _, block := range record.blocks {
+					records, err := decodeBlock(block)
+					if err != nil {
+						t.Fatal(err)
+					}
+					lost[records[len(records)-1].Position] = true
+				}
+			}
+			rest += int64(alignWAL(size))
+		}
 	case ".sst": // within one block of a table, or behind the cut
 		err := scanTable(path, func(key []byte, e tableEntry) {
 			if e.meta&entryPointer == 0 {
@@ -157,6 +186,9 @@ func TestDamagedFilesAreSurvived(t *testing.T) {
 			t.Fatal(err)
 		}
 		paths = append(paths, filepath.Join(dir, "tail"), filepath.Join(dir, "lock"))
+		for _, name := range walNames {
+			paths = append(paths, filepath.Join(dir, "wal", name), filepath.Join(dir, "wal", name)) // as often as two
+		}
 		path := paths[r.IntN(len(paths))]
 		if r.IntN(3) == 0 { // the small but vital ones more often
 			path = filepath.Join(dir, "log", []string{"MANIFEST", "KEYREGISTRY", "DISCARD"}[r.IntN(3)])

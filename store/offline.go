@@ -116,8 +116,8 @@ func openClosed(dir string, report *Report) (s *Store, repaired bool, err error)
 	if s.db, err = openBadger(dir, options); err != nil {
 		return nil, false, err
 	}
-	_, found, err := s.replay()
-	if err == nil && found {
+	replayed, err := s.replay()
+	if err == nil && replayed.found {
 		err = clearWAL(s.walDir())
 	}
 	if err != nil {

@@ -81,9 +81,8 @@ const (
 
 	commitBlocks = 8 // in one transaction at most
 
-	// A block of at least this size goes to the value log. A smaller one, of a group of few messages,
-	// is kept in the LSM: then its transaction costs one dirty sync instead of two. Larger values
-	// there would be flushed and compacted more often than that saves.
+	// A block of at least this size goes to the value log. A smaller one, that an orderly end leaves, is
+	// kept in the LSM, where it pins no file.
 	valueThreshold = 4000
 	memTableSize   = 128 << 10 // see badgerOptions
 

@@ -27,7 +27,7 @@ const (
 	cachedCandidates = 64
 )
 
-// postings is the index over settled blocks: which of them hold a topic or a message key. Runs and
+// postings is the index over the blocks in Badger: which of them hold a topic or a message key. Runs and
 // pending together cover the log from its head to some position; what is behind, and what a lost
 // run leaves uncovered, is read directly until the indexer has been there.
 type postings struct {

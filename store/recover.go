@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -29,8 +30,9 @@ func newFound() found {
 
 func (f *found) claim(p message.Position) { f.claimed = max(f.claimed, p) }
 
-// recover loads headers, cursors and state, and puts right what is wrong at the log's end.
-func (s *Store) recover(care *care) error {
+// recover loads headers, cursors and state, and puts right what is wrong at the log's end; lost says
+// what the write-ahead log could not give back.
+func (s *Store) recover(care *care, lost error) error {
 	f := newFound()
 	if err := f.load(s.db); err != nil {
 		return err
@@ -40,7 +42,7 @@ func (s *Store) recover(care *care) error {
 	if err := s.adopt(&f, care.newest); err != nil {
 		return err
 	}
-	if care.salvaged {
+	if f.lost = cmp.Or(f.lost, lost); care.salvaged {
 		f.lost = errSalvaged
 	} else if err := f.gaps(); err != nil {
 		return err

@@ -143,15 +143,15 @@ func (s *Store) openFiles() error {
 	for {
 		s.db, err = openBadger(s.opts.Dir, badgerOptions(filepath.Join(s.opts.Dir, "log"), s.opts.FileSize, logger))
 		if err == nil {
-			var last uint64
-			if last, _, err = s.replay(); err == nil {
-				err = s.recover(care)
+			var replayed replayed
+			if replayed, err = s.replay(); err == nil {
+				err = s.recover(care, replayed.lost)
 			}
 			if err == nil {
 				err = care.done()
 			}
 			if err == nil {
-				if s.wal, err = openWAL(s.walDir(), s.opts.walSize(), last); err != nil {
+				if s.wal, err = openWAL(s.walDir(), s.opts.walSize(), replayed.last); err != nil {
 					err = inWords(s.opts.Dir, err)
 				}
 			}

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime/pprof"
 )
 
 func main() {
@@ -22,16 +23,25 @@ func main() {
 	flag.Float64Var(&p.trickle, "trickle", 60, "length of the runs with ten readings a second")
 	flag.StringVar(&p.only, "only", "", "run only the cases whose name has this in it")
 	flag.StringVar(&p.dir, "dir", "", "directory on the disk to measure; default: the temporary one")
+	profile := flag.String("profile", "", "with -one: write a CPU profile of it to this file")
 	one := flag.String("one", "", "run one contestant, described in JSON, and print its result (used inside)")
 	flag.Parse()
 	if *one != "" {
 		var j job
 		err := json.Unmarshal([]byte(*one), &j)
+		if err == nil && *profile != "" {
+			var file *os.File
+			if file, err = os.Create(*profile); err == nil {
+				defer file.Close()
+				err = pprof.StartCPUProfile(file)
+			}
+		}
 		if err == nil {
 			var r result
 			if r, err = j.run(); err == nil {
 				err = json.NewEncoder(os.Stdout).Encode(r)
 			}
+			pprof.StopCPUProfile()
 		}
 		exit(err)
 		return
