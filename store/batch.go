@@ -32,6 +32,21 @@ func (b *batch) set(key, value []byte) bool {
 	return true
 }
 
+// setAll puts all of the entries in, or none when there is no room for them.
+func (b *batch) setAll(entries []entry) bool {
+	size := 0
+	for _, e := range entries {
+		size += len(e.key) + valueCost(len(e.value)) + entryCost
+	}
+	if b.entries+len(entries) > batchEntries || b.bytes+size > batchBytes {
+		return false
+	}
+	for _, e := range entries {
+		b.set(e.key, e.value)
+	}
+	return true
+}
+
 // valueCost is what a value of that size counts in a transaction.
 func valueCost(size int) int {
 	if size >= valueThreshold {

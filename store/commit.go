@@ -160,6 +160,10 @@ func (s *Store) commitNext() bool {
 		s.cursors.end(failure)
 		return s.answerAll(failure)
 	}
+	if s.cursors.crowded() && s.space.admits(0) {
+		s.commit(nil)
+		return true
+	}
 	due, ok := s.cursors.due()
 	cursorsDue := ok && due <= 0
 	which := takeDue
@@ -250,6 +254,7 @@ func (s *Store) commit(groups []sealed) {
 	for i, g := range groups {
 		s.space.wrote(int64(headers[i].bytes))
 		s.cache.put(g.group)
+		s.small.hear(g.notes, g.first, headers[i].clock)
 		s.index.grow(headers[i])
 		s.answer(g.group, nil)
 	}
