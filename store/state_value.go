@@ -74,6 +74,7 @@ func (f *found) smallValue(key, value []byte) error {
 	}
 	v.body = append([]byte(nil), v.body...)
 	f.small = append(f.small, v)
+	f.claim(v.claims())
 	return nil
 }
 
@@ -90,6 +91,19 @@ func decodeSmall(key, value []byte) (v smallValue, err error) {
 		return v, fmt.Errorf("%w under key %q", err, key)
 	}
 	return v, nil
+}
+
+// claims is the last position of which a value says that it was durable.
+func (v smallValue) claims() (at message.Position) {
+	switch {
+	case v.mark == absent:
+	case v.kind == smallRetained:
+		body, _ := decodeRetained(v.body)
+		at = body.at
+	case v.kind == smallReplay:
+		at, _ = decodeReplay(v.body)
+	}
+	return at
 }
 
 // checkSmall decodes the body of a value.
