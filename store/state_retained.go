@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -109,12 +110,17 @@ func (s *Store) retainedRecord(t *retainedTopic, at message.Position) (record me
 			s.small.mu.Unlock()
 			return record, false, nil
 		}
-		at, carried, content, slot := t.at, t.carried > 0, t.content, t.slot
+		carried, content, slot := t.carried > 0, t.content, t.slot
+		at = t.at
 		s.small.mu.Unlock()
 		switch {
 		case content != nil:
 		case carried:
-			if content, err = s.value(carriedKey(slot)); err != nil {
+			content, err = s.value(carriedKey(slot))
+			if err != nil && !errors.Is(err, errAbsent) && !errors.Is(err, errBlock) {
+				return record, false, fmt.Errorf("read the retained message of %q: %w", t.topic, err)
+			}
+			if err != nil {
 				continue
 			}
 		default:
@@ -132,7 +138,22 @@ func (s *Store) retainedRecord(t *retainedTopic, at message.Position) (record me
 			return records[0], true, nil
 		}
 	}
-	return record, false, err
+	s.loseRetained(t, at, err)
+	return record, false, nil
+}
+
+// loseRetained takes a retained message out of the index that can be read nowhere.
+func (s *Store) loseRetained(t *retainedTopic, at message.Position, cause error) {
+	s.small.mu.Lock()
+	lost := !t.gone && t.at == at && s.small.final == nil
+	if lost {
+		s.small.retained.forgetLocked(t)
+		s.small.soilLocked(&t.tracked)
+	}
+	s.small.mu.Unlock()
+	if lost {
+		s.damage.note(fmt.Errorf("%w: the retained message %d of %q: %v", errValue, at, t.topic, cmp.Or(cause, errAbsent)))
+	}
 }
 
 func decodeCarried(content []byte, topic string, at message.Position) ([]message.Record, error) {

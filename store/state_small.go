@@ -215,8 +215,16 @@ func (s *Store) recoverSmall(f *found) error {
 	m.replay.recoverLocked(f.small, len(f.smallBroken) > 0)
 	m.sessions.adoptCursorsLocked()
 	m.mu.Unlock()
-	if m.off {
-		return nil
+	for _, broken := range f.smallBroken {
+		b := newBatch(s.db)
+		if len(broken.key) == 6 {
+			b.set(broken.key, sealSmall(broken.key, absent, nil))
+		} else {
+			b.remove(broken.key) // none of ours
+		}
+		if err := s.write(b); err != nil {
+			return fmt.Errorf("empty the damaged value under key %q: %w", broken.key, err)
+		}
 	}
 	return m.replay.run()
 }
