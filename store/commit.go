@@ -96,6 +96,9 @@ func (s *Store) drain() {
 		time.Sleep(spaceRetry)
 	}
 	s.answerAll(message.ErrFull)
+	if s.space.admits(0) {
+		s.must(s.settleSmall()) // so that the next start need not read the end of the log again
+	}
 	for s.queue.failed() == nil && s.space.admits(0) {
 		if _, ok := s.cursors.due(); !ok {
 			return

@@ -132,8 +132,8 @@ func (s *Store) settleSmall() error {
 		return s.queue.failed()
 	}
 	running, needed := state()
-	if !running && !needed {
-		return nil
+	if s.queue.failed() != nil || !running && !needed {
+		return s.queue.failed()
 	}
 	if err := wait(); err != nil {
 		return err
