@@ -132,8 +132,8 @@ func (s *Store) settleSmall() error {
 		return s.queue.failed()
 	}
 	running, needed := state()
-	if s.queue.failed() != nil || !running && !needed {
-		return s.queue.failed()
+	if !running && !needed {
+		return nil
 	}
 	if err := wait(); err != nil {
 		return err
