@@ -235,6 +235,13 @@ func (s *Store) export(ctx context.Context, m moment, to io.Writer, admin *Admin
 	if err != nil {
 		return sum, err
 	}
+	carried, err := s.carriedMeanwhile(m.small)
+	if err == nil {
+		_, err = s.exportSmall(ctx, &w, carried)
+	}
+	if err != nil {
+		return sum, err
+	}
 	w.json(frameEnd, exportEnd{sum.Messages, blocks})
 	if w.err == nil {
 		w.err = w.to.Flush()

@@ -77,6 +77,33 @@ func (s *Store) exportSmall(ctx context.Context, w *frameWriter, values []export
 	return written, w.err
 }
 
+// carriedMeanwhile gives the values of the retained messages that lay in the log when the export began
+// and were carried since, because their blocks were trimmed. They replace what the export has of them.
+func (s *Store) carriedMeanwhile(values []exportedValue) (again []exportedValue, err error) {
+	head := s.Head()
+	for _, v := range values {
+		if v.key[1] != smallRetained {
+			continue
+		}
+		was, err := decodeRetained(v.value[2 : len(v.value)-4])
+		if err != nil || was.carried > 0 || was.at >= head {
+			continue
+		}
+		value, err := s.carriedNow(v.key)
+		if err != nil {
+			return nil, err
+		}
+		now, err := decodeSmall(v.key, value)
+		if err != nil || now.mark == absent {
+			continue
+		}
+		if body, err := decodeRetained(now.body); err == nil && body.topic == was.topic && body.at == was.at {
+			again = append(again, exportedValue{v.key, value})
+		}
+	}
+	return again, nil
+}
+
 func (s *Store) carriedNow(key []byte) ([]byte, error) {
 	content, err := s.value(key)
 	if errors.Is(err, errAbsent) || errors.Is(err, errBlock) {

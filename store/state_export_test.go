@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"sluice/gateway/message"
 )
@@ -118,6 +119,38 @@ func TestExportsCarryTheSmallState(t *testing.T) {
 	var other bytes.Buffer
 	if closed, err := c.ExportWith(t.Context(), &other, admin, nil); err != nil || closed.Values < sum.Values || closed.Admin != 306 {
 		t.Errorf("%+v, %v", closed, err)
+	}
+}
+
+// What the head passes while a backup is written is in it nevertheless.
+func TestBackupsHaveWhatIsCarriedMeanwhile(t *testing.T) {
+	s := standingWith(t, t.TempDir())
+	for i := range 20 {
+		retain(t, s, fmt.Sprint("r/", i), strings.Repeat("x", 30<<10))
+	}
+	publish(t, s, message.Message{Topic: "t"})
+	s.small.replay.begin(time.Now())
+	settleAll(s)
+	var stream bytes.Buffer
+	trimmed := false
+	_, err := s.Backup(t.Context(), &stream, func(Exported) {
+		if !trimmed {
+			trimmed = true
+			if err := s.remove(s.index.oldest(18), s.index.tail); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if err != nil || !trimmed {
+		t.Fatalf("trimmed %v, %v", trimmed, err)
+	}
+	dir := filepath.Join(t.TempDir(), "log")
+	if _, err := Restore(t.Context(), dir, &stream, nil); err != nil {
+		t.Fatal(err)
+	}
+	s = standingWith(t, dir)
+	if got := len(strings.Fields(retainedTopics(t, s, "#"))); got != 20 {
+		t.Errorf("%d retained messages are restored, want 20", got)
 	}
 }
 
