@@ -257,8 +257,8 @@ func (s *Store) commit(groups []sealed) {
 	for i, g := range groups {
 		s.space.wrote(int64(headers[i].bytes))
 		s.cache.put(g.group)
-		s.small.hear(g.notes, g.first, headers[i].clock)
 		s.index.grow(headers[i])
+		s.small.hear(g.notes, g.first, headers[i].clock)
 		s.answer(g.group, nil)
 	}
 	s.writer.recycle(groups)

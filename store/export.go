@@ -166,7 +166,7 @@ func (s *Store) moment() (m moment, err error) {
 		if err != nil {
 			return err
 		}
-		m.small, err = smallValues(txn)
+		m.small, err = smallValues(txn, func(at message.Position) { m.head.Last = max(m.head.Last, at) })
 		return err
 	})
 	return m, err

@@ -8,6 +8,8 @@ import (
 	"fmt"
 
 	"github.com/dgraph-io/badger/v4"
+
+	"sluice/gateway/message"
 )
 
 // exportedValue is one small value, or one entry of the users' database, with its key: what it says
@@ -17,8 +19,8 @@ type exportedValue struct{ key, value []byte }
 // frameValues is how many bytes of values a frame has, unless one is larger.
 const frameValues = 64 << 10
 
-// smallValues gives the small values that are in use and sound.
-func smallValues(txn *badger.Txn) (list []exportedValue, err error) {
+// smallValues gives the small values that are in use and sound, and the positions of which they speak.
+func smallValues(txn *badger.Txn, claim func(message.Position)) (list []exportedValue, err error) {
 	it := txn.NewIterator(badger.DefaultIteratorOptions)
 	defer it.Close()
 	for it.Seek([]byte{prefixSmall}); it.ValidForPrefix([]byte{prefixSmall}); it.Next() {
@@ -29,6 +31,7 @@ func smallValues(txn *badger.Txn) (list []exportedValue, err error) {
 		}
 		if v, err := decodeSmall(key, value); err == nil && v.mark == present {
 			list = append(list, exportedValue{key, value})
+			claim(v.claims())
 		}
 	}
 	return list, nil

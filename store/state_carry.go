@@ -63,12 +63,7 @@ func (r *retained) below(upTo message.Position) (step []retainedPlace) {
 		return nil
 	}
 	r.lowest = 1<<63 - 1
-	r.root.each("#", func(t *retainedTopic) { step = r.collectLocked(step, t, upTo) })
-	for name, n := range r.root.below { // what '#' does not match
-		if len(name) > 0 && name[0] == '$' {
-			n.all(func(t *retainedTopic) { step = r.collectLocked(step, t, upTo) })
-		}
-	}
+	r.root.all(func(t *retainedTopic) { step = r.collectLocked(step, t, upTo) })
 	slices.SortFunc(step, func(a, b retainedPlace) int { return cmp.Compare(a.at, b.at) })
 	if len(step) > 0 {
 		r.lowest = step[0].at // there may be more

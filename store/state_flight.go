@@ -68,6 +68,7 @@ func (x *Session) SaveFlights(upTo message.Position, under []Flight, durable fun
 	x.flights.upTo = max(x.flights.upTo, upTo)
 	x.flights.sizeLocked(len(runs) + 20)
 	m.soilLocked(&x.flights.tracked)
+	x.unpinLocked()
 	cursor := x.cursor
 	m.mu.Unlock()
 	if cursor != nil {
@@ -79,16 +80,20 @@ func (x *Session) SaveFlights(upTo message.Position, under []Flight, durable fun
 	return nil
 }
 
-// Flights gives what was under way to the client when it was last saved. Everything up to upTo is done
-// with.
+// Flights gives what was under way to the client when it was last saved. Everything up to upTo, where
+// the cursor stands, is done with, or was dropped.
 func (x *Session) Flights() (upTo message.Position, under []Flight) {
 	x.set.small.mu.Lock()
 	defer x.set.small.mu.Unlock()
-	under, err := decodeRuns(x.flights.upTo, x.flights.runs)
+	upTo = x.flights.upTo
+	under, err := decodeRuns(upTo, x.flights.runs)
 	if err != nil {
-		return x.flights.upTo, nil // a tail that was lost: they are sent again
+		under = nil // a tail that was lost: they are sent again
 	}
-	return x.flights.upTo, under
+	if x.cursor != nil {
+		upTo = max(upTo, x.cursor.position)
+	}
+	return upTo, slices.DeleteFunc(under, func(f Flight) bool { return f.Position <= upTo })
 }
 
 func (f *flights) sizeLocked(size int) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -31,6 +32,14 @@ type tracked struct {
 	version uint64   // counts the changes
 	durable uint64   // the version that would be found after a power cut
 	dirty   bool
+}
+
+// together gives what goes into one transaction with t, itself included; it may lead in a circle.
+func (t *tracked) together() (list []*tracked) {
+	for p := t; p != nil && !slices.Contains(list, p); p = p.with {
+		list = append(list, p)
+	}
+	return list
 }
 
 // item is a small value as memory has it.
@@ -180,7 +189,7 @@ func (k *keeper) save(b *batch) (list []saving) {
 	put := func(t *tracked) {
 		var entries []entry
 		var parts []saving
-		for p := t; p != nil && t.dirty; p = p.with {
+		for _, p := range t.together() {
 			if p.dirty {
 				more, then := p.item.entriesLocked()
 				entries = append(entries, more...)

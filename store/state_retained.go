@@ -223,13 +223,13 @@ func (r *retained) uncarryLocked(t *retainedTopic) {
 	}
 }
 
-// expireLocked forgets what is too old, a part of it at a time: nobody sees it any more.
+// expireLocked forgets what is too old: nobody sees it any more.
 func (r *retained) expireLocked(now int64) {
 	if r.small.final != nil {
 		return
 	}
 	var old []*retainedTopic
-	r.root.each("#", func(t *retainedTopic) {
+	r.root.all(func(t *retainedTopic) {
 		if t.expires != 0 && t.expires <= now {
 			old = append(old, t)
 		}

@@ -133,6 +133,32 @@ func TestRetainedMessagesExpire(t *testing.T) {
 	}
 }
 
+// A topic that expired before a checkpoint heard of it does not empty the slot of the one after it.
+func TestSlotsAreEmptiedOnce(t *testing.T) {
+	dir := t.TempDir()
+	s := standingWith(t, dir)
+	for i := range 20 {
+		publish(t, s, message.Message{Topic: fmt.Sprint("old/", i), Payload: []byte("x"), Retain: true, Properties: []message.Property{{Name: "expiry", Value: "1m"}}})
+	}
+	pass(s, 2*time.Minute)
+	s.expireSmall()
+	settleAll(s)
+	for i := range 20 {
+		retain(t, s, fmt.Sprint("new/", i), "x")
+	}
+	if s.small.retained.next != 20 {
+		t.Errorf("%d slots are used, want 20", s.small.retained.next)
+	}
+	for range 2 {
+		s.small.replay.begin(time.Now())
+		settleAll(s)
+	}
+	s = standingWith(t, copyStill(t, dir))
+	if got := len(strings.Fields(retainedTopics(t, s, "#"))); got != 20 || len(s.small.retained.free) != 0 {
+		t.Errorf("%d are found, %d slots are free, want 20 and none", got, len(s.small.retained.free))
+	}
+}
+
 // TestRetainedMessagesAreCarried lets the head pass retained messages of all sizes.
 func TestRetainedMessagesAreCarried(t *testing.T) {
 	dir := t.TempDir()

@@ -381,8 +381,7 @@ func (ss *sessions) adoptCursorsLocked() {
 			x.cursor.holders = 0
 		}
 		if c := x.cursor; c != nil {
-			c.owner = x.id
-			x.with = &c.tracked
+			x.attachLocked(c)
 			if c.position < x.flights.upTo {
 				c.position = x.flights.upTo
 				set.soilLocked(c)
@@ -397,6 +396,12 @@ func (ss *sessions) adoptCursorsLocked() {
 			set.dropLocked(c)
 		}
 	}
+}
+
+// attachLocked makes a cursor the session's: the two, and what is under way, are durable together.
+func (x *Session) attachLocked(c *Cursor) {
+	x.cursor, c.owner = c, x.id
+	x.with, c.with = &c.tracked, &x.flights.tracked
 }
 
 func (x *Session) cursorName() string { return fmt.Sprintf("%s%05d", sessionCursor, x.slot) }

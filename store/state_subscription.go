@@ -75,9 +75,7 @@ func (x *Session) subscribeLocked(subscribed Subscription) error {
 	m.soilLocked(&known.tracked)
 	if x.cursor == nil {
 		m.soilLocked(&x.tracked) // before its cursor, so that they go together
-		x.cursor = m.store.cursors.openLocked(x.cursorName(), subscribed.From, 0)
-		x.cursor.owner = x.id
-		x.with = &x.cursor.tracked
+		x.attachLocked(m.store.cursors.openLocked(x.cursorName(), subscribed.From, 0))
 	}
 	return nil
 }
@@ -106,12 +104,17 @@ func (x *Session) Unsubscribe(filter string) (known bool) {
 	delete(x.filters, filter)
 	x.set.subscribed--
 	m.dropLocked(&sub.slotted)
+	x.unpinLocked()
+	return true
+}
+
+// unpinLocked drops the cursor of a session that wants nothing from the log any more.
+func (x *Session) unpinLocked() {
 	if len(x.filters) == 0 && len(x.flights.runs) == 0 && x.cursor != nil {
-		m.soilNowLocked(&x.tracked) // before its cursor: they go together
-		m.store.cursors.dropLocked(x.cursor)
+		x.set.small.soilNowLocked(&x.tracked) // before its cursor: they go together
+		x.set.small.store.cursors.dropLocked(x.cursor)
 		x.cursor = nil
 	}
-	return true
 }
 
 // Subscriptions lists the filters of the session, sorted.
