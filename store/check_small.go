@@ -30,7 +30,11 @@ func (s *Store) checkSmall(report *Report, f *found) error {
 		}
 		slot := binary.BigEndian.Uint32(key[1:])
 		want, wanted := carried[slot]
-		if !wanted || len(value) == 2+4 {
+		if len(value) == 2+4 {
+			return // emptied; if it is wanted, it is nowhere
+		}
+		if !wanted {
+			report.Ghosts++ // its slot was damaged; it goes when the slot is used again
 			return
 		}
 		if _, err := decodeCarried(value, want.topic, want.at); err != nil {

@@ -17,11 +17,12 @@ import (
 type retained struct {
 	small *small
 	slots
-	root    retainedNode
-	count   int
-	carried int64            // bytes of carried messages
-	lowest  message.Position // no message that is not carried lies below it
-	refused uint64
+	root     retainedNode
+	count    int
+	carried  int64            // bytes of carried messages
+	lowest   message.Position // no message that is not carried lies below it
+	refused  uint64
+	leftover map[uint32]bool // slots whose value was damaged: they may have a carried message
 }
 
 type retainedTopic struct {
@@ -43,7 +44,7 @@ type retainedValue struct {
 const maxRetainedTopic = 3500
 
 func newRetained(m *small) retained {
-	return retained{small: m, slots: slots{kind: smallRetained, most: maxRetained}}
+	return retained{small: m, slots: slots{kind: smallRetained, most: maxRetained}, leftover: make(map[uint32]bool)}
 }
 
 // Retained finds the retained message of a topic.
@@ -188,6 +189,8 @@ func (r *retained) noteLocked(n *note, at message.Position, clock int64) (change
 			return nil
 		}
 		t = r.addLocked(slot, strings.Clone(n.topic))
+		t.stale = r.leftover[slot]
+		delete(r.leftover, slot)
 		r.small.sizeLocked(&t.slotted, size)
 	}
 	r.uncarryLocked(t)
@@ -288,6 +291,9 @@ func (r *retained) recoverLocked(values []smallValue) {
 		body, err := decodeRetained(v.body)
 		if v.mark == absent || err != nil {
 			r.giveLocked(v.slot)
+			if v.broken {
+				r.leftover[v.slot] = true
+			}
 			continue
 		}
 		// A kill may leave the value of a topic that was emptied beside that of the same topic, new.

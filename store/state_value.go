@@ -58,6 +58,7 @@ type smallValue struct {
 	kind, mark byte
 	slot       uint32
 	body       []byte
+	broken     bool // absent, because it was damaged
 }
 
 type brokenValue struct{ key, value []byte }
@@ -68,7 +69,7 @@ func (f *found) smallValue(key, value []byte) error {
 	if err != nil {
 		f.smallBroken = append(f.smallBroken, brokenValue{key, append([]byte(nil), value...)})
 		if len(key) == 6 { // its slot is taken all the same
-			f.small = append(f.small, smallValue{kind: key[1], mark: absent, slot: binary.BigEndian.Uint32(key[2:])})
+			f.small = append(f.small, smallValue{kind: key[1], mark: absent, slot: binary.BigEndian.Uint32(key[2:]), broken: true})
 		}
 		return err
 	}
