@@ -99,8 +99,8 @@ func TestSmallValuesSurviveARoundTrip(t *testing.T) {
 	}
 }
 
-// FuzzSmallValue feeds the decoders of all kinds, past their checksums.
-func FuzzSmallValue(f *testing.F) {
+// FuzzSmallBody feeds the decoders of all kinds, past their checksums.
+func FuzzSmallBody(f *testing.F) {
 	for kind, body := range smallSeeds() {
 		f.Add(kind, body)
 	}

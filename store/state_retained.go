@@ -245,26 +245,28 @@ func (r *retained) expireLocked(now int64) {
 
 func (t *retainedTopic) entriesLocked() (list []entry, saved func()) {
 	key := carriedKey(t.slot)
-	switch {
-	case t.gone:
+	if t.gone {
 		list, saved = t.set.goneLocked(&t.slotted)
 		if t.stale && len(list) > 0 {
 			list = append(list, entry{key, sealSmall(key, absent, nil)})
 		}
 		return list, saved
-	case t.content != nil:
-		content := t.content
+	}
+	content, stale := t.content, t.stale
+	switch {
+	case content != nil:
 		list = append(list, entry{key, content})
-		saved = func() {
-			if len(t.content) == len(content) && &t.content[0] == &content[0] {
-				t.content = nil // from now on it is read from the database
-			}
-		}
-	case t.stale:
+	case stale:
 		list = append(list, entry{key, sealSmall(key, absent, nil)})
 	}
-	t.stale = false
-	return append(list, t.set.entry(t.slot, t.append(nil))), saved
+	return append(list, t.set.entry(t.slot, t.append(nil))), func() {
+		if content == nil && stale {
+			t.stale = false
+		}
+		if content != nil && len(t.content) == len(content) && &t.content[0] == &content[0] {
+			t.content, t.stale = nil, false // from now on it is read from the database
+		}
+	}
 }
 
 func (v retainedValue) append(b []byte) []byte {
