@@ -19,6 +19,7 @@ type group struct {
 	base     int64   // time of the first message
 	before   int64   // time of the message before the next, or base at the start of a chunk
 	waiters  []waiter
+	notes    []note // for the small state
 	devices  map[string]groupDevice
 	nameSize int // bytes of the names in devices
 
@@ -112,13 +113,14 @@ func (g *group) chunkStart(i int) int {
 // queue holds the groups that wait for the disk. Everything that is appended joins the last one
 // until the committer takes it.
 type queue struct {
-	bound   int                         // bytes that may wait
-	largest int                         // bytes that one message may have
-	reserve int                         // bytes of urgent messages that are taken when the disk is full
-	urgent  func(*message.Message) bool // says which those are; nil says none
-	linger  time.Duration               // of what nobody waits for
-	wanted  chan struct{}               // capacity 1: there is something to commit, or a clock to set
-	filled  chan struct{}               // capacity 1: a group can be joined no more
+	bound   int                                 // bytes that may wait
+	largest int                                 // bytes that one message may have
+	reserve int                                 // bytes of urgent messages that are taken when the disk is full
+	urgent  func(*message.Message) bool         // says which those are; nil says none
+	noteOf  func(*message.Message) (note, bool) // what a message means for the small state; nil: nothing
+	linger  time.Duration                       // of what nobody waits for
+	wanted  chan struct{}                       // capacity 1: there is something to commit, or a clock to set
+	filled  chan struct{}                       // capacity 1: a group can be joined no more
 
 	mu      sync.Mutex // guards what follows
 	groups  []*group
@@ -140,7 +142,7 @@ type hint struct{ plain, waiters, chunks int }
 func newQueue(o Options) queue {
 	return queue{
 		bound: o.PendingBytes, largest: o.largestMessage(), linger: o.Linger,
-		reserve: int(o.FileSize / 2), urgent: o.Urgent,
+		reserve: int(o.FileSize / 2), urgent: o.Urgent, noteOf: o.noteOf,
 		wanted: make(chan struct{}, 1), filled: make(chan struct{}, 1),
 	}
 }
@@ -196,6 +198,12 @@ func (q *queue) append(ctx context.Context, m *message.Message, ack message.Ackn
 	}
 	g := q.openLocked(m, size)
 	before := len(g.plain)
+	if q.noteOf != nil {
+		if n, ok := q.noteOf(m); ok {
+			n.index = g.count
+			g.notes = append(g.notes, n)
+		}
+	}
 	readings := g.add(m, size, ack, token)
 	q.bytes += len(g.plain) - before
 	q.next++

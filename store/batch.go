@@ -30,6 +30,29 @@ func (b *batch) set(key, value []byte) bool {
 	return b.add(entry{key, value}, valueCost(len(value)))
 }
 
+// setAll puts all of the entries in, or none when there is no room for them.
+func (b *batch) setAll(entries []entry) bool {
+	size := 0
+	for _, e := range entries {
+		size += len(e.key) + valueCost(len(e.value)) + entryCost
+	}
+	if len(b.entries)+len(entries) > batchEntries || b.bytes+size > batchBytes {
+		return false
+	}
+	for _, e := range entries {
+		b.set(e.key, e.value)
+	}
+	return true
+}
+
+// size is how many bytes the batch holds, with those that count only as a pointer.
+func (b *batch) size() (n int) {
+	for _, e := range b.entries {
+		n += len(e.key) + len(e.value)
+	}
+	return n
+}
+
 // valueCost is what a value of that size counts in a transaction.
 func valueCost(size int) int {
 	if size >= valueThreshold {

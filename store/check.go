@@ -15,6 +15,7 @@ type Report struct {
 	First, Last                      message.Position
 	Blocks, Cursors, Devices, Ghosts int
 	Runs                             int // of the index
+	Values, Carried                  int // sessions, groups, topics and retained messages; of the latter those that no block has
 	Messages                         uint64
 	Holes                            []Damage // damage that the log knows and skips
 	Findings                         []string // what must not be; empty for a sound log
@@ -77,6 +78,9 @@ func (s *Store) check(report *Report) error {
 		if at+1 < f.state.head || at > report.Last {
 			report.find("cursor %q stands at %d, outside of %d to %d", name, at, f.state.head-1, report.Last)
 		}
+	}
+	if err := s.checkSmall(report, &f); err != nil {
+		return err
 	}
 	if err := s.checkDevices(report, readings, holes); err != nil {
 		return err

@@ -99,6 +99,9 @@ func (s *Store) drain() {
 		time.Sleep(spaceRetry)
 	}
 	s.answerAll(message.ErrFull)
+	if s.space.admits(0) {
+		s.must(s.settleSmall()) // so that the next start need not read the end of the log again
+	}
 	for s.queue.failed() == nil && s.space.admits(0) {
 		if _, ok := s.cursors.due(); !ok {
 			return
@@ -162,6 +165,10 @@ func (s *Store) commitNext() bool {
 	if failure := s.queue.failed(); failure != nil {
 		s.cursors.end(failure)
 		return s.answerAll(failure)
+	}
+	if s.cursors.crowded() && s.space.admits(0) {
+		s.commit(nil)
+		return true
 	}
 	due, ok := s.cursors.due()
 	cursorsDue := ok && due <= 0
@@ -243,7 +250,7 @@ func (s *Store) commit(groups []sealed) {
 		headers[i] = header{first: g.first, count: g.count, bytes: uint32(len(g.block)), time: g.base, clock: clock}
 	}
 	small := plain <= s.young.limit/4
-	var saves []cursorSave
+	var saves []saving
 	var err error
 	if small {
 		saves, err = s.commitSmall(groups, clock)
@@ -270,6 +277,7 @@ func (s *Store) commit(groups []sealed) {
 			s.cache.put(g.group)
 		}
 		s.index.grow(headers[i], !small)
+		s.small.hear(g.notes, g.first, clock)
 		s.answer(g.group, nil)
 	}
 	s.writer.recycle(groups)
@@ -278,9 +286,16 @@ func (s *Store) commit(groups []sealed) {
 	}
 }
 
-func (s *Store) commitSmall(groups []sealed, clock int64) ([]cursorSave, error) {
+func (s *Store) commitSmall(groups []sealed, clock int64) ([]saving, error) {
 	b := newBatch(s.db)
 	saves := s.cursors.save(b)
+	if int64(b.size()) > s.wal.size/8 { // messages that are carried on
+		s.settle()
+		if err := s.write(b); err != nil || len(groups) == 0 {
+			return saves, err
+		}
+		b = newBatch(s.db)
+	}
 	r := walRecord{clock: clock, blocks: make([][]byte, len(groups)), entries: b.entries}
 	for i, g := range groups {
 		r.blocks[i] = g.block
@@ -295,7 +310,7 @@ func (s *Store) commitSmall(groups []sealed, clock int64) ([]cursorSave, error) 
 	return saves, err
 }
 
-func (s *Store) commitLarge(groups []sealed, headers []header) ([]cursorSave, error) {
+func (s *Store) commitLarge(groups []sealed, headers []header) ([]saving, error) {
 	s.settle() // what came before goes first
 	b := newBatch(s.db)
 	s.addBlocks(b, groups, headers)

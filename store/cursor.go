@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"sluice/gateway/message"
@@ -17,34 +16,23 @@ type Cursor struct {
 	name string
 
 	// guarded by set.mu
+	tracked
 	position message.Position
-	durable  message.Position
-	written  bool // it has been durable once: it exists
-	dirty    bool
+	found    message.Position // after a power cut
 	dropped  bool
-	holders  int           // who opened it and has not closed it
-	used     int64         // the log clock when it was last used
-	noted    int64         // used as it is on disk
-	idle     int64         // milliseconds without use after which it expires; 0: never
-	moved    time.Time     // when it became dirty
-	saved    chan struct{} // closed when durable changes or never will again; nil when nobody waits
+	owner    string // the session whose it is: that decides when it goes; empty: none
+	holders  int    // who opened it and has not closed it
+	used     int64  // the log clock when it was last used
+	noted    int64  // used as it is on disk
+	idle     int64  // milliseconds without use after which it expires; 0: never
 }
 
-// cursorDelay is the longest that a move waits for its transaction: the contract's bound for what
-// is repeated after a kill.
-const cursorDelay = 200 * time.Millisecond
-
-// cursors are all that the log knows, and those that wait to be written.
+// cursors are all that the log knows.
 type cursors struct {
-	wake  func()                               // tells the committer
-	ends  func() (head, tail message.Position) // of the durable log
-	clock func() int64                         // the log clock
-
-	mu      sync.Mutex // guards what follows and the fields of every Cursor
+	*keeper                                      // its mutex guards what follows and the fields of every Cursor
+	ends    func() (head, tail message.Position) // of the durable log
+	clock   func() int64                         // the log clock
 	byName  map[string]*Cursor
-	dirty   []*Cursor
-	urgent  bool  // somebody waits in Sync
-	final   error // why nothing will become durable any more
 	expired uint64
 }
 
@@ -67,17 +55,22 @@ func (s *Store) OpenExpiringCursor(name string, start message.Position, idle tim
 	if c.final != nil {
 		return nil, fmt.Errorf("open cursor %q: %w", name, c.final)
 	}
+	return c.openLocked(name, start, idle), nil
+}
+
+func (c *cursors) openLocked(name string, start message.Position, idle time.Duration) *Cursor {
 	if known, ok := c.byName[name]; ok {
 		known.openLocked(idle)
-		return known, nil
+		return known
 	}
 	made := &Cursor{set: c, name: name}
-	made.openLocked(idle)
+	made.item = made
 	head, tail := c.ends()
 	made.position = min(max(start, head)-1, tail)
 	c.byName[name] = made
+	made.openLocked(idle)
 	c.soilLocked(made)
-	return made, nil
+	return made
 }
 
 // DropCursor forgets a cursor; what only it pinned may be trimmed. A name that is not known is
@@ -87,11 +80,13 @@ func (s *Store) DropCursor(name string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	known, ok := c.byName[name]
-	if !ok {
+	switch {
+	case !ok:
 		return nil
-	}
-	if c.final != nil {
+	case c.final != nil:
 		return fmt.Errorf("drop cursor %q: %w", name, c.final)
+	case known.owner != "":
+		return fmt.Errorf("drop cursor %q of session %q: %w", name, known.owner, ErrCursorInUse)
 	}
 	c.dropLocked(known)
 	return nil
@@ -107,7 +102,7 @@ func (s *Store) DropIdleCursor(name string) error {
 	switch {
 	case !ok:
 		return fmt.Errorf("drop cursor %q: %w", name, ErrNoCursor)
-	case known.holders > 0:
+	case known.holders > 0 || known.owner != "":
 		return fmt.Errorf("drop cursor %q: %w", name, ErrCursorInUse)
 	case c.final != nil:
 		return fmt.Errorf("drop cursor %q: %w", name, c.final)
@@ -133,7 +128,7 @@ func (c *Cursor) Position() message.Position {
 func (c *Cursor) Durable() message.Position {
 	c.set.mu.Lock()
 	defer c.set.mu.Unlock()
-	return c.durable
+	return c.found
 }
 
 // Move records progress; it becomes durable within 200 ms, or at once when wanted by Sync. Moving
@@ -156,139 +151,41 @@ func (c *Cursor) Move(to message.Position) {
 // Flush asks for the position to become durable with the next transaction, without waiting for it.
 func (c *Cursor) Flush() {
 	c.set.mu.Lock()
-	urgent := c.dirty
-	if urgent {
-		c.set.urgent = true
-	}
-	c.set.mu.Unlock()
-	if urgent {
-		c.set.wake()
-	}
+	defer c.set.mu.Unlock()
+	c.set.hurryLocked(&c.tracked)
 }
 
 // Sync waits until the position is durable.
-func (c *Cursor) Sync(ctx context.Context) error { return c.SyncTo(ctx, c.Position()) }
+func (c *Cursor) Sync(ctx context.Context) error { return c.set.sync(ctx, &c.tracked) }
 
 // SyncTo waits until the cursor would be found at upTo or beyond it after a power cut. It must have been
 // moved there.
 func (c *Cursor) SyncTo(ctx context.Context, upTo message.Position) error {
-	set := c.set
-	set.mu.Lock()
-	target := min(upTo, c.position)
 	for {
-		if c.dropped || c.written && c.durable >= target {
-			set.mu.Unlock()
+		c.set.mu.Lock()
+		done := c.dropped || c.found >= min(upTo, c.position)
+		c.set.mu.Unlock()
+		if done {
 			return nil
 		}
-		if set.final != nil {
-			err := set.final
-			set.mu.Unlock()
+		if err := c.set.syncNext(ctx, &c.tracked); err != nil {
 			return err
 		}
-		if c.saved == nil {
-			c.saved = make(chan struct{})
-		}
-		saved := c.saved
-		set.urgent = true
-		set.mu.Unlock()
-		set.wake()
-		select {
-		case <-saved:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		set.mu.Lock()
 	}
 }
 
-func (c *Cursor) releaseLocked() {
-	if c.saved != nil {
-		close(c.saved)
-		c.saved = nil
-	}
-}
+func (c *cursors) soilLocked(changed *Cursor) { c.keeper.soilLocked(&changed.tracked) }
 
-func (c *cursors) soilLocked(dirty *Cursor) {
-	if dirty.dirty {
-		return
+// entriesLocked says where the cursor stands, or that it is gone.
+func (c *Cursor) entriesLocked() ([]entry, func()) {
+	mark := byte(present)
+	if c.dropped {
+		mark = absent
 	}
-	dirty.dirty = true
-	dirty.moved = time.Now()
-	c.dirty = append(c.dirty, dirty)
-	if len(c.dirty) == 1 {
-		c.wake() // for its clock
-	}
-}
-
-// due says how long the dirty cursors may still wait for company; ok is false when there is none.
-func (c *cursors) due() (wait time.Duration, ok bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.dirty) == 0 {
-		return 0, false
-	}
-	if c.urgent {
-		return 0, true
-	}
-	return max(0, cursorDelay-time.Since(c.dirty[0].moved)), true
-}
-
-// cursorSave is what one transaction says about a cursor.
-type cursorSave struct {
-	cursor *Cursor
-	at     message.Position
-	used   int64
-	mark   byte
-}
-
-// save puts as many dirty cursors into the transaction as it has room for, the longest waiting
-// first. They are clean from now on; saved or failed must follow.
-func (c *cursors) save(b *batch) []cursorSave {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var saves []cursorSave
-	for len(c.dirty) > 0 {
-		next := c.dirty[0]
-		mark := byte(present)
-		if next.dropped {
-			mark = absent
-		}
-		key := cursorKey(next.name)
-		// A name dropped and made again has two entries here; they stand in the right order.
-		if !b.set(key, next.markLocked(next.position).value(key, mark)) {
-			break
-		}
-		next.dirty = false
-		saves = append(saves, cursorSave{next, next.position, next.used, mark})
-		c.dirty = c.dirty[1:]
-	}
-	if len(c.dirty) == 0 {
-		c.dirty, c.urgent = nil, false
-	}
-	return saves
-}
-
-// saved tells that the transaction is durable.
-func (c *cursors) saved(saves []cursorSave) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, s := range saves {
-		s.cursor.durable = max(s.cursor.durable, s.at)
-		s.cursor.noted = s.used
-		s.cursor.written = true
-		s.cursor.releaseLocked()
-	}
-}
-
-// end tells everybody that nothing becomes durable any more.
-func (c *cursors) end(why error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.final == nil {
-		c.final = why
-	}
-	for _, known := range c.byName {
-		known.releaseLocked()
+	key, at, used := cursorKey(c.name), c.position, c.used
+	return []entry{{key, c.markLocked(at).value(key, mark)}}, func() {
+		c.found = max(c.found, at)
+		c.noted = used
 	}
 }
 
@@ -299,7 +196,7 @@ func (c *cursors) slowest(tail message.Position) message.Position {
 	defer c.mu.Unlock()
 	slowest := tail
 	for _, known := range c.byName {
-		slowest = min(slowest, known.durable)
+		slowest = min(slowest, known.found)
 	}
 	return slowest
 }
@@ -310,7 +207,7 @@ func (c *cursors) behind(at message.Position) []*Cursor {
 	defer c.mu.Unlock()
 	var list []*Cursor
 	for _, known := range c.byName {
-		if known.durable < at && !known.dropped {
+		if known.found < at && !known.dropped {
 			list = append(list, known)
 		}
 	}
@@ -324,9 +221,7 @@ func (c *cursors) lift(list []*Cursor, n int, to message.Position) {
 	for i, behind := range list {
 		behind.position = max(behind.position, to)
 		if i < n {
-			behind.durable = max(behind.durable, to)
-			behind.written = true
-			behind.releaseLocked()
+			behind.found = max(behind.found, to)
 		} else {
 			c.soilLocked(behind)
 		}
@@ -339,9 +234,10 @@ func (c *cursors) restore(name string, was cursorMark, head, tail message.Positi
 	defer c.mu.Unlock()
 	there := min(max(was.at, head-1), tail)
 	known := &Cursor{
-		set: c, name: name, position: there, durable: there, written: true,
+		set: c, name: name, position: there, found: there,
 		used: was.used, noted: was.used, idle: was.idle,
 	}
+	known.item = known
 	if mangled {
 		known.used = c.clock()
 	}

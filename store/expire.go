@@ -12,6 +12,7 @@ import (
 // CursorStatus is one cursor as Cursors lists it.
 type CursorStatus struct {
 	Name              string
+	Session           string // whose it is, and goes with; empty: nobody's
 	Position, Durable message.Position
 
 	// What the log keeps for it: the messages that it has not passed, and the stored bytes of the
@@ -49,9 +50,7 @@ func (c *Cursor) openLocked(idle time.Duration) {
 	c.used = c.set.clock()
 	if limit != c.idle {
 		c.idle = limit
-		if c.written { // a new one becomes dirty anyway
-			c.set.soilLocked(c)
-		}
+		c.set.soilLocked(c)
 	}
 }
 
@@ -71,7 +70,7 @@ func (c *cursors) valueAt(moved *Cursor, key []byte, at message.Position) []byte
 func (s *Store) expireCursors() {
 	now := s.clock()
 	for _, gone := range s.cursors.expire(now) {
-		messages, bytes := s.index.pinned(gone.durable)
+		messages, bytes := s.index.pinned(gone.found)
 		s.log.Warn("a cursor that nobody used has expired", "cursor", gone.name, "position", gone.durable,
 			"unused", time.Duration(now-gone.used)*time.Millisecond, "messages", messages, "bytes", bytes)
 	}
@@ -92,7 +91,7 @@ func (c *cursors) expire(now int64) (gone []*Cursor) {
 			if now-known.noted >= max(usedEvery.Milliseconds(), known.idle/64) {
 				c.soilLocked(known)
 			}
-		case now-known.used > known.idle:
+		case known.owner == "" && now-known.used > known.idle:
 			c.dropLocked(known)
 			c.expired++
 			gone = append(gone, known)
@@ -104,8 +103,8 @@ func (c *cursors) expire(now int64) (gone []*Cursor) {
 func (c *cursors) dropLocked(known *Cursor) {
 	known.dropped = true
 	delete(c.byName, known.name)
-	known.releaseLocked()
-	c.soilLocked(known)
+	// At once, so that it is written before a cursor that takes the name, however urgent that is.
+	c.soilNowLocked(&known.tracked)
 }
 
 func (c *cursors) expiredCount() uint64 {
@@ -130,7 +129,7 @@ func (c *cursors) list() []CursorStatus {
 	list := make([]CursorStatus, 0, len(c.byName))
 	for name, known := range c.byName {
 		status := CursorStatus{
-			Name: name, Position: known.position, Durable: known.durable,
+			Name: name, Session: known.owner, Position: known.position, Durable: known.found,
 			Open: known.holders > 0, Limit: time.Duration(known.idle) * time.Millisecond,
 		}
 		if !status.Open {

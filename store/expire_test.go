@@ -74,6 +74,7 @@ func TestCursorsTellWhatTheyPin(t *testing.T) {
 func (c *cursors) dirtyCount() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.cleanLocked()
 	return len(c.dirty)
 }
 

@@ -25,6 +25,8 @@ const (
 	frameDevices = 'd'
 	frameCursors = 'c'
 	frameBlock   = 'b'
+	frameSmall   = 's' // small values, and what is carried
+	frameAdmin   = 'a' // users, revisions and audit records
 	frameEnd     = 'e' // JSON: exportEnd
 
 	maxFrame    = maxPlain + maxPlain/4 + 1<<20 // more than any block can need
@@ -44,6 +46,8 @@ type Exported struct {
 	Bytes       int64 // of the stream
 	Cursors     int
 	Devices     int
+	Values      int // of sessions, groups, topics and retained messages
+	Admin       int // users, revisions and audit records
 }
 
 type exportHead struct {
@@ -64,6 +68,7 @@ type moment struct {
 	head    exportHead
 	cursors []exportedCursor
 	devices []exportedDevice
+	small   []exportedValue // without carried messages: those are read when their turn comes
 }
 
 type exportedCursor struct {
@@ -82,6 +87,10 @@ type exportedDevice struct {
 // durable at the call, and no more. It pins nothing: what every cursor passes and retention trims
 // before its turn comes is missing. progress, unless nil, is called now and then from this goroutine.
 func (s *Store) Backup(ctx context.Context, to io.Writer, progress func(Exported)) (Exported, error) {
+	return s.backup(ctx, to, nil, progress)
+}
+
+func (s *Store) backup(ctx context.Context, to io.Writer, admin *Admin, progress func(Exported)) (Exported, error) {
 	err := s.checkpointed(ctx)
 	var m moment
 	if err == nil {
@@ -102,18 +111,28 @@ func (s *Store) Backup(ctx context.Context, to io.Writer, progress func(Exported
 			return Exported{}, ctx.Err()
 		}
 	}
-	return s.export(ctx, m, to, progress)
+	return s.export(ctx, m, to, admin, progress)
+}
+
+// BackupWith is Backup that takes along the users, revisions and audit records.
+func (s *Store) BackupWith(ctx context.Context, to io.Writer, admin *Admin, progress func(Exported)) (Exported, error) {
+	return s.backup(ctx, to, admin, progress)
 }
 
 // Export writes everything that can be read in the log.
 func (c *Closed) Export(ctx context.Context, to io.Writer, progress func(Exported)) (Exported, error) {
+	return c.ExportWith(ctx, to, nil, progress)
+}
+
+// ExportWith is Export that takes along the users, revisions and audit records; admin may be nil.
+func (c *Closed) ExportWith(ctx context.Context, to io.Writer, admin *Admin, progress func(Exported)) (Exported, error) {
 	m, err := c.store.moment()
 	if err != nil {
 		return Exported{}, fmt.Errorf("export the log: %w", err)
 	}
 	// The state may speak of an end that is gone; restoring must not give its positions out again.
 	m.head.Last = max(m.head.Last, c.store.index.tail, c.store.writer.state.tail)
-	return c.store.export(ctx, m, to, progress)
+	return c.store.export(ctx, m, to, admin, progress)
 }
 
 func (s *Store) moment() (m moment, err error) {
@@ -146,10 +165,15 @@ func (s *Store) moment() (m moment, err error) {
 		if err != nil {
 			return err
 		}
-		return eachCursor(txn, func(name string, c cursorMark) {
+		err = eachCursor(txn, func(name string, c cursorMark) {
 			m.cursors = append(m.cursors, exportedCursor{name, c.at, max(0, now-c.used), c.idle})
 			m.head.Last = max(m.head.Last, c.at)
 		})
+		if err != nil {
+			return err
+		}
+		m.small, err = smallValues(txn, func(at message.Position) { m.head.Last = max(m.head.Last, at) })
+		return err
 	})
 	return m, err
 }
@@ -189,9 +213,9 @@ func eachCursor(txn *badger.Txn, visit func(name string, c cursorMark)) error {
 }
 
 // export writes the stream.
-func (s *Store) export(ctx context.Context, m moment, to io.Writer, progress func(Exported)) (Exported, error) {
+func (s *Store) export(ctx context.Context, m moment, to io.Writer, admin *Admin, progress func(Exported)) (sum Exported, err error) {
 	w := frameWriter{to: bufio.NewWriterSize(to, 64<<10)}
-	sum := Exported{
+	sum = Exported{
 		Epoch: m.head.Epoch, Time: m.head.Time, First: m.head.First, Last: m.head.Last,
 		Cursors: len(m.cursors), Devices: len(m.devices),
 	}
@@ -202,12 +226,25 @@ func (s *Store) export(ctx context.Context, m moment, to io.Writer, progress fun
 	for first := 0; first < len(m.cursors); first += framesNames {
 		w.frame(frameCursors, appendCursors(nil, m.cursors[first:min(first+framesNames, len(m.cursors))]))
 	}
+	if sum.Values, err = s.exportSmall(ctx, &w, m.small); err != nil {
+		return sum, err
+	}
+	if sum.Admin, err = w.admin(admin); err != nil {
+		return sum, err
+	}
 	blocks, err := s.exportBlocks(ctx, &w, m.head, func(messages uint64) {
 		sum.Messages, sum.Bytes = messages, w.bytes
 		if progress != nil {
 			progress(sum)
 		}
 	})
+	if err != nil {
+		return sum, err
+	}
+	carried, err := s.carriedMeanwhile(m.small)
+	if err == nil {
+		_, err = s.exportSmall(ctx, &w, carried)
+	}
 	if err != nil {
 		return sum, err
 	}

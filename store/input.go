@@ -9,6 +9,16 @@ type input struct {
 	short bool
 }
 
+func (in *input) byte() byte {
+	if len(in.rest) == 0 {
+		in.short = true
+		return 0
+	}
+	b := in.rest[0]
+	in.rest = in.rest[1:]
+	return b
+}
+
 func (in *input) uvarint() uint64 {
 	v, n := binary.Uvarint(in.rest)
 	if n <= 0 {

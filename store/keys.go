@@ -9,19 +9,21 @@ import (
 	"sluice/gateway/message"
 )
 
-// The first byte of a key says what it is; FORMAT.md draws them all. 'q', 'r' and 's' are
-// kept for queues, retained messages and sessions.
+// The first byte of a key says what it is; FORMAT.md draws them all. 'q' is kept for
+// queues.
 const (
-	prefixBlock  = 'b'
-	prefixHeader = 'h'
-	prefixCursor = 'c'
-	prefixDevice = 'd'
-	prefixGap    = 'g'
-	prefixState  = 'm'
-	prefixFiller = 'f'
-	prefixRun    = 'p'
-	prefixPage   = 'k'
-	prefixWAL    = 'j'
+	prefixBlock   = 'b'
+	prefixHeader  = 'h'
+	prefixCursor  = 'c'
+	prefixDevice  = 'd'
+	prefixGap     = 'g'
+	prefixState   = 'm'
+	prefixFiller  = 'f'
+	prefixRun     = 'p'
+	prefixPage    = 'k'
+	prefixSmall   = 's' // then a kind: see state_value.go
+	prefixCarried = 'r'
+	prefixWAL     = 'j'
 )
 
 // maxName bounds the names of cursors and devices: a transaction of the tiny LSM holds about 9 KiB.

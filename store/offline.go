@@ -91,7 +91,7 @@ func openClosed(dir string, report *Report) (s *Store, repaired bool, err error)
 		cache:  cache{bound: cacheBytes},
 		damage: damage{log: quiet}, // without a directory: nothing is set aside
 	}
-	s.cursors = cursors{wake: s.queue.wake, ends: s.index.ends, clock: s.clock, byName: make(map[string]*Cursor)}
+	s.openSmall()
 	orderly, err := endedInOrder(files)
 	if err != nil {
 		return nil, false, inWords(dir, err)

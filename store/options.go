@@ -45,6 +45,20 @@ type Options struct {
 	// replies. They have half a file of the reserve until there is space again.
 	Urgent func(*message.Message) bool
 
+	// Passed, unless nil, is called now and then by the goroutine that commits and gives the position up
+	// to which nobody but cursors wants anything any more: consumer groups, whose offsets do not pin the
+	// log by themselves. It must not block. Under DropOldest a full disk takes from them as from
+	// cursors.
+	Passed func() message.Position
+
+	// Inbound, unless nil, says of a message with QoS 2 from which session it came and with which packet
+	// id, so that the session remembers the id as soon as the message is durable. It is asked again
+	// after a kill: the answer must follow from the message alone.
+	Inbound func(*message.Message) (session string, id uint16, ok bool)
+
+	// RetainFor, unless nil, says how long a retained message is kept; 0 is for ever. As Inbound.
+	RetainFor func(*message.Message) time.Duration
+
 	// OnGap hears what was dropped although a cursor still wanted it. It is called by the
 	// goroutine that commits: it must not block and must not append.
 	OnGap func(Gap)

@@ -22,6 +22,9 @@ type found struct {
 	cursors  map[string]cursorMark
 	mangled  map[string]bool // cursors and devices, by key, whose value is damaged
 	problems []error
+
+	small       []smallValue // in the order of keys
+	smallBroken []brokenValue
 }
 
 func newFound() found {
@@ -75,6 +78,9 @@ func (s *Store) recover(care *care, lost error) error {
 		return err
 	}
 	if err := s.recoverDevices(&f); err != nil {
+		return err
+	}
+	if err := s.recoverSmall(&f); err != nil {
 		return err
 	}
 	if err := s.recoverIndex(); err != nil {
@@ -166,6 +172,7 @@ func (s *Store) recoverClock(f *found) {
 	for _, c := range f.cursors {
 		w.clockBase = max(w.clockBase, c.used)
 	}
+	w.clockBase = max(w.clockBase, f.latestSmall())
 }
 
 // recoverDevices finds the last reading of devices whose sequence number is damaged, back from the
@@ -234,6 +241,7 @@ func (f *found) load(db *badger.DB) error {
 			{prefixDevice, []byte{prefixDevice}, f.device},
 			{prefixGap, []byte{prefixGap}, f.hole},
 			{prefixHeader, headerKey(f.state.head), f.header},
+			{prefixSmall, []byte{prefixSmall}, f.smallValue},
 		} {
 			for it.Seek(part.from); it.ValidForPrefix([]byte{part.prefix}); it.Next() {
 				key := it.Item().KeyCopy(nil)

@@ -22,20 +22,36 @@ type Restored struct {
 // ErrNotEmpty is what Restore gives for a directory with anything in it.
 var ErrNotEmpty = errors.New("the folder is not empty")
 
-const stagingDir = "restoring"
+const (
+	stagingDir   = "restoring"
+	adminStaging = "admin" // in it
+)
 
 // Restore makes a log from an export, in a directory that is empty or not there. Messages keep their
 // positions, cursors their places and devices their sequence numbers; the epoch is new, since the
 // old log may have gone on after the export. A failure leaves nothing behind; a kill leaves a folder
 // that no gateway takes for a log.
 func Restore(ctx context.Context, dir string, from io.Reader, progress func(Exported)) (Restored, error) {
-	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
-		return Restored{}, fmt.Errorf("restore into %s: %w", dir, ErrNotEmpty)
-	} else if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return Restored{}, fmt.Errorf("restore into %s: %w", dir, err)
+	return RestoreWith(ctx, dir, "", from, progress)
+}
+
+// RestoreWith is Restore that makes the database of users and revisions too, in adminDir, which is
+// empty or not there and on the same file system; when the export has none, nothing is made there.
+func RestoreWith(ctx context.Context, dir, adminDir string, from io.Reader, progress func(Exported)) (Restored, error) {
+	for _, d := range []string{dir, adminDir} {
+		if entries, err := os.ReadDir(d); d != "" && err == nil && len(entries) > 0 {
+			return Restored{}, fmt.Errorf("restore into %s: %w", d, ErrNotEmpty)
+		} else if d != "" && err != nil && !errors.Is(err, os.ErrNotExist) {
+			return Restored{}, fmt.Errorf("restore into %s: %w", d, err)
+		}
 	}
 	staging := filepath.Join(dir, stagingDir)
-	restored, err := restoreInto(ctx, staging, from, progress)
+	restored, err := restoreInto(ctx, staging, adminDir != "", from, progress)
+	if err == nil && restored.Admin > 0 && adminDir != "" {
+		if err = os.Remove(adminDir); err == nil || errors.Is(err, os.ErrNotExist) {
+			err = os.Rename(filepath.Join(staging, adminStaging), adminDir)
+		}
+	}
 	if err == nil {
 		err = settle(dir, staging)
 	}
@@ -64,7 +80,7 @@ func settle(dir, staging string) error {
 	return errors.Join(folder.Sync(), folder.Close())
 }
 
-func restoreInto(ctx context.Context, dir string, from io.Reader, progress func(Exported)) (Restored, error) {
+func restoreInto(ctx context.Context, dir string, withAdmin bool, from io.Reader, progress func(Exported)) (Restored, error) {
 	in := newFrameReader(from)
 	head, err := in.begin()
 	if err != nil {
@@ -74,9 +90,17 @@ func restoreInto(ctx context.Context, dir string, from io.Reader, progress func(
 	if err != nil {
 		return Restored{}, err
 	}
+	s.small.off, s.queue.noteOf = true, nil // what the small values say comes with the export
 	r := &restorer{store: s, in: in, head: head, progress: progress}
+	if withAdmin {
+		r.adminDir = filepath.Join(dir, adminStaging)
+	}
 	r.sum = Exported{Epoch: head.Epoch, Time: head.Time, First: head.First, Last: head.Last}
-	if err := r.run(ctx); err != nil {
+	err = r.run(ctx)
+	if r.admin != nil {
+		err = errors.Join(err, r.admin.Close())
+	}
+	if err != nil {
 		return Restored{}, errors.Join(err, s.Close())
 	}
 	epoch := s.epoch
@@ -105,6 +129,8 @@ type restorer struct {
 	next     message.Position
 	devices  []exportedDevice
 	cursors  []exportedCursor
+	admin    *Admin // nil until the first of its entries comes; unless it is not wanted
+	adminDir string
 	holes    []hole
 	failed   atomic.Pointer[error] // of an append, from the committing goroutine
 }
@@ -160,6 +186,10 @@ func (r *restorer) fill(ctx context.Context) error {
 			r.devices, err = decodeDevices(r.devices, body)
 		case frameCursors:
 			r.cursors, err = decodeCursors(r.cursors, body)
+		case frameSmall:
+			err = r.smallValues(body)
+		case frameAdmin:
+			err = r.adminEntries(body)
 		case frameBlock:
 			err = r.block(ctx, body)
 		case frameEnd:

@@ -53,6 +53,7 @@ func (s *Store) maintain() {
 	}
 	w := &s.writer
 	now := time.Now()
+	s.tendSmall(now)
 	if now.Sub(w.trimmedAt) >= measureEvery {
 		w.trimmedAt = now
 		s.must(s.trim(pressing))
@@ -69,6 +70,7 @@ func (s *Store) maintain() {
 	if now.Sub(w.tailedAt) >= sweepEvery {
 		w.tailedAt = now
 		s.expireCursors()
+		s.expireSmall()
 		if err := s.markTail(); err != nil {
 			s.log.Warn("cannot mark the tail", "err", err)
 		}
@@ -98,6 +100,9 @@ func (s *Store) drops() bool {
 func (s *Store) trim(pressing bool) error {
 	_, tail := s.index.ends()
 	passed := s.cursors.slowest(tail)
+	if s.opts.Passed != nil {
+		passed = min(passed, s.opts.Passed())
+	}
 	if !pressing {
 		return s.trimPassed(passed, new(int64))
 	}
@@ -196,6 +201,9 @@ func (s *Store) wantCollection() {
 // remove deletes blocks at the head and moves the head, and the cursors that stood in front of it,
 // in one transaction. A kill leaves either all of it or nothing.
 func (s *Store) remove(gone []header, passed message.Position) error {
+	if err := s.carry(gone[len(gone)-1].last()); err != nil {
+		return err
+	}
 	s.reshape.Lock()
 	defer s.reshape.Unlock()
 	if !s.index.has(gone) {

@@ -34,6 +34,7 @@ type Store struct {
 	queue   queue
 	index   index
 	cursors cursors
+	small   small
 	cache   cache
 	space   space
 	damage  damage
@@ -116,7 +117,7 @@ func open(opts Options, lock *os.File) (*Store, error) {
 		damage:   damage{dir: filepath.Join(opts.Dir, "damaged"), log: opts.Logger},
 		queue:    newQueue(opts),
 	}
-	s.cursors = cursors{wake: s.queue.wake, ends: s.index.ends, clock: s.clock, byName: make(map[string]*Cursor)}
+	s.openSmall()
 
 	m, err := measure(opts.Dir)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"sluice/gateway/message"
 )
 
-// small opens a log in dir that nobody runs: the test commits.
-func small(t *testing.T, dir string) *Store {
+// walled opens a log in dir that nobody runs: the test commits.
+func walled(t *testing.T, dir string) *Store {
 	t.Helper()
 	s, err := Open(Options{Dir: dir, FileSize: 1 << 20, OnGap: func(Gap) {}})
 	if err != nil {
@@ -75,7 +75,7 @@ func want(t *testing.T, s *Store, seq []uint64) {
 }
 
 func TestWhatOnlyTheWriteAheadLogHasIsRead(t *testing.T) {
-	s := small(t, t.TempDir())
+	s := walled(t, t.TempDir())
 	for seq := range uint64(30) {
 		one(t, s, seq+1, "x")
 	}
@@ -112,7 +112,7 @@ func TestWhatOnlyTheWriteAheadLogHasIsRead(t *testing.T) {
 }
 
 func TestAKilledWriteAheadLogIsReplayed(t *testing.T) {
-	s := small(t, t.TempDir())
+	s := walled(t, t.TempDir())
 	epoch := s.epoch
 	cursor, err := s.OpenCursor("uplink", 1)
 	if err != nil {
@@ -129,7 +129,7 @@ func TestAKilledWriteAheadLogIsReplayed(t *testing.T) {
 	s.commitNext()
 	dir := kill(t, s)
 	for range 2 { // and once more from Badger
-		s = small(t, dir)
+		s = walled(t, dir)
 		want(t, s, count(1, 20))
 		if e, last, err := s.Sequence("d"); last != 20 || err != nil || e != epoch {
 			t.Errorf("the device is at %d in epoch %d, %v, want 20 in %d", last, e, err, epoch)
@@ -149,7 +149,7 @@ func TestAKilledWriteAheadLogIsReplayed(t *testing.T) {
 
 // A kill between the transactions of a checkpoint leaves Badger with some of it.
 func TestAHalfWrittenCheckpointIsWrittenAgain(t *testing.T) {
-	s := small(t, t.TempDir())
+	s := walled(t, t.TempDir())
 	for seq := range uint64(20) {
 		one(t, s, seq+1, "z")
 	}
@@ -170,7 +170,7 @@ func TestAHalfWrittenCheckpointIsWrittenAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := kill(t, s)
-	s = small(t, dir)
+	s = walled(t, dir)
 	want(t, s, count(1, 20))
 	one(t, s, 21, "z")
 	want(t, s, count(1, 21))
@@ -192,7 +192,7 @@ func TestDamageInTheWriteAheadLogCostsOneRecord(t *testing.T) {
 		{"the last record", func(b []byte) { b[10*walAlign+walHead] ^= 1 }, count(1, 9), false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := small(t, t.TempDir())
+			s := walled(t, t.TempDir())
 			epoch := s.epoch
 			for seq := range uint64(10) {
 				one(t, s, seq+1, "v")
@@ -207,7 +207,7 @@ func TestDamageInTheWriteAheadLogCostsOneRecord(t *testing.T) {
 			if err := os.WriteFile(path, content, 0o640); err != nil {
 				t.Fatal(err)
 			}
-			s = small(t, dir)
+			s = walled(t, dir)
 			want(t, s, c.want)
 			if (s.epoch != epoch) != c.epoch {
 				t.Errorf("the epoch is %d, was %d", s.epoch, epoch)
@@ -222,7 +222,7 @@ func TestDamageInTheWriteAheadLogCostsOneRecord(t *testing.T) {
 }
 
 func TestWhatTrimmingMovedStaysMoved(t *testing.T) {
-	s := small(t, t.TempDir())
+	s := walled(t, t.TempDir())
 	put(t, s, 40, varied(1, 400, 1000)...) // blocks in Badger
 	s.settle()
 	cursor, err := s.OpenCursor("slow", 1)
@@ -256,7 +256,7 @@ func must[T any](v T, err error) T {
 
 func TestManySmallValuesTakeSeveralTransactions(t *testing.T) {
 	dir := t.TempDir()
-	s := small(t, dir)
+	s := walled(t, dir)
 	for n := range 600 { // a device and a cursor each: more than a transaction takes
 		m := message.Message{Topic: "t", Payload: []byte("w"), Device: fmt.Sprintf("device %d", n), Seq: 1}
 		if err := s.Append(t.Context(), &m, nil, 0); err != nil {
@@ -276,7 +276,7 @@ func TestManySmallValuesTakeSeveralTransactions(t *testing.T) {
 }
 
 func TestABackupHasWhatOnlyTheWriteAheadLogHad(t *testing.T) {
-	s := small(t, t.TempDir())
+	s := walled(t, t.TempDir())
 	ctx, stop := context.WithCancel(t.Context())
 	ran := make(chan error)
 	go func() { ran <- s.Run(ctx) }()
