@@ -69,6 +69,7 @@ func (s *Store) maintain() {
 	if now.Sub(w.tailedAt) >= sweepEvery {
 		w.tailedAt = now
 		s.expireCursors()
+		s.keepBallast()
 		if err := s.markTail(); err != nil {
 			s.log.Warn("cannot mark the tail", "err", err)
 		}

@@ -112,13 +112,13 @@ func open(opts Options, lock *os.File) (*Store, error) {
 	}
 	s.cursors = cursors{wake: s.queue.wake, ends: s.index.ends, clock: s.clock, byName: make(map[string]*Cursor)}
 
-	m, err := measure(opts.Dir)
+	free, err := s.spaceToOpen()
 	if err != nil {
 		return nil, inWords(opts.Dir, err)
 	}
-	if m.free < s.space.floor() {
+	if free < s.space.floor() {
 		// Badger would die of SIGBUS on its first page.
-		return nil, fmt.Errorf("open the log in %s: no space left: %d bytes are free, %d are needed", opts.Dir, m.free, s.space.floor())
+		return nil, fmt.Errorf("open the log in %s: no space left: %d bytes are free, %d are needed", opts.Dir, free, s.space.floor())
 	}
 	if err := s.openFiles(); err != nil {
 		return nil, err
@@ -178,7 +178,7 @@ func (s *Store) Close() error {
 	s.use.Lock()
 	defer s.use.Unlock()
 	s.gone = true
-	err := s.db.Close()
+	err := s.closeBadger()
 	if err == nil {
 		err = s.markTail()
 	}
