@@ -12,12 +12,12 @@ import (
 
 const (
 	ballastFile = "ballast"
-	ballastSize = 3 << 20
 
-	// flushSpace is what Badger writes when it closes: the memtable as a table, and perhaps one
-	// compaction that the flush sets off.
-	flushSpace = 2 * memTableSize
-	adminSpace = 1<<20 + 1<<19
+	// What Badger writes when it closes: the memtable as a table, and perhaps one compaction that the
+	// flush sets off, which writes as much of the LSM as is in one level before it deletes anything.
+	flushSpace   = 2 * memTableSize
+	compactSpace = 2 << 20
+	adminSpace   = 1<<20 + 1<<19
 )
 
 // ballast is a file without content that holds room on the disk for the writes that cannot be put
@@ -30,7 +30,7 @@ type ballast struct {
 }
 
 func (sp *space) ballast() ballast {
-	return ballast{filepath.Join(sp.dir, ballastFile), max(sp.floor(), min(ballastSize, 2*sp.fileSize))}
+	return ballast{filepath.Join(sp.dir, ballastFile), sp.floor()}
 }
 
 // keep makes the ballast where it is missing and the disk has room for more than it.
@@ -98,14 +98,17 @@ func (s *Store) spaceToOpen() (free int64, err error) {
 
 // closeBadger closes the log's database. On a full disk the ballast makes room for what that writes.
 func (s *Store) closeBadger() error {
-	lsm, _ := s.db.Size()
-	need := flushSpace + min(lsm, ballastSize-flushSpace) // a compaction writes before it deletes
+	lsm := int64(0)
+	for _, table := range s.db.Tables() {
+		lsm += int64(table.OnDiskSize)
+	}
+	need := flushSpace + min(lsm, compactSpace)
 	if m, err := measure(s.opts.Dir); err == nil && m.free < need {
 		if err := s.space.ballast().drop(); err != nil {
 			s.log.Warn("cannot make room on a full disk", "err", err)
 		}
 	}
-	return closeFlushing(s.db, s.opts.Dir, flushSpace)
+	return closeFlushing(s.db, s.opts.Dir, need)
 }
 
 // closeFlushing closes a database unless there is no room for what it would flush. Then it stays as it

@@ -141,6 +141,9 @@ func TestDamagedFilesAreSurvived(t *testing.T) {
 		seed = s
 	}
 	trials := 120
+	if testing.Short() {
+		trials = 24
+	}
 	if os.Getenv("SLUICE_LONG") == "1" {
 		trials = 1200
 	}
