@@ -12,6 +12,7 @@ import (
 
 const (
 	ballastFile = "ballast"
+	ballastSize = 3 << 20 // for opening, and then for closing
 
 	// What Badger writes when it closes: the memtable as a table, and perhaps one compaction that the
 	// flush sets off, which writes as much of the LSM as is in one level before it deletes anything.
@@ -30,7 +31,7 @@ type ballast struct {
 }
 
 func (sp *space) ballast() ballast {
-	return ballast{filepath.Join(sp.dir, ballastFile), sp.floor()}
+	return ballast{filepath.Join(sp.dir, ballastFile), max(sp.floor(), ballastSize)}
 }
 
 // keep makes the ballast where it is missing and the disk has room for more than it.
