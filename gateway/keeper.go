@@ -153,6 +153,10 @@ func (g *Gateway) showCursors() (shown []web.Cursor, total int) {
 	now := time.Now()
 	for _, c := range all[:min(total, shownCursors)] {
 		cursor := web.Cursor{Name: c.Name, Position: uint64(c.Durable), Messages: c.Messages, Bytes: c.Bytes, InUse: c.Open}
+		if c.Oldest != 0 {
+			oldest := time.UnixMilli(c.Oldest)
+			cursor.Oldest = &oldest
+		}
 		if !c.Open {
 			since := now.Add(-c.Idle).Truncate(time.Second)
 			cursor.IdleSince = &since

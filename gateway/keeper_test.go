@@ -163,7 +163,7 @@ func TestCursorsOfUplinksThatWereRemovedAreDropped(t *testing.T) {
 		return list[0]
 	}
 	until(t, "the cursor is there", func() bool { return shown().Name == name && shown().Messages == 20 })
-	if got := shown(); !got.InUse || got.Bytes == 0 || got.IdleSince != nil || got.Expires != nil {
+	if got := shown(); !got.InUse || got.Bytes == 0 || got.Oldest == nil || got.IdleSince != nil || got.Expires != nil {
 		t.Errorf("in use it is %+v", got)
 	}
 	if status, body := c.ask("DELETE", path, ""); status != http.StatusConflict {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -113,11 +114,16 @@ func adminOptions(dir string, logger badger.Logger) badger.Options {
 	return o
 }
 
+func (a *Admin) dir() string { return filepath.Dir(a.lock.Name()) }
+
 func (a *Admin) fail(err error) { a.failure.CompareAndSwap(nil, &err) }
 
 // write commits one transaction and returns when it is on stable storage.
 func (a *Admin) write(change func(txn *badger.Txn) error) error {
 	if a.failure.Load() == nil {
+		if m, err := measure(a.dir()); err != nil || m.free < adminSpace {
+			return errors.Join(err, fmt.Errorf("write to the database in %s: %w", a.dir(), syscall.ENOSPC))
+		}
 		if err := a.db.Update(change); err != nil {
 			return err
 		}
@@ -191,7 +197,7 @@ func (a *Admin) Users() ([]User, error) {
 func (a *Admin) Close() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	err := a.db.Close()
+	err := closeFlushing(a.db, a.dir(), adminSpace)
 	if unlock := a.lock.Close(); err == nil {
 		err = unlock
 	}

@@ -15,10 +15,11 @@ type CursorStatus struct {
 	Session           string // whose it is, and goes with; empty: nobody's
 	Position, Durable message.Position
 
-	// What the log keeps for it: the messages that it has not passed, and the stored bytes of the
-	// blocks that hold them.
+	// What the log keeps for it: the messages that it has not passed, the stored bytes of the blocks
+	// that hold them, and the time of the first of those blocks, in Unix milliseconds; 0: nothing.
 	Messages uint64
 	Bytes    int64
+	Oldest   int64
 
 	Open  bool          // somebody holds it: it neither expires nor should be dropped
 	Idle  time.Duration // since it was last used, by the log clock; 0 while it is open
@@ -156,10 +157,14 @@ func (ix *index) pin(list []CursorStatus) {
 			bytes += int64(ix.blocks[i].bytes)
 		}
 		list[n].Messages, list[n].Bytes = messages, bytes
+		if i < len(ix.blocks) {
+			list[n].Oldest = ix.blocks[i].time
+		}
 		// The block that the cursor stands in is kept whole.
 		if i > 0 && ix.blocks[i-1].last() > at {
 			list[n].Messages += uint64(ix.blocks[i-1].last() - at)
 			list[n].Bytes += int64(ix.blocks[i-1].bytes)
+			list[n].Oldest = ix.blocks[i-1].time
 		}
 	}
 }

@@ -22,11 +22,12 @@ func standing(t *testing.T, dir string, log *slog.Logger) *Store {
 	return s
 }
 
-// appendNow appends texts as one block each and makes them durable.
+// appendNow appends texts as one block each, timed by their positions, and makes them durable.
 func appendNow(t *testing.T, s *Store, texts ...string) {
 	t.Helper()
 	for _, text := range texts {
-		m := message.Message{Topic: "t", Payload: []byte(text), Time: 1}
+		_, tail := s.index.ends()
+		m := message.Message{Topic: "t", Payload: []byte(text), Time: int64(tail) + 1}
 		if err := s.Append(context.Background(), &m, nil, 0); err != nil {
 			t.Fatal(err)
 		}
@@ -65,8 +66,11 @@ func TestCursorsTellWhatTheyPin(t *testing.T) {
 	if got[0].Messages != 4 || got[0].Bytes != bytes || got[1].Messages != 2 || got[1].Bytes*2 != bytes || got[2].Messages != 0 || got[2].Bytes != 0 {
 		t.Errorf("got %+v, of %d bytes in 4 blocks", got, bytes)
 	}
+	if got[0].Oldest != 1 || got[1].Oldest != 3 || got[2].Oldest != 0 {
+		t.Errorf("the oldest that they pin are from %d, %d and %d, want 1, 3 and 0", got[0].Oldest, got[1].Oldest, got[2].Oldest)
+	}
 	appendNow(t, s, "5")
-	if got := s.Cursors()[2]; got.Messages != 1 || got.Bytes == 0 {
+	if got := s.Cursors()[2]; got.Messages != 1 || got.Bytes == 0 || got.Oldest != 5 {
 		t.Errorf("a cursor that passed all but one pins %+v", got)
 	}
 }

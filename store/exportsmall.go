@@ -108,7 +108,7 @@ func (s *Store) carriedMeanwhile(values []exportedValue) (again []exportedValue,
 }
 
 func (s *Store) carriedNow(key []byte) ([]byte, error) {
-	content, err := s.value(key)
+	content, err := s.latest(key)
 	if errors.Is(err, errAbsent) || errors.Is(err, errBlock) {
 		return nil, nil
 	}

@@ -21,6 +21,9 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if dir := os.Getenv(fullDir); dir != "" {
+		os.Exit(closeFull(dir))
+	}
 	if dir := os.Getenv(steadyDir); dir != "" {
 		os.Exit(steady(dir))
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -112,6 +113,11 @@ func openClosed(dir string, report *Report) (s *Store, repaired bool, err error)
 	}
 	if err := clearLeftovers(files, &damage{dir: filepath.Join(dir, "damaged"), log: quiet}); err != nil {
 		return nil, false, inWords(dir, err)
+	}
+	if m, err := measure(dir); err != nil {
+		return nil, false, inWords(dir, err)
+	} else if m.free < 1<<20+flushSpace {
+		return nil, false, inWords(dir, syscall.ENOSPC) // Badger would die of SIGBUS
 	}
 	if s.db, err = openBadger(dir, options); err != nil {
 		return nil, false, err

@@ -155,6 +155,14 @@ func (s *Store) view(key []byte, see func(stored []byte) error) (err error) {
 	return err
 }
 
+// latest gives a small value, which may still be in the write-ahead log alone.
+func (s *Store) latest(key []byte) ([]byte, error) {
+	if value, ok := s.young.value(key); ok {
+		return value, nil
+	}
+	return s.value(key)
+}
+
 var errAbsent = errors.New("absent")
 
 // Sequence gives the epoch of this log and the last durable sequence number of a device, 0 for a
@@ -168,10 +176,7 @@ func (s *Store) Sequence(device string) (epoch, last uint64, err error) {
 		return 0, 0, message.ErrClosed
 	}
 	key := deviceKey(device)
-	value, ok := s.young.value(key)
-	if !ok {
-		value, err = s.value(key)
-	}
+	value, err := s.latest(key)
 	if errors.Is(err, errAbsent) {
 		return s.epoch, 0, nil
 	}

@@ -71,6 +71,7 @@ func (s *Store) maintain() {
 		w.tailedAt = now
 		s.expireCursors()
 		s.expireSmall()
+		s.keepBallast()
 		if err := s.markTail(); err != nil {
 			s.log.Warn("cannot mark the tail", "err", err)
 		}

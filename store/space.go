@@ -94,6 +94,13 @@ func (sp *space) wrote(n int64) {
 	sp.written += n
 }
 
+// forget has the disk measured again before anything is written.
+func (sp *space) forget() {
+	sp.mu.Lock()
+	defer sp.mu.Unlock()
+	sp.at = time.Time{}
+}
+
 func (sp *space) snapshot() (m measured, full bool) {
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
@@ -121,6 +128,9 @@ func measure(dir string) (measured, error) {
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return ignoreGone(err)
+		}
+		if path == filepath.Join(dir, ballastFile) {
+			return nil // a part of the reserve
 		}
 		info, err := entry.Info()
 		if err != nil {

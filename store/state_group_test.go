@@ -143,7 +143,7 @@ func TestSettingsAreChangedFromTheVersionThatWasSeen(t *testing.T) {
 // What groups still want stays in the log, when the caller says where that is.
 func TestGroupsPinTheLogThroughTheirHook(t *testing.T) {
 	wanted := message.Position(2)
-	s, err := Open(Options{Dir: t.TempDir(), FileSize: 1 << 20, RetentionSize: 1, Passed: func() message.Position { return wanted - 1 }})
+	s, err := Open(Options{youngBytes: -1, Dir: t.TempDir(), FileSize: 1 << 20, RetentionSize: 1, Passed: func() message.Position { return wanted - 1 }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,10 +29,16 @@ func inboundOf(m *message.Message) (session string, id uint16, ok bool) {
 	return "", 0, false
 }
 
+// modelYoung has checkpoints among the operations.
+const modelYoung = 16 << 10
+
 // standingWith is standing with the hooks that a gateway sets.
-func standingWith(t testing.TB, dir string) *Store {
+func standingWith(t testing.TB, dir string) *Store { return standingYoung(t, dir, -1) }
+
+// standingYoung is the same with a write-ahead log that has room for so many bytes.
+func standingYoung(t testing.TB, dir string, young int) *Store {
 	t.Helper()
-	s, err := Open(Options{Dir: dir, FileSize: 1 << 20, Inbound: inboundOf, RetainFor: func(m *message.Message) time.Duration {
+	s, err := Open(Options{Dir: dir, youngBytes: young, FileSize: 1 << 20, Inbound: inboundOf, RetainFor: func(m *message.Message) time.Duration {
 		for _, p := range m.Properties {
 			if p.Name == "expiry" {
 				d, _ := time.ParseDuration(p.Value)
@@ -201,7 +207,7 @@ func TestSmallStateAgainstModel(t *testing.T) {
 		steps = 400
 	}
 	dir := t.TempDir()
-	s := standingWith(t, dir)
+	s := standingYoung(t, dir, modelYoung)
 	m := &smallModel{now: make(map[string]string), exact: make(map[string]string)}
 	m.durable()
 	for step := range steps {
@@ -211,14 +217,14 @@ func TestSmallStateAgainstModel(t *testing.T) {
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
-			dir, s = copied, standingWith(t, copied)
+			dir, s = copied, standingYoung(t, copied, modelYoung)
 			m.compare(t, s, true)
 		} else if n == 1 {
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
 			sound(t, dir)
-			s = standingWith(t, dir)
+			s = standingYoung(t, dir, modelYoung)
 			m.compare(t, s, false)
 		}
 		if t.Failed() {

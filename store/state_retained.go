@@ -117,7 +117,7 @@ func (s *Store) retainedRecord(t *retainedTopic, at message.Position) (record me
 		switch {
 		case content != nil:
 		case carried:
-			content, err = s.value(carriedKey(slot))
+			content, err = s.latest(carriedKey(slot))
 			if err != nil && !errors.Is(err, errAbsent) && !errors.Is(err, errBlock) {
 				return record, false, fmt.Errorf("read the retained message of %q: %w", t.topic, err)
 			}

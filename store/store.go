@@ -119,13 +119,13 @@ func open(opts Options, lock *os.File) (*Store, error) {
 	}
 	s.openSmall()
 
-	m, err := measure(opts.Dir)
+	free, err := s.spaceToOpen()
 	if err != nil {
 		return nil, inWords(opts.Dir, err)
 	}
-	if m.free < s.space.floor() {
+	if free < s.space.floor() {
 		// Badger would die of SIGBUS on its first page.
-		return nil, fmt.Errorf("open the log in %s: no space left: %d bytes are free, %d are needed", opts.Dir, m.free, s.space.floor())
+		return nil, fmt.Errorf("open the log in %s: no space left: %d bytes are free, %d are needed", opts.Dir, free, s.space.floor())
 	}
 	if err := s.openFiles(); err != nil {
 		return nil, err
@@ -189,7 +189,8 @@ func (s *Store) Close() error {
 		<-ran
 	}
 	s.drain() // cursors may have moved since Run returned
-	if s.queue.failed() == nil && s.space.admits(s.young.bytes()) {
+	s.space.forget()
+	if s.queue.failed() == nil && s.space.admits(s.young.bytes()) { // else the next start does it
 		s.settle()
 	}
 	s.awaitCheckpoint()
@@ -198,7 +199,7 @@ func (s *Store) Close() error {
 	s.use.Lock()
 	defer s.use.Unlock()
 	s.gone = true
-	err := s.db.Close()
+	err := s.closeBadger()
 	if err == nil && s.young.none() && s.queue.failed() == nil {
 		err = clearWAL(s.walDir())
 	}

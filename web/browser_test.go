@@ -27,7 +27,9 @@ func TestPageInABrowser(t *testing.T) {
 			missingPeer(t, need)
 		}
 	}
-	server := newServer(t, newFakeGateway(), signedUp(t))
+	gateway := newFakeGateway()
+	gateway.keeper.cursors = map[string]error{"uplink/old-cloud/readings/#": nil, "mqtt/panel-7": ErrInUse}
+	server := newServer(t, gateway, signedUp(t))
 	url := run(t, server)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
@@ -53,7 +55,8 @@ func serveByHand(t *testing.T, address string) {
 		accounts = &fakeAccounts{}
 	}
 	gateway := newFakeGateway()
-	server, err := New(Options{Listen: address, Gateway: gateway, Line: gateway, Accounts: accounts, SetupCode: "7Q4K-2MXD", Version: "0.1.0"})
+	gateway.keeper.cursors = map[string]error{"uplink/old-cloud/readings/#": nil, "mqtt/panel-7": ErrInUse}
+	server, err := New(Options{Listen: address, Gateway: gateway, Line: gateway, Accounts: accounts, Keeper: &gateway.keeper, SetupCode: "7Q4K-2MXD", Version: "0.1.0"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -157,7 +157,7 @@ func TestMetricsAreInTheExpositionFormat(t *testing.T) {
 		`sluice_uplink_up{uplink="cloud",driver="mqtt"} 1`,
 		`sluice_mqtt_connections 2`,
 		`sluice_demo_line_up 1`,
-		`sluice_log_cursors 2`,
+		`sluice_log_cursors 3`,
 		`sluice_log_cursors_expired_total 1`,
 	} {
 		if !strings.Contains(text, want+"\n") {

@@ -122,15 +122,17 @@ func (g *fakeGateway) Status() Status {
 			Backlog: backlog, InFlight: int(min(backlog, 64)), Sent: uint64(g.sent), Rate: g.rate,
 		}},
 		Log: Log{State: "ok", Messages: logged, Bytes: int64(g.logged * 71), Limit: 512 << 20, First: 1, Last: logged, Oldest: ago(2400), Rate: fakeInto,
-			CursorsTotal: 2, Expired: 1, Cursors: []Cursor{
+			Expired: 1, Cursors: g.keeper.kept([]Cursor{
+				{Name: "uplink/old-cloud/readings/#", Position: 17, Messages: logged - 17, Bytes: int64(g.logged * 71), Oldest: ago(2400), IdleSince: ago(86_400)},
+				{Name: "mqtt/panel-7", Position: 31_044, Messages: logged - 31_044, Bytes: int64(g.logged-31_044) * 71, Oldest: ago(850), IdleSince: ago(4000), Expires: ago(4000 - 7*86_400)},
 				{Name: "uplink/cloud/readings/#", Position: uint64(g.sent), Messages: backlog, Bytes: int64(backlog) * 71, InUse: true},
-				{Name: "uplink/old-cloud/readings/#", Position: 17, Messages: logged - 17, Bytes: int64(g.logged * 71), IdleSince: ago(86_400)},
-			}},
+			})},
 		MQTT: MQTT{
 			Listen: []string{"127.0.0.1:1883"}, Connections: 2, Received: 412, Delivered: logged / 2,
 		},
 		Demo: &Demo{LineUp: g.lineUp, Received: uint64(g.sent)},
 	}
+	status.Log.CursorsTotal = len(status.Log.Cursors)
 	up := &status.Uplinks[0]
 	if !g.lineUp {
 		up.State, up.InFlight = "waiting", 0
@@ -138,6 +140,7 @@ func (g *fakeGateway) Status() Status {
 	}
 	if backlog > 0 {
 		up.Oldest = ago(float64(backlog) / fakeInto)
+		status.Log.Cursors[len(status.Log.Cursors)-1].Oldest = up.Oldest
 	}
 	if backlog > 40 && g.lineUp {
 		drain := float64(backlog) / (fakeDrain - fakeInto)

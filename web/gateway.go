@@ -95,6 +95,7 @@ type Cursor struct {
 	Position  uint64     `json:"position"`
 	Messages  uint64     `json:"messages"` // kept for it
 	Bytes     int64      `json:"bytes"`    // of the blocks that they lie in
+	Oldest    *time.Time `json:"oldest,omitempty"`
 	InUse     bool       `json:"in_use"`
 	IdleSince *time.Time `json:"idle_since,omitempty"`
 	Expires   *time.Time `json:"expires,omitempty"` // when it goes if nobody uses it

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +19,7 @@ type fakeKeeper struct {
 	audit   []Audit
 	broken  error
 	cursors map[string]error // what dropping gives
+	dropped map[string]bool
 	write   func(ctx context.Context, to io.Writer) error
 }
 
@@ -42,7 +44,20 @@ func (k *fakeKeeper) DropCursor(name string) error {
 	if !known {
 		return ErrUnknown
 	}
+	if err == nil {
+		if k.dropped == nil {
+			k.dropped = make(map[string]bool)
+		}
+		k.dropped[name] = true
+	}
 	return err
+}
+
+// kept leaves out the cursors that were dropped.
+func (k *fakeKeeper) kept(cursors []Cursor) []Cursor {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.DeleteFunc(cursors, func(c Cursor) bool { return k.dropped[c.Name] })
 }
 
 func (k *fakeKeeper) Record(a Audit) error {

@@ -92,6 +92,7 @@ func TestPowerCutLosesNothingAcknowledged(t *testing.T) {
 func cutLife(t *testing.T, r *rand.Rand, seed uint64, cuts int) (repaired int, repeats int64) {
 	t.Helper()
 	folder := t.TempDir()
+	defer os.RemoveAll(folder) // images of ten lives would be a gigabyte
 	base, start := filepath.Join(folder, "base.img"), filepath.Join(folder, "start.img")
 	for _, name := range []string{"fuse", "mnt"} {
 		if err := os.Mkdir(filepath.Join(folder, name), 0o755); err != nil {

@@ -34,7 +34,7 @@ async function open(options = {}, at = url) {
   const complaints = []
   page.on('pageerror', (error) => complaints.push(`error: ${error.message}`))
   page.on('console', (message) => {
-    if (message.type() === 'error' && !/status of 40[13]|Failed to load resource: net::/.test(message.text())) complaints.push(`console: ${message.text()}`)
+    if (message.type() === 'error' && !/status of 40[139]|Failed to load resource: net::/.test(message.text())) complaints.push(`console: ${message.text()}`)
   })
   page.on('request', (request) => {
     if (new URL(request.url()).origin !== new URL(at).origin && !request.url().startsWith('data:')) complaints.push(`request to ${request.url()}`)
@@ -97,6 +97,55 @@ test('the language switches at once and is kept', async () => {
 test('a Chinese browser is greeted in Chinese', async () => {
   const { context, page } = await open({ locale: 'zh-CN' })
   await page.getByRole('heading', { name: '登录网关' }).waitFor()
+  await context.close()
+})
+
+// row is the table's row of one reader of the log.
+const row = (page, name) => page.locator(`[data-cursor="${name}"]`)
+
+test('readers of the log are listed, and one in use cannot be dropped', async () => {
+  const { context, page, complaints } = await open()
+  await signIn(page)
+  const used = page.locator('[data-cursor^="uplink/cloud/"]')
+  await used.first().waitFor()
+  assert.match(await used.first().innerText(), /in use/)
+  assert.equal(await used.getByRole('button').count(), 0)
+  assert.deepEqual(complaints, [])
+  await context.close()
+})
+
+test('an idle reader is dropped after a question, and a refusal is shown', async (t) => {
+  const { context, page, complaints } = await open()
+  await signIn(page)
+  await page.locator('[data-cursor]').first().waitFor()
+  const [idle, returned] = ['uplink/old-cloud/readings/#', 'mqtt/panel-7']
+  if ((await row(page, idle).count()) === 0) return t.skip('this gateway has no idle reader')
+  assert.match(await row(page, idle).innerText(), /[\d,]{5,}.*MiB.*40 min ago.*1 day ago.*never/s)
+  assert.match(await row(page, returned).innerText(), /in 6 days/)
+
+  // Nothing happens before the answer, nor after a no.
+  await page.getByRole('button', { name: `Drop ${idle}` }).click()
+  const question = page.getByRole('dialog', { name: 'Drop this reader?' })
+  await question.getByText(idle).waitFor()
+  await page.keyboard.press('Escape')
+  await question.waitFor({ state: 'detached' })
+  await page.getByRole('button', { name: `Drop ${idle}` }).click()
+  await question.getByRole('button', { name: 'Keep it' }).click()
+  await question.waitFor({ state: 'detached' })
+  assert.equal(await row(page, idle).count(), 1)
+
+  await page.getByRole('button', { name: `Drop ${idle}` }).click()
+  await question.getByRole('button', { name: 'Drop it' }).click()
+  await question.waitFor({ state: 'detached' })
+  await row(page, idle).waitFor({ state: 'detached' })
+
+  // The panel has come back meanwhile.
+  await page.getByRole('button', { name: `Drop ${returned}` }).click()
+  await question.getByRole('button', { name: 'Drop it' }).click()
+  await question.getByText(`cursor "${returned}" is in use`).waitFor()
+  await question.getByRole('button', { name: 'Keep it' }).click()
+  assert.equal(await row(page, returned).count(), 1)
+  assert.deepEqual(complaints, [])
   await context.close()
 })
 

@@ -49,4 +49,6 @@ export const signIn = (user: string, password: string) => call<Identity>('POST',
 export const signOut = () => call<void>('DELETE', '/session')
 export const setUp = (code: string, password: string) => call<Identity>('POST', '/setup', { code, password })
 export const setLine = (up: boolean) => call<{ up: boolean }>('PUT', '/demo/line', { up })
+// A name has slashes, which may stay, and #, which may not.
+export const dropCursor = (name: string) => call<void>('DELETE', '/log/cursors/' + encodeURIComponent(name))
 export const events = () => new EventSource('/api/v1/events')

@@ -10,6 +10,7 @@ export type Phase = 'starting' | 'setup' | 'signin' | 'live'
 export const page = reactive({
   phase: 'starting' as Phase,
   user: '',
+  administrator: false,
   expired: false, // the session ended by itself
   lostAt: 0, // browser's clock when the gateway was last heard, 0 while it is heard
 })
@@ -31,6 +32,7 @@ export async function begin(): Promise<void> {
     const who = await api.whoAmI()
     if (who.signed_in) {
       page.user = who.user ?? ''
+      page.administrator = who.role === 'administrator'
       page.phase = 'live'
       watch()
       return

@@ -63,6 +63,20 @@ export interface Log {
   oldest?: string
   rate: number
   dropped: number
+  cursors: Cursor[]
+  cursors_total: number
+  cursors_expired: number
+}
+
+export interface Cursor {
+  name: string
+  position: number
+  messages: number
+  bytes: number
+  oldest?: string
+  in_use: boolean
+  idle_since?: string
+  expires?: string
 }
 
 export interface Mqtt {
@@ -84,6 +98,11 @@ export interface Demo {
 // age is how old a moment is by the gateway's own clock, in milliseconds.
 export function age(status: Status, moment: string): number {
   return Math.max(0, Date.parse(status.time) - Date.parse(moment))
+}
+
+// until is how far away a moment is by the gateway's own clock, in milliseconds.
+export function until(status: Status, moment: string): number {
+  return Math.max(0, Date.parse(moment) - Date.parse(status.time))
 }
 
 // waiting is how many messages the slowest uplink still has to send.
