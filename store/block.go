@@ -35,6 +35,7 @@ const (
 	flagRetain     = 0x04
 	flagDevice     = 0x08
 	flagProperties = 0x10
+	flagQueue      = 0x20
 )
 
 var errBlock = errors.New("damaged block")
@@ -47,7 +48,7 @@ type chunk struct {
 
 // recordBound is an upper bound of what appendRecord adds for m.
 func recordBound(m *message.Message) int {
-	n := 1 + 10 + 5 + len(m.Topic) + 5 + len(m.Payload)
+	n := 1 + 10 + queueBound + 5 + len(m.Topic) + 5 + len(m.Payload)
 	if m.Device != "" {
 		n += 5 + len(m.Device) + 10
 	}
@@ -62,7 +63,7 @@ func recordBound(m *message.Message) int {
 
 // appendRecord writes one message. Times are differences to the message before, which are small
 // and compress well; the first of a chunk counts from the block's base time.
-func appendRecord(b []byte, m *message.Message, before int64) []byte {
+func appendRecord(b []byte, m *message.Message, before int64, at queueRef) []byte {
 	flags := m.QoS & flagQoS
 	if m.Retain {
 		flags |= flagRetain
@@ -73,8 +74,12 @@ func appendRecord(b []byte, m *message.Message, before int64) []byte {
 	if len(m.Properties) > 0 {
 		flags |= flagProperties
 	}
+	if at.queue != message.NoQueue {
+		flags |= flagQueue
+	}
 	b = append(b, flags)
 	b = binary.AppendVarint(b, m.Time-before)
+	b = at.append(b)
 	b = appendText(b, m.Topic)
 	if m.Device != "" {
 		b = appendText(b, m.Device)
@@ -199,6 +204,7 @@ type recordDecoder struct {
 func (d *recordDecoder) chunk(plain []byte, records uint32) error {
 	in := input{rest: plain}
 	before := d.base
+	begin := len(d.records)
 	for range records {
 		d.records = append(d.records, message.Record{Position: d.next})
 		m := &d.records[len(d.records)-1].Message
@@ -207,6 +213,10 @@ func (d *recordDecoder) chunk(plain []byte, records uint32) error {
 		m.Retain = flags&flagRetain != 0
 		m.Time = before + in.varint()
 		before = m.Time
+		m.Queue = message.NoQueue
+		if flags&flagQueue != 0 {
+			readQueue(&in, d.records[begin:])
+		}
 		if topic := in.bytes(); string(topic) == d.topic {
 			m.Topic = d.topic
 		} else {
@@ -221,7 +231,7 @@ func (d *recordDecoder) chunk(plain []byte, records uint32) error {
 			m.Properties = d.properties(&in)
 		}
 		m.Payload = in.bytes()
-		if in.short || flags&^(flagQoS|flagRetain|flagDevice|flagProperties) != 0 || (flags&flagDevice != 0) != (m.Device != "") {
+		if in.short || flags&^(flagQoS|flagRetain|flagDevice|flagProperties|flagQueue) != 0 || (flags&flagDevice != 0) != (m.Device != "") {
 			return fmt.Errorf("%w: the record at %d", errBlock, d.next)
 		}
 		d.next++

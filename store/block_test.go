@@ -17,20 +17,34 @@ import (
 func made(first message.Position, messages ...message.Message) (value []byte, g *group) {
 	g = &group{first: first}
 	for i := range messages {
-		g.add(&messages[i], recordBound(&messages[i]), nil, 0)
+		g.add(&messages[i], sampleBlockPlace(messages, i), recordBound(&messages[i]), nil, 0)
 	}
 	return appendBlock(nil, g.plain, g.chunks, g.first, g.base), g
+}
+
+// sampleBlockPlace counts the offsets of message i's queue, whatever its topic, from 100 times its
+// number on.
+func sampleBlockPlace(messages []message.Message, i int) queuePlace {
+	place := queuePlace{messages[i].Queue, 100 * uint64(messages[i].Queue)}
+	for _, m := range messages[:i] {
+		if m.Queue == place.queue {
+			place.offset++
+		}
+	}
+	return place
 }
 
 func samples() []message.Message {
 	list := []message.Message{
 		{Topic: "a", Payload: []byte{}, Time: math.MinInt64},
+		{Topic: "a", Payload: []byte{}, Queue: message.NoQueue},
+		{Topic: "a", Payload: []byte{}, Queue: message.MaxQueues - 1},
 		{Topic: "a/b", Payload: []byte("x"), Time: math.MaxInt64, QoS: 2, Retain: true},
 		{Topic: strings.Repeat("t", 65535), Payload: bytes.Repeat([]byte("p"), 100<<10), Time: 5},
 		{Topic: "d", Payload: []byte("y"), Device: "press", Seq: math.MaxUint64, Properties: []message.Property{{Name: "k", Value: "v"}, {Name: "k"}, {}}},
 	}
 	for i := range 500 {
-		list = append(list, message.Message{Topic: fmt.Sprint("topic/", i%7), Payload: fmt.Appendf(nil, "payload %d %d", i, i*i), Time: int64(i), Device: fmt.Sprint(i % 3), Seq: uint64(i)})
+		list = append(list, message.Message{Topic: fmt.Sprint("topic/", i%7), Payload: fmt.Appendf(nil, "payload %d %d", i, i*i), Time: int64(i), Device: fmt.Sprint(i % 3), Seq: uint64(i), Queue: byte(i % 7 * i % 5)})
 	}
 	return list
 }
@@ -51,7 +65,8 @@ func TestBlocksComeBackAsTheyWere(t *testing.T) {
 	}
 	for i := range want {
 		for _, got := range []message.Record{fromDisk[i], fromMemory[i]} {
-			if got.Position != message.Position(7+i) || !reflect.DeepEqual(got.Message, want[i]) {
+			if got.Position != message.Position(7+i) || !reflect.DeepEqual(got.Message, want[i]) ||
+				want[i].Queue != message.NoQueue && got.QueueOffset != sampleBlockPlace(want, i).offset {
 				t.Errorf("message %d: got %.200v, want %.200v", i, got, want[i])
 			}
 		}
@@ -60,7 +75,7 @@ func TestBlocksComeBackAsTheyWere(t *testing.T) {
 
 func TestBoundIsNeverLessThanTheRecord(t *testing.T) {
 	for _, m := range samples() {
-		if size, bound := len(appendRecord(nil, &m, math.MaxInt64)), recordBound(&m); size > bound {
+		if size, bound := len(appendRecord(nil, &m, math.MaxInt64, queueRef{queuePlace{1, math.MaxUint64}, 0})), recordBound(&m); size > bound {
 			t.Errorf("%.100v takes %d bytes, bound %d", m, size, bound)
 		}
 	}
@@ -98,7 +113,7 @@ func TestGroupsStayWithinATransaction(t *testing.T) {
 		if !g.fits(&m, recordBound(&m)) {
 			break
 		}
-		g.add(&m, recordBound(&m), nil, 0)
+		g.add(&m, nowhere, recordBound(&m), nil, 0)
 		n++
 	}
 	short := &group{first: 1}
@@ -107,7 +122,7 @@ func TestGroupsStayWithinATransaction(t *testing.T) {
 		if !short.fits(&m, recordBound(&m)) {
 			break
 		}
-		short.add(&m, recordBound(&m), nil, 0)
+		short.add(&m, nowhere, recordBound(&m), nil, 0)
 	}
 	if len(g.devices) == 0 || g.nameSize > groupDeviceBytes || len(short.devices) != groupDevices {
 		t.Errorf("%d devices with long names in %d bytes, %d with short ones", len(g.devices), g.nameSize, len(short.devices))

@@ -250,6 +250,7 @@ func (s *Store) commit(groups []sealed) {
 	for i, g := range groups {
 		s.space.wrote(int64(headers[i].bytes))
 		s.cache.put(g.group)
+		s.queues.publish(g.group)
 		s.index.grow(headers[i])
 		s.answer(g.group, nil)
 	}

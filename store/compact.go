@@ -89,9 +89,7 @@ type merged struct {
 
 // rewrite makes one block of as many blocks, from the first on, as fit in it.
 func (s *Store) rewrite(window []header) (merged, []header, error) {
-	var plain []byte
-	var chunks []chunk
-	var base, before int64
+	g := &group{first: window[0].first}
 	taken := 0
 	for _, h := range window {
 		records, _, err := s.load(h)
@@ -105,27 +103,12 @@ func (s *Store) rewrite(window []header) (merged, []header, error) {
 		for i := range records {
 			size += recordBound(&records[i].Message)
 		}
-		if len(plain)+size > blockPayload {
+		if len(g.plain)+size > blockPayload {
 			break
-		}
-		if taken == 0 {
-			base = records[0].Time
 		}
 		for i := range records {
 			m := &records[i].Message
-			start := 0
-			if n := len(chunks); n > 1 {
-				start = chunks[n-2].end
-			}
-			if len(chunks) == 0 || len(plain)-start+recordBound(m) > chunkPayload {
-				chunks = append(chunks, chunk{end: len(plain)})
-				before = base
-			}
-			plain = appendRecord(plain, m, before)
-			before = m.Time
-			open := &chunks[len(chunks)-1]
-			open.end = len(plain)
-			open.records++
+			g.add(m, placeOf(&records[i]), recordBound(m), nil, 0)
 		}
 		taken++
 	}
@@ -134,11 +117,11 @@ func (s *Store) rewrite(window []header) (merged, []header, error) {
 	}
 	window = window[:taken]
 	first, last := window[0], window[taken-1]
-	value := appendBlock(nil, plain, chunks, first.first, base)
+	value := appendBlock(nil, g.plain, g.chunks, first.first, g.base)
 	return merged{
 		header: header{
 			first: first.first, count: uint32(last.last() - first.first + 1), bytes: uint32(len(value)),
-			time: base, clock: last.clock, // later rather than earlier
+			time: g.base, clock: last.clock, // later rather than earlier
 		},
 		value: value,
 	}, window, nil

@@ -9,8 +9,8 @@ import (
 	"sluice/gateway/message"
 )
 
-// The first byte of a key says what it is; FORMAT.md draws them all. 'q', 'r' and 's' are
-// kept for queues, retained messages and sessions.
+// The first byte of a key says what it is; FORMAT.md draws them all. 'r' and 's' are kept for retained
+// messages and sessions.
 const (
 	prefixBlock  = 'b'
 	prefixHeader = 'h'
@@ -21,6 +21,8 @@ const (
 	prefixFiller = 'f'
 	prefixRun    = 'p'
 	prefixPage   = 'k'
+	prefixQueue  = 'q'
+	prefixOffset = 'o'
 )
 
 // maxName bounds the names of cursors and devices: a transaction of the tiny LSM holds about 9 KiB.

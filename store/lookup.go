@@ -114,7 +114,7 @@ func (k *keySearch) indexed(r *run, head, end message.Position) error {
 	var hits []hole
 	if err == nil {
 		print := fingerprintKey(nil, k.print)
-		err = k.s.scan(r, at, 1, print, func(key []byte, blocks []uint32) {
+		err = k.s.scan(r, at, fingerprintEntries, print, func(key []byte, blocks []uint32, _ []uint64) {
 			if !bytes.Equal(key, print) {
 				return
 			}

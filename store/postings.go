@@ -38,6 +38,7 @@ type postings struct {
 	lost       []*run // listed but not readable: the indexer drops them
 	roots      map[uint64]*root
 	candidates map[candidateKey]*blockSet
+	entries    queueEntries
 	slots      map[uint16]bool // that hold a run
 }
 
@@ -46,6 +47,7 @@ type pending struct {
 	first, limit message.Position // limit: where the next run begins, 0 when there is none behind
 	lasts        []message.Position
 	topics       map[string]*blockList
+	queues       pendingQueues
 	keys         []uint64 // fingerprint << blockBits | block
 	minTime      int64
 	maxTime      int64
@@ -77,8 +79,8 @@ func (p *pending) full() bool {
 // with it.
 func topicKey(topic string) string { return topic[:min(len(topic), maxTopicKey)] }
 
-// add takes in the records of the next block.
-func (p *pending) add(h header, records []message.Record) {
+// add takes in the records of the next block. id names their queues.
+func (p *pending) add(h header, records []message.Record, id func(*message.Record) (queueID, bool)) {
 	block := uint16(len(p.lasts))
 	p.lasts = append(p.lasts, h.last())
 	p.stored += int64(h.bytes)
@@ -87,9 +89,15 @@ func (p *pending) add(h header, records []message.Record) {
 	for i := range records {
 		r := &records[i]
 		p.minTime, p.maxTime = min(p.minTime, r.Time), max(p.maxTime, r.Time)
-		if r.Topic != before || i == 0 {
+		another := i == 0 || r.Topic != before
+		if another {
 			before = r.Topic
 			p.addTopic(topicKey(r.Topic), block)
+		}
+		if another || r.Queue != records[i-1].Queue {
+			if queue, ok := id(r); ok {
+				p.memory += p.queues.add(queue, block, r.QueueOffset)
+			}
 		}
 		if len(r.Properties) > 0 {
 			eachKey(r.Properties, func(key string) bool {

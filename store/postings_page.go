@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"math"
 
 	"github.com/klauspost/compress/s2"
 
@@ -17,11 +18,19 @@ type kind byte
 const (
 	kindTopic       kind = 't' // a topic, see topicKey
 	kindFingerprint kind = 'f' // fingerprintBytes of the hash of a message key
+	kindQueue       kind = 'q' // a queue, see queueKey
 	kindRoot        kind = 'r' // the blocks of the run and the first key of each page
 )
 
 // entryKinds are the kinds of pages that hold entries, in the order in which a run is written.
-var entryKinds = [...]kind{kindTopic, kindFingerprint}
+var entryKinds = [...]kind{kindTopic, kindFingerprint, kindQueue}
+
+// The places of the kinds in entryKinds.
+const (
+	topicEntries = iota
+	fingerprintEntries
+	queueEntriesKind
+)
 
 const (
 	pagePlain   = 32 << 10 // where a page is closed
@@ -76,8 +85,9 @@ func openPage(key, value []byte) (plain []byte, err error) {
 }
 
 // appendEntry writes one entry: a key, of which only what differs from the key before is stored,
-// and the numbers of the blocks, within the run, that hold it. They grow.
-func appendEntry(page, before, key []byte, blocks []uint32) []byte {
+// and the numbers of the blocks, within the run, that hold it. They grow. A queue's have the offset of
+// its first message in each, which grow too; other kinds have none.
+func appendEntry(page, before, key []byte, blocks []uint32, offsets []uint64) []byte {
 	shared := 0
 	for shared < min(len(before), len(key)) && before[shared] == key[shared] {
 		shared++
@@ -91,6 +101,11 @@ func appendEntry(page, before, key []byte, blocks []uint32) []byte {
 		page = binary.AppendUvarint(page, uint64(b-next))
 		next = b + 1
 	}
+	least := uint64(0)
+	for _, o := range offsets {
+		page = binary.AppendUvarint(page, o-least)
+		least = o + 1
+	}
 	return page
 }
 
@@ -99,7 +114,10 @@ type entryReader struct {
 	in     input
 	key    []byte   // of the present entry; overwritten by the next
 	blocks []uint32 // likewise
-	err    error
+
+	queues  bool     // the entries are those of queues
+	offsets []uint64 // of a queue; likewise
+	err     error
 }
 
 // next goes to the next entry; false means the end of the page, or err.
@@ -130,6 +148,21 @@ func (r *entryReader) next() bool {
 		}
 		r.blocks = append(r.blocks, uint32(next))
 		next++
+	}
+	return !r.queues || r.readOffsets()
+}
+
+func (r *entryReader) readOffsets() bool {
+	r.offsets = r.offsets[:0]
+	least := uint64(0)
+	for range r.blocks {
+		o := least + r.in.uvarint()
+		if r.in.short || o < least || o == math.MaxUint64 {
+			r.err = fmt.Errorf("%w: the offsets of a queue in an index page", errValue)
+			return false
+		}
+		r.offsets = append(r.offsets, o)
+		least = o + 1
 	}
 	return true
 }
@@ -182,6 +215,9 @@ func decodeRoot(plain []byte) (*root, error) {
 	}
 	r.minTime, r.maxTime = in.varint(), in.varint()
 	for k := range r.fences {
+		if k == queueEntriesKind && len(in.rest) == 0 {
+			break // from when messages had no queues
+		}
 		n := in.uvarint()
 		if n > uint64(len(in.rest)) {
 			in.short = true

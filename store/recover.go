@@ -21,6 +21,7 @@ type found struct {
 	headers  []header // without those that a later one covers
 	covered  []header
 	cursors  map[string]cursorMark
+	queues   []queueMark     // the newest first
 	mangled  map[string]bool // cursors and devices, by key, whose value is damaged
 	problems []error
 }
@@ -75,6 +76,9 @@ func (s *Store) recover(care *care) error {
 		return err
 	}
 	if err := s.recoverDevices(&f); err != nil {
+		return err
+	}
+	if err := s.recoverQueues(&f); err != nil {
 		return err
 	}
 	if err := s.recoverIndex(); err != nil {
@@ -232,6 +236,7 @@ func (f *found) load(db *badger.DB) error {
 			{prefixCursor, []byte{prefixCursor}, f.cursor},
 			{prefixDevice, []byte{prefixDevice}, f.device},
 			{prefixGap, []byte{prefixGap}, f.hole},
+			{prefixQueue, []byte{prefixQueue}, f.queue},
 			{prefixHeader, headerKey(f.state.head), f.header},
 		} {
 			for it.Seek(part.from); it.ValidForPrefix([]byte{part.prefix}); it.Next() {

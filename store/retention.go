@@ -194,6 +194,9 @@ func (s *Store) remove(gone []header, passed message.Position) error {
 		return nil // compacted meanwhile: the next turn sees the larger block
 	}
 	head := gone[len(gone)-1].last() + 1
+	if err := s.saveQueuesBefore(head); err != nil {
+		return err
+	}
 	gap := s.gap(gone, passed)
 	next := s.writer.state
 	next.head = head
