@@ -33,13 +33,15 @@ func (s *Store) checkQueues(report *Report, f *found) {
 			}
 		}
 	}
+	holes := slices.Clone(f.holes)
 	for _, h := range f.headers {
 		if h.last() < f.state.head {
 			continue
 		}
 		records, _, err := s.load(h)
 		if err != nil {
-			continue // checkBlocks reported it
+			holes = append(holes, hole{h.first, h.last()}) // checkBlocks reported it
+			continue
 		}
 		for i := range records {
 			r := &records[i]
@@ -51,7 +53,7 @@ func (s *Store) checkQueues(report *Report, f *found) {
 			before, known := last[q]
 			if !known {
 				first[q] = now
-			} else if now.offset <= before.offset || now.offset != before.offset+1 && !holeBetween(f.holes, before.at, now.at) {
+			} else if now.offset <= before.offset || now.offset != before.offset+1 && !holeBetween(holes, before.at, now.at) {
 				report.find("queue %d of %q has offset %d at %d, and %d before it at %d", q.queue, q.topic, now.offset, now.at, before.offset, before.at)
 			}
 			last[q] = now
