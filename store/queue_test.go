@@ -139,9 +139,9 @@ func TestQueuesAgainstModel(t *testing.T) {
 	}
 	t.Logf("SLUICE_SEED=%d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
-	steps := 150
+	steps := 100
 	if testing.Short() {
-		steps = 60
+		steps = 40
 	}
 	s, m := openIndexed(t, t.TempDir()), newQueueModel()
 	trims, kills, reopened := 0, 0, 0
