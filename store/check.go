@@ -15,6 +15,7 @@ type Report struct {
 	First, Last                      message.Position
 	Blocks, Cursors, Devices, Ghosts int
 	Runs                             int // of the index
+	Queues                           int // that have messages in the log
 	Messages                         uint64
 	Holes                            []Damage // damage that the log knows and skips
 	Findings                         []string // what must not be; empty for a sound log
@@ -84,6 +85,7 @@ func (s *Store) check(report *Report) error {
 	if err := s.checkStray(report, &f); err != nil {
 		return err
 	}
+	s.checkQueues(report, &f)
 	return s.checkIndex(report, &f)
 }
 

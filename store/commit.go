@@ -269,6 +269,7 @@ func (s *Store) commit(groups []sealed) {
 			s.space.wrote(int64(headers[i].bytes))
 			s.cache.put(g.group)
 		}
+		s.queues.publish(g.group)
 		s.index.grow(headers[i], !small)
 		s.answer(g.group, nil)
 	}

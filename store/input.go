@@ -39,3 +39,13 @@ func (in *input) bytes() []byte {
 	in.rest = in.rest[n:]
 	return b
 }
+
+func (in *input) byte() byte {
+	if len(in.rest) == 0 {
+		in.short = true
+		return 0
+	}
+	b := in.rest[0]
+	in.rest = in.rest[1:]
+	return b
+}

@@ -9,8 +9,8 @@ import (
 	"sluice/gateway/message"
 )
 
-// The first byte of a key says what it is; FORMAT.md draws them all. 'q', 'r' and 's' are
-// kept for queues, retained messages and sessions.
+// The first byte of a key says what it is; FORMAT.md draws them all. 'r' and 's' are kept for retained
+// messages and sessions.
 const (
 	prefixBlock  = 'b'
 	prefixHeader = 'h'
@@ -22,6 +22,8 @@ const (
 	prefixRun    = 'p'
 	prefixPage   = 'k'
 	prefixWAL    = 'j'
+	prefixQueue  = 'q'
+	prefixOffset = 'o'
 )
 
 // maxName bounds the names of cursors and devices: a transaction of the tiny LSM holds about 9 KiB.

@@ -46,6 +46,7 @@ func OpenClosed(dir string) (*Closed, error) {
 	s.dropped.Store(f.state.dropped)
 	s.recoverBlocks(&f)
 	s.recoverClock(&f)
+	s.loadQueues(&f)
 	for name, c := range f.cursors {
 		s.cursors.restore(name, c, s.index.head, s.index.tail, false)
 	}
@@ -90,6 +91,7 @@ func openClosed(dir string, report *Report) (s *Store, repaired bool, err error)
 		space:  space{dir: dir, fileSize: defaultFileSize},
 		cache:  cache{bound: cacheBytes},
 		damage: damage{log: quiet}, // without a directory: nothing is set aside
+		queues: newQueueTable(queueMemory),
 	}
 	s.cursors = cursors{wake: s.queue.wake, ends: s.index.ends, clock: s.clock, byName: make(map[string]*Cursor)}
 	orderly, err := endedInOrder(files)

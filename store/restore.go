@@ -105,6 +105,7 @@ type restorer struct {
 	next     message.Position
 	devices  []exportedDevice
 	cursors  []exportedCursor
+	queues   exportedQueues
 	holes    []hole
 	failed   atomic.Pointer[error] // of an append, from the committing goroutine
 }
@@ -160,6 +161,8 @@ func (r *restorer) fill(ctx context.Context) error {
 			r.devices, err = decodeDevices(r.devices, body)
 		case frameCursors:
 			r.cursors, err = decodeCursors(r.cursors, body)
+		case frameQueues:
+			err = r.queues.decode(body)
 		case frameBlock:
 			err = r.block(ctx, body)
 		case frameEnd:
@@ -186,6 +189,9 @@ func (r *restorer) block(ctx context.Context, body []byte) error {
 		return err
 	}
 	for i := range records {
+		if err := r.store.resumeQueue(&records[i]); err != nil {
+			return err
+		}
 		if err := r.store.Append(ctx, &records[i].Message, r, 0); err != nil {
 			return err
 		}
@@ -322,6 +328,10 @@ func (r *restorer) finish() error {
 		if err := s.write(b); err != nil {
 			return fmt.Errorf("write the sequence number of device %q: %w", d.name, err)
 		}
+	}
+	s.queues.restored(r.queues, s.index.tail)
+	if err := s.saveQueues(); err != nil {
+		return err
 	}
 	return s.saveState(s.writer.state)
 }

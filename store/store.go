@@ -32,6 +32,7 @@ type Store struct {
 	opened time.Time // with its monotonic reading: the log clock counts from here
 
 	queue   queue
+	queues  *queueTable
 	index   index
 	cursors cursors
 	cache   cache
@@ -115,7 +116,9 @@ func open(opts Options, lock *os.File) (*Store, error) {
 		cache:    cache{bound: opts.cacheBytes},
 		damage:   damage{dir: filepath.Join(opts.Dir, "damaged"), log: opts.Logger},
 		queue:    newQueue(opts),
+		queues:   newQueueTable(queueMemory),
 	}
+	s.queue.queues = s.queues
 	s.cursors = cursors{wake: s.queue.wake, ends: s.index.ends, clock: s.clock, byName: make(map[string]*Cursor)}
 
 	m, err := measure(opts.Dir)
@@ -192,6 +195,7 @@ func (s *Store) Close() error {
 		s.settle()
 	}
 	s.awaitCheckpoint()
+	s.saveQueuesAtEnd()
 	s.cursors.end(message.ErrClosed)
 
 	s.use.Lock()
