@@ -15,9 +15,12 @@ type group struct {
 	first    message.Position
 	count    uint32
 	plain    []byte
-	chunks   []chunk // the last one is open
-	base     int64   // time of the first message
-	before   int64   // time of the message before the next, or base at the start of a chunk
+	chunks   []chunk          // the last one is open
+	base     int64            // time of the first message
+	before   int64            // time of the message before the next, or base at the start of a chunk
+	opened   message.Position // of the first message in the open chunk
+	refs     *queueRefs
+	touched  []touched // the queues that have a message in it
 	waiters  []waiter
 	notes    []note // for the small state
 	devices  map[string]groupDevice
@@ -63,10 +66,10 @@ func (g *group) fits(m *message.Message, size int) bool {
 	return len(g.devices) < groupDevices && g.nameSize+len(m.Device) <= groupDeviceBytes
 }
 
-// add puts m behind what is there. It gives the number of readings that the group now has of m's
-// device, 0 when m is none.
-func (g *group) add(m *message.Message, size int, ack message.Acknowledger, token uint64) (readings int) {
-	at := g.put(m, size)
+// add puts m, which has this place in a queue, behind what is there. It gives the number of readings
+// that the group now has of m's device, 0 when m is none.
+func (g *group) add(m *message.Message, in queuePlace, size int, ack message.Acknowledger, token uint64) (readings int) {
+	at := g.put(m, in, size)
 	if ack != nil {
 		g.waiters = append(g.waiters, waiter{ack, token, uint32(at - g.first)})
 	}
@@ -85,22 +88,27 @@ func (g *group) add(m *message.Message, size int, ack message.Acknowledger, toke
 }
 
 // put writes m's record behind what is there, and gives its position.
-func (g *group) put(m *message.Message, size int) (at message.Position) {
+func (g *group) put(m *message.Message, in queuePlace, size int) (at message.Position) {
+	at = g.first + message.Position(g.count)
 	if g.count == 0 {
 		g.base, g.before = m.Time, m.Time
 	}
 	if open := len(g.chunks) - 1; open < 0 || len(g.plain)-g.chunkStart(open)+size > chunkPayload {
 		g.chunks = append(g.chunks, chunk{end: len(g.plain)})
 		g.before = g.base
+		g.opened = at
 	}
-	g.plain = appendRecord(g.plain, m, g.before)
+	if g.refs == nil {
+		g.refs = new(queueRefs)
+	}
+	g.plain = appendRecord(g.plain, m, g.before, g.refs.refer(in, at, g.opened))
 	g.before = m.Time
 	open := &g.chunks[len(g.chunks)-1]
 	open.end = len(g.plain)
 	open.records++
 
 	g.count++
-	return g.last()
+	return at
 }
 
 func (g *group) chunkStart(i int) int {
@@ -118,9 +126,10 @@ type queue struct {
 	reserve int                                 // bytes of urgent messages that are taken when the disk is full
 	urgent  func(*message.Message) bool         // says which those are; nil says none
 	noteOf  func(*message.Message) (note, bool) // what a message means for the small state; nil: nothing
-	linger  time.Duration                       // of what nobody waits for
-	wanted  chan struct{}                       // capacity 1: there is something to commit, or a clock to set
-	filled  chan struct{}                       // capacity 1: a group can be joined no more
+	queues  *queueTable
+	linger  time.Duration // of what nobody waits for
+	wanted  chan struct{} // capacity 1: there is something to commit, or a clock to set
+	filled  chan struct{} // capacity 1: a group can be joined no more
 
 	mu      sync.Mutex // guards what follows
 	groups  []*group
@@ -133,6 +142,7 @@ type queue struct {
 	closed  bool
 	failure error
 	hint    hint
+	refs    queueRefs
 	called  bool // the committer knows that something is due
 }
 
@@ -169,6 +179,9 @@ func (q *queue) append(ctx context.Context, m *message.Message, ack message.Ackn
 	if len(m.Device) > maxName {
 		return fmt.Errorf("%w: the device's name has %d bytes, at most %d fit", message.ErrTooLarge, len(m.Device), maxName)
 	}
+	if err := checkQueue(m); err != nil {
+		return err
+	}
 	urgent := q.urgent != nil && q.urgent(m)
 	q.mu.Lock()
 	for {
@@ -204,7 +217,7 @@ func (q *queue) append(ctx context.Context, m *message.Message, ack message.Ackn
 			g.notes = append(g.notes, n)
 		}
 	}
-	readings := g.add(m, size, ack, token)
+	readings := g.add(m, q.queues.assign(m, g, q.next), size, ack, token)
 	q.bytes += len(g.plain) - before
 	q.next++
 	g.urgent = g.urgent || !lazy || readings >= lingerReadings
@@ -263,7 +276,7 @@ func (q *queue) openLocked(m *message.Message, size int) *group {
 		}
 		signal(q.filled)
 	}
-	g := &group{first: q.next, plain: make([]byte, 0, max(q.hint.plain, size))}
+	g := &group{first: q.next, refs: &q.refs, plain: make([]byte, 0, max(q.hint.plain, size))}
 	if q.hint.waiters > 1 {
 		g.waiters = make([]waiter, 0, q.hint.waiters)
 		g.chunks = make([]chunk, 0, q.hint.chunks)

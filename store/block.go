@@ -34,6 +34,7 @@ const (
 	flagRetain     = 0x04
 	flagDevice     = 0x08
 	flagProperties = 0x10
+	flagQueue      = 0x20
 )
 
 var errBlock = errors.New("damaged block")
@@ -46,7 +47,7 @@ type chunk struct {
 
 // recordBound is an upper bound of what appendRecord adds for m.
 func recordBound(m *message.Message) int {
-	n := 1 + 10 + 5 + len(m.Topic) + 5 + len(m.Payload)
+	n := 1 + 10 + queueBound + 5 + len(m.Topic) + 5 + len(m.Payload)
 	if m.Device != "" {
 		n += 5 + len(m.Device) + 10
 	}
@@ -61,7 +62,7 @@ func recordBound(m *message.Message) int {
 
 // appendRecord writes one message. Times are differences to the message before, which are small
 // and compress well; the first of a chunk counts from the block's base time.
-func appendRecord(b []byte, m *message.Message, before int64) []byte {
+func appendRecord(b []byte, m *message.Message, before int64, at queueRef) []byte {
 	flags := m.QoS & flagQoS
 	if m.Retain {
 		flags |= flagRetain
@@ -72,8 +73,12 @@ func appendRecord(b []byte, m *message.Message, before int64) []byte {
 	if len(m.Properties) > 0 {
 		flags |= flagProperties
 	}
+	if at.queue != message.NoQueue {
+		flags |= flagQueue
+	}
 	b = append(b, flags)
 	b = binary.AppendVarint(b, m.Time-before)
+	b = at.append(b)
 	b = appendText(b, m.Topic)
 	if m.Device != "" {
 		b = appendText(b, m.Device)

@@ -18,20 +18,34 @@ import (
 func made(first message.Position, messages ...message.Message) (value []byte, g *group) {
 	g = &group{first: first}
 	for i := range messages {
-		g.add(&messages[i], recordBound(&messages[i]), nil, 0)
+		g.add(&messages[i], sampleBlockPlace(messages, i), recordBound(&messages[i]), nil, 0)
 	}
 	return appendBlock(nil, g.plain, g.chunks, g.first, g.base), g
+}
+
+// sampleBlockPlace counts the offsets of message i's queue, whatever its topic, from 100 times its
+// number on.
+func sampleBlockPlace(messages []message.Message, i int) queuePlace {
+	place := queuePlace{messages[i].Queue, 100 * uint64(messages[i].Queue)}
+	for _, m := range messages[:i] {
+		if m.Queue == place.queue {
+			place.offset++
+		}
+	}
+	return place
 }
 
 func samples() []message.Message {
 	list := []message.Message{
 		{Topic: "a", Payload: []byte{}, Time: math.MinInt64},
+		{Topic: "a", Payload: []byte{}, Queue: message.NoQueue},
+		{Topic: "a", Payload: []byte{}, Queue: message.MaxQueues - 1},
 		{Topic: "a/b", Payload: []byte("x"), Time: math.MaxInt64, QoS: 2, Retain: true},
 		{Topic: strings.Repeat("t", 65535), Payload: bytes.Repeat([]byte("p"), 100<<10), Time: 5},
 		{Topic: "d", Payload: []byte("y"), Device: "press", Seq: math.MaxUint64, Properties: []message.Property{{Name: "k", Value: "v"}, {Name: "k"}, {}}},
 	}
 	for i := range 500 {
-		list = append(list, message.Message{Topic: fmt.Sprint("topic/", i%7), Payload: fmt.Appendf(nil, "payload %d %d", i, i*i), Time: int64(i), Device: fmt.Sprint(i % 3), Seq: uint64(i)})
+		list = append(list, message.Message{Topic: fmt.Sprint("topic/", i%7), Payload: fmt.Appendf(nil, "payload %d %d", i, i*i), Time: int64(i), Device: fmt.Sprint(i % 3), Seq: uint64(i), Queue: byte(i % 7 * i % 5)})
 	}
 	return list
 }
@@ -58,7 +72,8 @@ func TestBlocksComeBackAsTheyWere(t *testing.T) {
 	together := helped.appendTo(nil, 0, g.count, new(nameTable))
 	for i := range want {
 		for _, got := range []message.Record{fromDisk[i], fromMemory[i], together[i]} {
-			if got.Position != message.Position(7+i) || !reflect.DeepEqual(got.Message, want[i]) {
+			if got.Position != message.Position(7+i) || !reflect.DeepEqual(got.Message, want[i]) ||
+				want[i].Queue != message.NoQueue && got.QueueOffset != sampleBlockPlace(want, i).offset {
 				t.Errorf("message %d: got %.200v, want %.200v", i, got, want[i])
 			}
 		}
@@ -83,7 +98,8 @@ func TestReadingFromAnyRecord(t *testing.T) {
 		n := min(40, len(want)-from)
 		got := b.appendTo(make([]message.Record, 1, 5), uint32(from), uint32(n), names)[1:]
 		for i, r := range got {
-			if r.Position != message.Position(7+from+i) || !reflect.DeepEqual(r.Message, want[from+i]) {
+			if r.Position != message.Position(7+from+i) || !reflect.DeepEqual(r.Message, want[from+i]) ||
+				r.Queue != message.NoQueue && r.QueueOffset != sampleBlockPlace(want, from+i).offset {
 				t.Fatalf("record %d from %d on: got %.200v, want %.200v", i, from, r.Message, want[from+i])
 			}
 		}
@@ -124,7 +140,7 @@ func TestNamesAreMadeOnce(t *testing.T) {
 
 func TestBoundIsNeverLessThanTheRecord(t *testing.T) {
 	for _, m := range samples() {
-		if size, bound := len(appendRecord(nil, &m, math.MaxInt64)), recordBound(&m); size > bound {
+		if size, bound := len(appendRecord(nil, &m, math.MaxInt64, queueRef{queuePlace{1, math.MaxUint64}, 0})), recordBound(&m); size > bound {
 			t.Errorf("%.100v takes %d bytes, bound %d", m, size, bound)
 		}
 	}
@@ -162,7 +178,7 @@ func TestGroupsStayWithinATransaction(t *testing.T) {
 		if !g.fits(&m, recordBound(&m)) {
 			break
 		}
-		g.add(&m, recordBound(&m), nil, 0)
+		g.add(&m, nowhere, recordBound(&m), nil, 0)
 		n++
 	}
 	short := &group{first: 1}
@@ -171,7 +187,7 @@ func TestGroupsStayWithinATransaction(t *testing.T) {
 		if !short.fits(&m, recordBound(&m)) {
 			break
 		}
-		short.add(&m, recordBound(&m), nil, 0)
+		short.add(&m, nowhere, recordBound(&m), nil, 0)
 	}
 	if len(g.devices) == 0 || g.nameSize > groupDeviceBytes || len(short.devices) != groupDevices {
 		t.Errorf("%d devices with long names in %d bytes, %d with short ones", len(g.devices), g.nameSize, len(short.devices))
@@ -181,8 +197,8 @@ func TestGroupsStayWithinATransaction(t *testing.T) {
 // FuzzBlock feeds what a damaged disk may hold. The checksum is put right, else nothing behind it
 // would ever be reached.
 func FuzzBlock(f *testing.F) {
-	for _, n := range []int{1, 2, 4, 10} {
-		value, _ := made(1, samples()[3:3+n]...)
+	for _, n := range []int{1, 2, 4, 10, 40} {
+		value, _ := made(1, samples()[5:5+n]...)
 		f.Add(value)
 	}
 	chunks, _ := made(1, samples()...)
@@ -201,14 +217,15 @@ func FuzzBlock(f *testing.F) {
 		if err != nil {
 			return
 		}
-		messages := make([]message.Message, len(records))
-		for i, r := range records {
+		g := &group{first: records[0].Position}
+		for i := range records {
+			r := &records[i]
 			if r.Position != records[0].Position+message.Position(i) {
 				t.Errorf("record %d has position %d", i, r.Position)
 			}
-			messages[i] = r.Message
+			g.add(&r.Message, placeOf(r), recordBound(&r.Message), nil, 0)
 		}
-		again, _ := made(records[0].Position, messages...)
+		again := appendBlock(nil, g.plain, g.chunks, g.first, g.base)
 		if got, err := decodeBlock(again); err != nil || !reflect.DeepEqual(got, records) {
 			t.Errorf("does not survive a round trip: %v", err)
 		}

@@ -17,12 +17,13 @@ import (
 // block is the content of a block in memory: its records as bytes, all of which have been checked.
 // Records are made from it when somebody asks; they share its memory, which never changes.
 type block struct {
-	first  message.Position
-	count  uint32
-	base   int64
-	plain  []byte
-	chunks []chunk
-	marks  []mark
+	first   message.Position
+	count   uint32
+	base    int64
+	plain   []byte
+	chunks  []chunk
+	marks   []mark
+	offsets []uint64 // of the records in their queues, see noOffset
 }
 
 // mark says where every markEvery-th record begins, so that a reader need not pass over a whole chunk.
@@ -39,7 +40,7 @@ const (
 func (b *block) last() message.Position { return b.first + message.Position(b.count) - 1 }
 
 // cost is the memory that it takes.
-func (b *block) cost() int { return cap(b.plain) + markCost*len(b.marks) }
+func (b *block) cost() int { return cap(b.plain) + markCost*len(b.marks) + 8*len(b.offsets) }
 
 // decodeBlock gives the records of a block. They share memory that belongs to nobody else.
 func decodeBlock(value []byte) ([]message.Record, error) {
@@ -161,6 +162,7 @@ func (b *block) checkYoung() error {
 // check fills in each chunk and looks whether its records make sense.
 func (b *block) check(fill func(i, from, to int) error, help bool) error {
 	b.marks = make([]mark, (int(b.count)+markEvery-1)/markEvery)
+	b.offsets = make([]uint64, b.count) // a record says only which one it follows
 	if help && len(b.chunks) > 1 && len(b.chunks) <= helpedChunks && runtime.GOMAXPROCS(0) > 1 {
 		return b.checkTogether(fill)
 	}
@@ -234,9 +236,11 @@ func (b *block) checkChunk(i, from int, record uint32) error {
 			b.marks[n/markEvery] = mark{from + at, before}
 		}
 		size := r.parse(chunk[at:])
-		if size == 0 || !r.sound() {
+		offset, ok := r.offsetIn(b.offsets[record:n])
+		if size == 0 || !ok || !r.sound() {
 			return fmt.Errorf("%w: the record at %d", errBlock, b.first+message.Position(n))
 		}
+		b.offsets[n] = offset
 		at += size
 		before += r.time
 	}
@@ -307,6 +311,10 @@ func (r *blockReader) make(into *message.Record, topic string, names *nameTable)
 	into.QoS = raw.flags & flagQoS
 	into.Retain = raw.flags&flagRetain != 0
 	into.Seq = raw.seq
+	into.Queue, into.QueueOffset = raw.queueNumber(), 0
+	if into.Queue != message.NoQueue {
+		into.QueueOffset = r.b.offsets[r.record]
+	}
 	into.Device, into.Properties = "", nil
 	if raw.flags&flagDevice != 0 {
 		into.Device, _ = names.text(raw.device.of(bytes))

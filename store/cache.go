@@ -58,7 +58,7 @@ func (c *cache) put(g *group) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	b := g.cached()
-	b.cost = blockCost + cap(g.plain) + markCost*int(g.count)/markEvery
+	b.cost = blockCost + cap(g.plain) + (markCost/markEvery+8)*int(g.count)
 	c.addLocked(b)
 	c.shrinkLocked()
 }

@@ -16,6 +16,7 @@ type Report struct {
 	Blocks, Cursors, Devices, Ghosts int
 	Runs                             int // of the index
 	Values, Carried                  int // sessions, groups, topics and retained messages; of the latter those that no block has
+	Queues                           int // that have messages in the log
 	Messages                         uint64
 	Holes                            []Damage // damage that the log knows and skips
 	Findings                         []string // what must not be; empty for a sound log
@@ -88,6 +89,7 @@ func (s *Store) check(report *Report) error {
 	if err := s.checkStray(report, &f); err != nil {
 		return err
 	}
+	s.checkQueues(report, &f)
 	return s.checkIndex(report, &f)
 }
 

@@ -40,15 +40,19 @@ func (s *Store) checkRun(report *Report, r *run) {
 		return
 	}
 	var listed [len(entryKinds)]map[string][]uint32
+	offsets := make(map[string][]uint64)
 	for k := range entryKinds {
 		listed[k] = make(map[string][]uint32)
 		var before []byte
-		err := s.scan(r, at, k, nil, func(key []byte, blocks []uint32) {
+		err := s.scan(r, at, k, nil, func(key []byte, blocks []uint32, firsts []uint64) {
 			if before != nil && bytes.Compare(before, key) >= 0 {
 				report.find("index run %d: key %q comes after %q", r.id, key, before)
 			}
 			before = bytes.Clone(key)
 			listed[k][string(key)] = slices.Clone(blocks)
+			if k == queueEntriesKind {
+				offsets[string(key)] = slices.Clone(firsts)
+			}
 		})
 		if err != nil {
 			report.find("index run %d: %v", r.id, err)
@@ -73,13 +77,23 @@ func (s *Store) checkRun(report *Report, r *run) {
 		if end, _ := slices.BinarySearch(at.lasts, h.first); at.block(uint32(min(end, len(at.lasts)-1))).last < h.last() {
 			report.find("index run %d divides the block from %d to %d", r.id, h.first, h.last())
 		}
+		begun := make(map[string]bool)
 		for i := range records {
 			m := &records[i]
-			if lacks(0, topicKey(m.Topic), m.Position) {
+			if key := queueKey(message.QueueTopic(m.Topic), m.Queue); m.Queue != message.NoQueue && !begun[key] {
+				begun[key] = true
+				n, _ := slices.BinarySearch(at.lasts, m.Position)
+				if at, found := slices.BinarySearch(listed[queueEntriesKind][key], uint32(n)); !found {
+					report.find("index run %d lacks queue %q at %d", r.id, key, m.Position)
+				} else if offsets[key][at] != m.QueueOffset {
+					report.find("index run %d lets queue %q begin with offset %d at %d, where it has %d", r.id, key, offsets[key][at], m.Position, m.QueueOffset)
+				}
+			}
+			if lacks(topicEntries, topicKey(m.Topic), m.Position) {
 				report.find("index run %d lacks topic %q at %d", r.id, m.Topic, m.Position)
 			}
 			eachKey(m.Properties, func(key string) bool {
-				if lacks(1, string(fingerprintKey(nil, fingerprint(key))), m.Position) {
+				if lacks(fingerprintEntries, string(fingerprintKey(nil, fingerprint(key))), m.Position) {
 					report.find("index run %d lacks key %q at %d", r.id, key, m.Position)
 				}
 				return true

@@ -24,6 +24,7 @@ const (
 	frameHead    = 'h' // JSON: exportHead
 	frameDevices = 'd'
 	frameCursors = 'c'
+	frameQueues  = 'q'
 	frameBlock   = 'b'
 	frameSmall   = 's' // small values, and what is carried
 	frameAdmin   = 'a' // users, revisions and audit records
@@ -69,6 +70,8 @@ type moment struct {
 	cursors []exportedCursor
 	devices []exportedDevice
 	small   []exportedValue // without carried messages: those are read when their turn comes
+	queues  [][]byte        // pages as they are saved
+	at      queueMark
 }
 
 type exportedCursor struct {
@@ -146,6 +149,7 @@ func (s *Store) moment() (m moment, err error) {
 	s.reshape.Lock() // no checkpoint is half written
 	defer s.reshape.Unlock()
 	now := s.clock()
+	m.queues, m.at = s.queues.snapshot() // before the rest: restoring counts on from here
 	m.head = exportHead{Epoch: s.epoch, Clock: now, Time: time.Now().UTC()}
 	err = s.db.View(func(txn *badger.Txn) error {
 		item, err := txn.Get(stateKey)
@@ -232,6 +236,9 @@ func (s *Store) export(ctx context.Context, m moment, to io.Writer, admin *Admin
 	if sum.Admin, err = w.admin(admin); err != nil {
 		return sum, err
 	}
+	for _, page := range m.queues {
+		w.frame(frameQueues, appendQueues(m.at, page))
+	}
 	blocks, err := s.exportBlocks(ctx, &w, m.head, func(messages uint64) {
 		sum.Messages, sum.Bytes = messages, w.bytes
 		if progress != nil {
@@ -270,7 +277,7 @@ func (s *Store) exportBlocks(ctx context.Context, w *frameWriter, span exportHea
 		scratch = appendBlock(scratch[:0], g.plain, g.chunks, g.first, g.base)
 		w.frame(frameBlock, scratch)
 		messages, blocks = messages+uint64(g.count), blocks+1
-		g = &group{plain: g.plain[:0], chunks: g.chunks[:0]}
+		g = &group{plain: g.plain[:0], chunks: g.chunks[:0], refs: g.refs}
 		if cap(scratch) > 2*blockPayload {
 			scratch, g.plain = nil, nil // one large message must not pin its memory
 		}
@@ -299,7 +306,7 @@ func (s *Store) exportBlocks(ctx context.Context, w *frameWriter, span exportHea
 			if g.count == 0 {
 				g.first = r.Position
 			}
-			g.add(&r.Message, size, nil, 0)
+			g.add(&r.Message, placeOf(r), size, nil, 0)
 		}
 		from = records[len(records)-1].Position + 1
 	}
@@ -329,6 +336,12 @@ func appendCursors(b []byte, cursors []exportedCursor) []byte {
 		b = binary.AppendUvarint(b, uint64(c.limit))
 	}
 	return b
+}
+
+func appendQueues(as queueMark, page []byte) []byte {
+	b := binary.AppendUvarint(nil, uint64(as.at))
+	b = binary.AppendUvarint(b, as.start)
+	return append(b, page...)
 }
 
 // frameWriter writes frames; the first error stays.

@@ -145,3 +145,30 @@ func decodeCursors(list []exportedCursor, body []byte) ([]exportedCursor, error)
 	}
 	return list, nil
 }
+
+// exportedQueue is what an export knows of a queue beside its messages.
+type exportedQueue struct {
+	topic string
+	savedQueue
+}
+
+// exportedQueues are the queues of an export.
+type exportedQueues struct {
+	list  []exportedQueue
+	start uint64 // the first offset of one that it does not know
+}
+
+func (e *exportedQueues) decode(body []byte) error {
+	in := input{rest: body}
+	at := position(&in)
+	e.start = in.uvarint()
+	err := decodeQueueTopics(in.rest, at, func(topic string, queues []savedQueue) {
+		for _, q := range queues {
+			e.list = append(e.list, exportedQueue{topic, q})
+		}
+	})
+	if in.short || err != nil {
+		return fmt.Errorf("%w: its queues cannot be read: %v", ErrExport, err)
+	}
+	return nil
+}

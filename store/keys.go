@@ -9,8 +9,7 @@ import (
 	"sluice/gateway/message"
 )
 
-// The first byte of a key says what it is; FORMAT.md draws them all. 'q' is kept for
-// queues.
+// The first byte of a key says what it is; FORMAT.md draws them all.
 const (
 	prefixBlock   = 'b'
 	prefixHeader  = 'h'
@@ -24,6 +23,8 @@ const (
 	prefixSmall   = 's' // then a kind: see state_value.go
 	prefixCarried = 'r'
 	prefixWAL     = 'j'
+	prefixQueue   = 'q'
+	prefixOffset  = 'o'
 )
 
 // maxName bounds the names of cursors and devices: a transaction of the tiny LSM holds about 9 KiB.

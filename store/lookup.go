@@ -115,7 +115,7 @@ func (k *keySearch) indexed(r *run, head, end message.Position) error {
 	var hits []hole
 	if err == nil {
 		var blocks []uint32
-		blocks, err = k.s.lookUp(r, at, 1, fingerprintKey(nil, k.print))
+		blocks, err = k.s.lookUp(r, at, fingerprintEntries, fingerprintKey(nil, k.print))
 		for _, b := range blocks {
 			hits = append(hits, at.block(b))
 		}

@@ -255,7 +255,7 @@ func (s *Store) candidates(r *run, filters []string) (*blockSet, error) {
 	set := &blockSet{root: at, bits: make([]uint64, (len(at.lasts)+63)/64)}
 	for _, f := range filters {
 		prefix := filterPrefix(f)
-		err := s.scan(r, at, 0, []byte(prefix), func(key []byte, blocks []uint32) {
+		err := s.scan(r, at, topicEntries, []byte(prefix), func(key []byte, blocks []uint32, _ []uint64) {
 			if mayMatch(f, string(key)) {
 				set.add(blocks)
 			}

@@ -47,6 +47,7 @@ func OpenClosed(dir string) (*Closed, error) {
 	s.dropped.Store(f.state.dropped)
 	s.recoverBlocks(&f)
 	s.recoverClock(&f)
+	s.loadQueues(&f)
 	for name, c := range f.cursors {
 		s.cursors.restore(name, c, s.index.head, s.index.tail, false)
 	}
@@ -91,6 +92,7 @@ func openClosed(dir string, report *Report) (s *Store, repaired bool, err error)
 		space:  space{dir: dir, fileSize: defaultFileSize},
 		cache:  cache{bound: cacheBytes},
 		damage: damage{log: quiet}, // without a directory: nothing is set aside
+		queues: newQueueTable(queueMemory),
 	}
 	s.openSmall()
 	orderly, err := endedInOrder(files)

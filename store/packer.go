@@ -38,7 +38,7 @@ func (f *packer) add(records []message.Record, clock int64) {
 			f.open = &group{first: r.Position, plain: make([]byte, 0, max(size, min(f.left+f.left/16, blockPayload)))}
 		}
 		f.clock = clock
-		f.open.put(&r.Message, size)
+		f.open.put(&r.Message, placeOf(r), size)
 	}
 }
 

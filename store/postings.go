@@ -38,6 +38,7 @@ type postings struct {
 	lost       []*run // listed but not readable: the indexer drops them
 	roots      map[uint64]*root
 	candidates map[candidateKey]*blockSet
+	entries    queueEntries
 	slots      map[uint16]bool // that hold a run
 }
 
@@ -46,6 +47,7 @@ type pending struct {
 	first, limit message.Position // limit: where the next run begins, 0 when there is none behind
 	lasts        []message.Position
 	topics       map[string]*blockList
+	queues       pendingQueues
 	keys         []uint64 // fingerprint << blockBits | block
 	minTime      int64
 	maxTime      int64
@@ -77,19 +79,27 @@ func (p *pending) full() bool {
 // with it.
 func topicKey(topic string) string { return topic[:min(len(topic), maxTopicKey)] }
 
-// add takes in the records of the next block.
-func (p *pending) add(h header, b *block, names *nameTable) {
+// add takes in the records of the next block. id names their queues.
+func (p *pending) add(h header, b *block, names *nameTable, id func(*message.Record) (queueID, bool)) {
 	number := uint16(len(p.lasts))
 	p.lasts = append(p.lasts, h.last())
 	p.stored += int64(h.bytes)
 	p.memory += 8
 	var met [nameSlots]string // topics of this block
+	var before message.Record // topic and queue of the record before
 	for r := b.from(uint32(h.first - b.first)); r.step(); {
 		p.minTime, p.maxTime = min(p.minTime, r.time), max(p.maxTime, r.time)
-		if topic, slot := r.topic(names); slot < 0 || met[slot] != topic || topic == "" {
+		topic, slot := r.topic(names)
+		if slot < 0 || met[slot] != topic || topic == "" {
 			p.addTopic(topicKey(topic), number)
 			if slot >= 0 {
 				met[slot] = topic
+			}
+		}
+		if queue := r.raw.queueNumber(); r.record == uint32(h.first-b.first) || topic != before.Topic || queue != before.Queue {
+			before.Topic, before.Queue = topic, queue
+			if queue, ok := id(&before); ok {
+				p.memory += p.queues.add(queue, number, b.offsets[r.record])
 			}
 		}
 		if r.raw.flags&flagProperties != 0 {

@@ -83,6 +83,11 @@ func (s *Store) tend() (more bool, err error) {
 	if err := s.dropTrimmed(); err != nil {
 		return false, err
 	}
+	if s.queuesDue() {
+		if err := s.saveQueues(); err != nil {
+			return false, err
+		}
+	}
 	if more, err = s.indexNext(); more || err != nil {
 		return more, err
 	}
@@ -135,7 +140,7 @@ func (s *Store) indexNext() (more bool, err error) {
 	names := s.cache.borrowNames()
 	defer s.cache.names.Put(names)
 	p.mu.Lock()
-	open.add(h, b, names)
+	open.add(h, b, names, s.queues.id)
 	p.mu.Unlock()
 	return true, nil
 }
@@ -165,7 +170,7 @@ func (s *Store) flushPending(open *pending) error {
 	}
 	w := s.newRun(open.first, open.lasts, 0)
 	w.root.minTime, w.root.maxTime = open.minTime, open.maxTime
-	made, err := open.write(w)
+	made, err := open.write(w, s.queues)
 	if err != nil {
 		w.abandon()
 		return err
@@ -177,14 +182,14 @@ func (s *Store) flushPending(open *pending) error {
 	return nil
 }
 
-func (p *pending) write(w *runWriter) (*run, error) {
+func (p *pending) write(w *runWriter, queues *queueTable) (*run, error) {
 	blocks := make([]uint32, 0, len(p.lasts))
 	for _, topic := range slices.Sorted(maps.Keys(p.topics)) {
 		blocks = blocks[:0]
 		for _, b := range p.topics[topic].blocks {
 			blocks = append(blocks, uint32(b))
 		}
-		if err := w.add(0, []byte(topic), blocks); err != nil {
+		if err := w.add(topicEntries, []byte(topic), blocks, nil); err != nil {
 			return nil, err
 		}
 	}
@@ -197,9 +202,12 @@ func (p *pending) write(w *runWriter) (*run, error) {
 			blocks = append(blocks, uint32(keys[i]&(1<<blockBits-1)))
 		}
 		key = fingerprintKey(key[:0], f)
-		if err := w.add(1, key, blocks); err != nil {
+		if err := w.add(fingerprintEntries, key, blocks, nil); err != nil {
 			return nil, err
 		}
+	}
+	if err := p.queues.write(w, queues); err != nil {
+		return nil, err
 	}
 	return w.finish(nil)
 }
@@ -260,7 +268,7 @@ func (in *mergeInput) next() error {
 			return in.fault(err)
 		}
 		in.page++
-		in.entries = entryReader{plain: plain}
+		in.entries = entryReader{plain: plain, queues: in.kind == queueEntriesKind}
 	}
 	if int(in.entries.blocks[len(in.entries.blocks)-1]) >= len(in.root.lasts) {
 		return &runError{in.run, errValue}
@@ -310,6 +318,7 @@ func mergeKind(w *runWriter, inputs []mergeInput, k int) error {
 	}
 	var key []byte
 	var blocks []uint32
+	var offsets []uint64
 	for {
 		least := -1
 		for i := range inputs {
@@ -320,7 +329,7 @@ func mergeKind(w *runWriter, inputs []mergeInput, k int) error {
 		if least < 0 {
 			return nil
 		}
-		key, blocks = append(key[:0], inputs[least].entries.key...), blocks[:0]
+		key, blocks, offsets = append(key[:0], inputs[least].entries.key...), blocks[:0], offsets[:0]
 		for i := least; i < len(inputs); i++ { // in the order of the log
 			in := &inputs[i]
 			if in.done || !bytes.Equal(in.entries.key, key) {
@@ -329,11 +338,12 @@ func mergeKind(w *runWriter, inputs []mergeInput, k int) error {
 			for _, b := range in.entries.blocks {
 				blocks = append(blocks, in.base+b)
 			}
+			offsets = append(offsets, in.entries.offsets...)
 			if err := in.next(); err != nil {
 				return err
 			}
 		}
-		if err := w.add(k, key, blocks); err != nil {
+		if err := w.add(k, key, blocks, offsets); err != nil {
 			return err
 		}
 	}

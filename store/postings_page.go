@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"math"
 
 	"github.com/klauspost/compress/s2"
 
@@ -17,11 +18,19 @@ type kind byte
 const (
 	kindTopic       kind = 't' // a topic, see topicKey
 	kindFingerprint kind = 'f' // fingerprintBytes of the hash of a message key
+	kindQueue       kind = 'q' // a queue, see queueKey
 	kindRoot        kind = 'r' // the blocks of the run and the first key of each page
 )
 
 // entryKinds are the kinds of pages that hold entries, in the order in which a run is written.
-var entryKinds = [...]kind{kindTopic, kindFingerprint}
+var entryKinds = [...]kind{kindTopic, kindFingerprint, kindQueue}
+
+// The places of the kinds in entryKinds.
+const (
+	topicEntries = iota
+	fingerprintEntries
+	queueEntriesKind
+)
 
 const (
 	pagePlain   = 32 << 10 // where a page is closed
@@ -76,8 +85,9 @@ func openPage(key, value []byte) (plain []byte, err error) {
 }
 
 // appendEntry writes one entry: a key, of which only what differs from the key before is stored,
-// and the numbers of the blocks, within the run, that hold it. They grow.
-func appendEntry(page, before, key []byte, blocks []uint32) []byte {
+// and the numbers of the blocks, within the run, that hold it. They grow. A queue's have the offset of
+// its first message in each, which grow too; other kinds have none.
+func appendEntry(page, before, key []byte, blocks []uint32, offsets []uint64) []byte {
 	shared := 0
 	for shared < min(len(before), len(key)) && before[shared] == key[shared] {
 		shared++
@@ -91,6 +101,11 @@ func appendEntry(page, before, key []byte, blocks []uint32) []byte {
 		page = binary.AppendUvarint(page, uint64(b-next))
 		next = b + 1
 	}
+	least := uint64(0)
+	for _, o := range offsets {
+		page = binary.AppendUvarint(page, o-least)
+		least = o + 1
+	}
 	return page
 }
 
@@ -100,7 +115,10 @@ type entryReader struct {
 	at     int      // where the next entry begins
 	key    []byte   // of the present entry; overwritten by the next
 	blocks []uint32 // likewise
-	err    error
+
+	queues  bool     // the entries are those of queues
+	offsets []uint64 // of a queue; likewise
+	err     error
 }
 
 // next goes to the next entry; false means the end of the page, or err.
@@ -123,12 +141,31 @@ func (r *entryReader) next() bool {
 	}
 	r.key = append(r.key[:shared], suffix...)
 	r.blocks, r.at, r.err = readBlocks(r.blocks[:0], plain, at, int(n))
+	if r.err == nil && r.queues {
+		r.readOffsets()
+	}
 	return r.err == nil
+}
+
+func (r *entryReader) readOffsets() {
+	r.offsets = r.offsets[:0]
+	least := uint64(0)
+	for range r.blocks {
+		var more uint64
+		more, r.at = uvarintAt(r.plain, r.at)
+		o := least + more
+		if r.at > len(r.plain) || o < least || o == math.MaxUint64 {
+			r.err = fmt.Errorf("%w: the offsets of a queue in an index page", errValue)
+			return
+		}
+		r.offsets = append(r.offsets, o)
+		least = o + 1
+	}
 }
 
 var errEntry = fmt.Errorf("%w: an entry of an index page", errValue)
 
-// findEntry gives the blocks of one key in a page. It makes no key but compares what is stored of each:
+// findEntry gives the blocks of one key in a page whose entries have no offsets. It makes no key but compares what is stored of each:
 // what an entry shares with the one before, as much as it can, says how it stands to the key that is
 // looked for.
 func findEntry(plain, key []byte) (blocks []uint32, err error) {
@@ -230,6 +267,9 @@ func decodeRoot(plain []byte) (*root, error) {
 	}
 	r.minTime, r.maxTime = in.varint(), in.varint()
 	for k := range r.fences {
+		if k == queueEntriesKind && len(in.rest) == 0 {
+			break // from when messages had no queues
+		}
 		n := in.uvarint()
 		if n > uint64(len(in.rest)) {
 			in.short = true

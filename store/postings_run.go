@@ -99,7 +99,7 @@ func (s *Store) rootOf(r *run) (*root, error) {
 }
 
 // scan visits the entries of one kind from the first whose key may begin with prefix to the last.
-func (s *Store) scan(r *run, at *root, k int, prefix []byte, visit func(key []byte, blocks []uint32)) error {
+func (s *Store) scan(r *run, at *root, k int, prefix []byte, visit func(key []byte, blocks []uint32, offsets []uint64)) error {
 	fences := at.fences[k]
 	page := sort.Search(len(fences), func(i int) bool { return bytes.Compare(fences[i], prefix) > 0 })
 	for page = max(page-1, 0); page < len(fences); page++ {
@@ -110,7 +110,7 @@ func (s *Store) scan(r *run, at *root, k int, prefix []byte, visit func(key []by
 		if err != nil {
 			return err
 		}
-		entries := entryReader{plain: plain}
+		entries := entryReader{plain: plain, queues: k == queueEntriesKind}
 		for entries.next() {
 			if beyond(entries.key, prefix) {
 				return nil
@@ -119,7 +119,7 @@ func (s *Store) scan(r *run, at *root, k int, prefix []byte, visit func(key []by
 				if int(entries.blocks[len(entries.blocks)-1]) >= len(at.lasts) {
 					return fmt.Errorf("%w: index run %d speaks of a block that it has not", errValue, r.id)
 				}
-				visit(entries.key, entries.blocks)
+				visit(entries.key, entries.blocks, entries.offsets)
 			}
 		}
 		if entries.err != nil {
@@ -183,7 +183,7 @@ func (s *Store) newRun(first message.Position, lasts []message.Position, level u
 }
 
 // add writes an entry; kinds and within them keys must come in order.
-func (w *runWriter) add(k int, key []byte, blocks []uint32) error {
+func (w *runWriter) add(k int, key []byte, blocks []uint32, offsets []uint64) error {
 	if k != w.kind || len(w.plain) >= pagePlain {
 		if err := w.closePage(); err != nil {
 			return err
@@ -194,7 +194,7 @@ func (w *runWriter) add(k int, key []byte, blocks []uint32) error {
 		w.root.fences[k] = append(w.root.fences[k], bytes.Clone(key))
 		w.key = w.key[:0]
 	}
-	w.plain = appendEntry(w.plain, w.key, key, blocks)
+	w.plain = appendEntry(w.plain, w.key, key, blocks, offsets)
 	w.key = append(w.key[:0], key...)
 	return nil
 }

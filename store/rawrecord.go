@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/binary"
 	"hash/maphash"
+	"math"
 
 	"sluice/gateway/message"
 )
@@ -11,7 +12,9 @@ import (
 // the garbage collector runs would cost more than everything else here.
 type rawRecord struct {
 	flags      byte
-	time       int64 // difference to the record before
+	time       int64  // difference to the record before
+	queue      uint64 // see queueRef
+	offset     uint64 // likewise
 	topic      part
 	device     part
 	seq        uint64
@@ -23,7 +26,7 @@ type part struct{ from, to int }
 
 func (p part) of(b []byte) []byte { return b[p.from:p.to:p.to] }
 
-const knownFlags = flagQoS | flagRetain | flagDevice | flagProperties
+const knownFlags = flagQoS | flagRetain | flagDevice | flagProperties | flagQueue
 
 // parse reads the record at the front of b and gives its size, 0 when there is no whole one. It is
 // where reading spends most of its time beside decompression: lengths of one byte, which nearly all
@@ -38,6 +41,12 @@ func (r *rawRecord) parse(b []byte) int {
 		difference, at = uvarintAt(b, 1)
 	}
 	r.flags, r.time = flags, int64(difference>>1)^-int64(difference&1)
+	r.queue, r.offset = 0, 0
+	if flags&flagQueue != 0 {
+		if r.queue, at = uvarintAt(b, at); r.queue>>queueBits == 0 {
+			r.offset, at = uvarintAt(b, at)
+		}
+	}
 	if at < len(b) && b[at] < 0x80 && at+1+int(b[at]) < len(b) {
 		r.topic = part{at + 1, at + 1 + int(b[at])}
 	} else if r.topic = textAt(b, at); r.topic.to > len(b) {
@@ -78,6 +87,32 @@ func passProperties(b []byte, at int) int {
 	}
 	return at
 }
+
+// queueNumber is the queue that the record belongs to.
+func (r *rawRecord) queueNumber() byte {
+	if r.flags&flagQueue == 0 {
+		return message.NoQueue
+	}
+	return byte(r.queue & queueMask)
+}
+
+// offsetIn gives the record's offset in its queue, noOffset when it has none, and false when it refers
+// to a record that is not there. offsets are those of the records before it in its chunk.
+func (r *rawRecord) offsetIn(offsets []uint64) (offset uint64, ok bool) {
+	back := r.queue >> queueBits
+	switch {
+	case r.flags&flagQueue == 0:
+		return noOffset, true
+	case back == 0:
+		return r.offset, true
+	case back > uint64(len(offsets)) || offsets[uint64(len(offsets))-back] == noOffset:
+		return 0, false
+	}
+	return offsets[uint64(len(offsets))-back] + 1, true
+}
+
+// noOffset is more than any offset: see offsetIn.
+const noOffset = math.MaxUint64
 
 // sound says whether a record that could be parsed is one that we write.
 func (r *rawRecord) sound() bool {

@@ -20,6 +20,7 @@ type found struct {
 	holes    []hole
 	headers  []header
 	cursors  map[string]cursorMark
+	queues   []queueMark     // the newest first
 	mangled  map[string]bool // cursors and devices, by key, whose value is damaged
 	problems []error
 
@@ -81,6 +82,9 @@ func (s *Store) recover(care *care, lost error) error {
 		return err
 	}
 	if err := s.recoverSmall(&f); err != nil {
+		return err
+	}
+	if err := s.recoverQueues(&f); err != nil {
 		return err
 	}
 	if err := s.recoverIndex(); err != nil {
@@ -240,6 +244,7 @@ func (f *found) load(db *badger.DB) error {
 			{prefixCursor, []byte{prefixCursor}, f.cursor},
 			{prefixDevice, []byte{prefixDevice}, f.device},
 			{prefixGap, []byte{prefixGap}, f.hole},
+			{prefixQueue, []byte{prefixQueue}, f.queue},
 			{prefixHeader, headerKey(f.state.head), f.header},
 			{prefixSmall, []byte{prefixSmall}, f.smallValue},
 		} {

@@ -131,6 +131,7 @@ type restorer struct {
 	cursors  []exportedCursor
 	admin    *Admin // nil until the first of its entries comes; unless it is not wanted
 	adminDir string
+	queues   exportedQueues
 	holes    []hole
 	failed   atomic.Pointer[error] // of an append, from the committing goroutine
 }
@@ -190,6 +191,8 @@ func (r *restorer) fill(ctx context.Context) error {
 			err = r.smallValues(body)
 		case frameAdmin:
 			err = r.adminEntries(body)
+		case frameQueues:
+			err = r.queues.decode(body)
 		case frameBlock:
 			err = r.block(ctx, body)
 		case frameEnd:
@@ -216,6 +219,9 @@ func (r *restorer) block(ctx context.Context, body []byte) error {
 		return err
 	}
 	for i := range records {
+		if err := r.store.resumeQueue(&records[i]); err != nil {
+			return err
+		}
 		if err := r.store.Append(ctx, &records[i].Message, r, 0); err != nil {
 			return err
 		}
@@ -352,6 +358,10 @@ func (r *restorer) finish() error {
 		if err := s.write(b); err != nil {
 			return fmt.Errorf("write the sequence number of device %q: %w", d.name, err)
 		}
+	}
+	s.queues.restored(r.queues, s.index.tail)
+	if err := s.saveQueues(); err != nil {
+		return err
 	}
 	return s.saveState(s.writer.state)
 }

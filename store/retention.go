@@ -211,6 +211,9 @@ func (s *Store) remove(gone []header, passed message.Position) error {
 		return nil // damaged, as a reader found meanwhile
 	}
 	head := gone[len(gone)-1].last() + 1
+	if err := s.saveQueuesBefore(head); err != nil {
+		return err
+	}
 	gap := s.gap(gone, passed)
 	next := s.writer.state
 	next.head = head

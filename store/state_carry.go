@@ -92,9 +92,9 @@ func (s *Store) carriedContent(at message.Position) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &records[at-h.first].Message
+	r := &records[at-h.first]
 	g := &group{first: at}
-	g.add(m, recordBound(m), nil, 0)
+	g.put(&r.Message, placeOf(r), recordBound(&r.Message))
 	return appendBlock(nil, g.plain, g.chunks, g.first, g.base), nil
 }
 

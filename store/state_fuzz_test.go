@@ -129,7 +129,7 @@ func FuzzSmallEntry(f *testing.F) {
 	}
 	key := carriedKey(7)
 	g := &group{first: 9}
-	g.add(&message.Message{Topic: "t", Payload: []byte("x")}, 100, nil, 0)
+	g.add(&message.Message{Topic: "t", Payload: []byte("x")}, queuePlace{}, 100, nil, 0)
 	f.Add(key, appendBlock(nil, g.plain, g.chunks, g.first, g.base))
 	f.Add(key, sealSmall(key, absent, nil))
 	f.Add([]byte("values"), appendValues(nil, all))

@@ -32,6 +32,7 @@ type Store struct {
 	opened time.Time // with its monotonic reading: the log clock counts from here
 
 	queue   queue
+	queues  *queueTable
 	index   index
 	cursors cursors
 	small   small
@@ -116,8 +117,10 @@ func open(opts Options, lock *os.File) (*Store, error) {
 		cache:    cache{bound: opts.cacheBytes},
 		damage:   damage{dir: filepath.Join(opts.Dir, "damaged"), log: opts.Logger},
 		queue:    newQueue(opts),
+		queues:   newQueueTable(queueMemory),
 	}
 	s.openSmall()
+	s.queue.queues = s.queues
 
 	free, err := s.spaceToOpen()
 	if err != nil {
@@ -194,6 +197,7 @@ func (s *Store) Close() error {
 		s.settle()
 	}
 	s.awaitCheckpoint()
+	s.saveQueuesAtEnd()
 	s.cursors.end(message.ErrClosed)
 
 	s.use.Lock()

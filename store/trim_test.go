@@ -11,6 +11,9 @@ func TestReadingWhatIsBeingTrimmedIsNoDamage(t *testing.T) {
 	s := reopen(t, t.TempDir(), nil)
 	appendEach(t, s, 1, 8)
 	s.cache = cache{}
+	if err := s.saveQueues(); err != nil { // trimming would, and would be stopped there
+		t.Fatal(err)
+	}
 	s.queue.mu.Lock() // stops the trimming between its commit and its word to the index
 	trimmed := make(chan error)
 	go func() { trimmed <- s.remove(s.index.oldest(4), 8) }()

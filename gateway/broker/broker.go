@@ -26,6 +26,7 @@ func (b *Broker) Publish(ctx context.Context, m *message.Message, ack message.Ac
 	if m.Time == 0 {
 		m.Time = time.Now().UnixMilli()
 	}
+	m.Queue = message.QueueOf(m.Topic, message.DefaultQueues)
 	if ack == nil {
 		ack = nobody{}
 	}

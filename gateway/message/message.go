@@ -16,6 +16,10 @@ type Message struct {
 	QoS     byte  // the MQTT QoS it was published with
 	Retain  bool
 
+	// Queue is the number of its queue within QueueTopic(Topic), which the broker chooses by QueueOf
+	// unless a RocketMQ producer did; NoQueue: it belongs to none.
+	Queue byte
+
 	// Device and Seq are set on readings only: the log keeps Seq as the device's last sequence
 	// number in the same transaction that makes the message durable.
 	Device string
@@ -31,7 +35,8 @@ type Property struct{ Name, Value string }
 // Record is a message that is in the log. It is read-only and may share memory with other records
 // of its block; it stays valid for as long as somebody holds it.
 type Record struct {
-	Position Position
+	Position    Position
+	QueueOffset uint64 // its place in its queue, counted from 0; without a queue it means nothing
 	Message
 }
 
