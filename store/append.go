@@ -144,7 +144,7 @@ type hint struct{ plain, waiters, chunks int }
 func newQueue(o Options) queue {
 	return queue{
 		bound: o.PendingBytes, largest: o.largestMessage(), linger: o.Linger,
-		reserve: int(o.FileSize / 2), urgent: o.Urgent,
+		reserve: int(o.FileSize / 2), urgent: o.Urgent, queues: newQueueTable(queueMemory),
 		wanted: make(chan struct{}, 1), filled: make(chan struct{}, 1),
 	}
 }

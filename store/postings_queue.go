@@ -1,7 +1,7 @@
 package store
 
 import (
-	"cmp"
+	"maps"
 	"slices"
 	"sort"
 
@@ -54,15 +54,7 @@ func (p *pendingQueues) each(queue queueID, visit func(*pendingQueue) bool) {
 
 // write adds the entries to a run in the order of their keys.
 func (p *pendingQueues) write(w *runWriter, queues *queueTable) error {
-	type keyed struct {
-		key   string
-		queue queueID
-	}
-	list := make([]keyed, 0, len(p.last))
-	for queue := range p.last {
-		list = append(list, keyed{queues.key(queue), queue})
-	}
-	slices.SortFunc(list, func(a, b keyed) int { return cmp.Compare(a.key, b.key) })
+	list := queues.inOrder(slices.Sorted(maps.Keys(p.last)))
 	var blocks []uint32
 	var offsets []uint64
 	for _, k := range list {

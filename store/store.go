@@ -110,9 +110,8 @@ func open(opts Options, lock *os.File) (*Store, error) {
 		cache:   cache{bound: opts.cacheBytes},
 		damage:  damage{dir: filepath.Join(opts.Dir, "damaged"), log: opts.Logger},
 		queue:   newQueue(opts),
-		queues:  newQueueTable(queueMemory),
 	}
-	s.queue.queues = s.queues
+	s.queues = s.queue.queues
 	s.cursors = cursors{wake: s.queue.wake, ends: s.index.ends, clock: s.clock, byName: make(map[string]*Cursor)}
 
 	m, err := measure(opts.Dir)
