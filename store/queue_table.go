@@ -23,7 +23,6 @@ type queueTable struct {
 	topics map[string]*queueTopic
 	byID   []*queueTopic
 	memory int
-	full   bool
 	last   *queueTopic // of the message before, under the mutex of the queue of groups
 
 	mu        sync.RWMutex // guards what follows
@@ -125,7 +124,6 @@ func (q *queueTable) topic(name string) *queueTopic {
 	found := q.topics[name]
 	if found == nil {
 		if name == "" || q.memory+queueTopicCost+len(name) > q.bound {
-			q.full = q.full || name != ""
 			return nil
 		}
 		q.mu.Lock()
