@@ -147,12 +147,12 @@ type queue struct {
 }
 
 // hint is the size of the last group: what the next one is likely to need.
-type hint struct{ plain, waiters, chunks int }
+type hint struct{ plain, waiters, chunks, queues int }
 
 func newQueue(o Options) queue {
 	return queue{
 		bound: o.PendingBytes, largest: o.largestMessage(), linger: o.Linger,
-		reserve: int(o.FileSize / 2), urgent: o.Urgent, noteOf: o.noteOf,
+		reserve: int(o.FileSize / 2), urgent: o.Urgent, noteOf: o.noteOf, queues: newQueueTable(queueMemory),
 		wanted: make(chan struct{}, 1), filled: make(chan struct{}, 1),
 	}
 }
@@ -281,6 +281,9 @@ func (q *queue) openLocked(m *message.Message, size int) *group {
 		g.waiters = make([]waiter, 0, q.hint.waiters)
 		g.chunks = make([]chunk, 0, q.hint.chunks)
 	}
+	if q.hint.queues > 1 {
+		g.touched = make([]touched, 0, q.hint.queues)
+	}
 	q.groups = append(q.groups, g)
 	return g
 }
@@ -327,7 +330,7 @@ func (q *queue) take(which take) *group {
 		q.called = false
 	}
 	// A little more than last time, so that a steady load seldom grows its buffers.
-	q.hint = hint{min(len(g.plain)+len(g.plain)/8+64, blockPayload), len(g.waiters) + len(g.waiters)/8 + 1, len(g.chunks)}
+	q.hint = hint{min(len(g.plain)+len(g.plain)/8+64, blockPayload), len(g.waiters) + len(g.waiters)/8 + 1, len(g.chunks), len(g.touched) + len(g.touched)/8}
 	return g
 }
 

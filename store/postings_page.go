@@ -268,7 +268,8 @@ func decodeRoot(plain []byte) (*root, error) {
 	r.minTime, r.maxTime = in.varint(), in.varint()
 	for k := range r.fences {
 		if k == queueEntriesKind && len(in.rest) == 0 {
-			break // from when messages had no queues
+			r.fences[k] = [][]byte{} // from when messages had no queues
+			break
 		}
 		n := in.uvarint()
 		if n > uint64(len(in.rest)) {

@@ -1,7 +1,7 @@
 package store
 
 import (
-	"cmp"
+	"maps"
 	"slices"
 	"sort"
 
@@ -54,15 +54,7 @@ func (p *pendingQueues) each(queue queueID, visit func(*pendingQueue) bool) {
 
 // write adds the entries to a run in the order of their keys.
 func (p *pendingQueues) write(w *runWriter, queues *queueTable) error {
-	type keyed struct {
-		key   string
-		queue queueID
-	}
-	list := make([]keyed, 0, len(p.last))
-	for queue := range p.last {
-		list = append(list, keyed{queues.key(queue), queue})
-	}
-	slices.SortFunc(list, func(a, b keyed) int { return cmp.Compare(a.key, b.key) })
+	list := queues.inOrder(slices.Sorted(maps.Keys(p.last)))
 	var blocks []uint32
 	var offsets []uint64
 	for _, k := range list {
@@ -231,27 +223,43 @@ func (s *Store) findQueued(queue queueID, offset uint64) (message.Position, erro
 		})
 	}
 	p.mu.RUnlock()
-	if at != 0 && (len(runs) == 0 || runs[len(runs)-1].last < at) {
-		return at, nil
+	if at != 0 { // pending may close a gap between runs: those behind it know better
+		runs = runs[sort.Search(len(runs), func(i int) bool { return runs[i].first > at }):]
 	}
-	for _, r := range slices.Backward(runs) {
-		if r.last < at {
-			break // pending closes a gap between runs
+	best, err := s.lastQueued(runs, queue, offset)
+	if err != nil {
+		return 0, err
+	}
+	return max(at, best, s.Head()), nil
+}
+
+// lastQueued gives the position of the last block in these runs that begins with no later offset of the
+// queue, 0 when there is none. Offsets grow from run to run, so few of them are asked. What cannot be
+// read is taken for a run without the queue: whoever walks on from an earlier block comes through it.
+func (s *Store) lastQueued(runs []*run, queue queueID, offset uint64) (best message.Position, err error) {
+	for len(runs) > 0 {
+		middle := len(runs) / 2
+		at, e := middle, (*queueEntry)(nil)
+		for ; at >= 0; at-- {
+			if e, err = s.queueEntry(runs[at], queue); err != nil && !unreadable(err) {
+				return 0, err
+			}
+			if err == nil && len(e.offsets) > 0 {
+				break
+			}
 		}
-		e, err := s.queueEntry(r, queue)
-		if err != nil && !unreadable(err) {
-			return 0, err
-		}
-		if err != nil {
-			continue // what it covers is walked through
-		}
-		n, exact := slices.BinarySearch(e.offsets, offset)
-		if exact {
-			return e.blocks[n].first, nil
-		}
-		if n > 0 {
-			return e.blocks[n-1].first, nil
+		switch {
+		case at < 0:
+			runs = runs[middle+1:]
+		case e.offsets[0] > offset:
+			runs = runs[:at]
+		default:
+			n, exact := slices.BinarySearch(e.offsets, offset)
+			if !exact {
+				n--
+			}
+			best, runs = e.blocks[n].first, runs[middle+1:]
 		}
 	}
-	return max(at, s.Head()), nil
+	return best, nil
 }

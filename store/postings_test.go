@@ -78,6 +78,7 @@ func varied(first, n, size int) []message.Message {
 			topic = "rare/" + strings.Repeat("x", 190+at%20)
 		}
 		list[i] = message.Message{Topic: topic, Time: int64(at) * 10, Payload: noise(at, size)}
+		list[i].Queue = byte(at % 5 * at % 3)
 		list[i].Properties = []message.Property{{Name: propertyUnique, Value: fmt.Sprint("unique-", at)}}
 		if at%3 == 0 {
 			list[i].Properties = append(list[i].Properties, message.Property{Name: propertyKeys, Value: fmt.Sprintf("order-%d  batch-%d", at, at/100)})
@@ -122,6 +123,29 @@ func agree(t *testing.T, s *Store) {
 		}
 		if got := matching(t, s, filters...); !slices.Equal(got, want) {
 			t.Errorf("filters %.60q give %d records, want %d", filters, len(got), len(want))
+		}
+	}
+	for _, topic := range s.QueueTopics() {
+		for _, queue := range topic.Queues {
+			var got, want []message.Position
+			for i := range all {
+				if message.QueueTopic(all[i].Topic) == topic.Topic && int(all[i].Queue) == queue.Queue {
+					want = append(want, all[i].Position)
+				}
+			}
+			for offset := uint64(0); offset < queue.Next; {
+				records, next, err := s.ReadQueue(nil, topic.Topic, queue.Queue, offset, 1000)
+				if err != nil || next <= offset {
+					t.Fatalf("queue %d of %s from %d goes on at %d, %v", queue.Queue, topic.Topic, offset, next, err)
+				}
+				for i := range records {
+					got = append(got, records[i].Position)
+				}
+				offset = next
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("queue %d of %s gives %d records, want %d", queue.Queue, topic.Topic, len(got), len(want))
+			}
 		}
 	}
 	for i := 0; i < len(all); i += 1 + len(all)/keys {
@@ -347,6 +371,7 @@ func TestDamagedIndexIsMadeAgain(t *testing.T) {
 		"number":       func(key string) bool { return key == string(numberKey) },
 		"root":         func(key string) bool { return key[0] == prefixPage && key[9] == byte(kindRoot) },
 		"topics":       func(key string) bool { return key[0] == prefixPage && key[9] == byte(kindTopic) },
+		"queues":       func(key string) bool { return key[0] == prefixPage && key[9] == byte(kindQueue) },
 		"fingerprints": func(key string) bool { return key[0] == prefixPage && key[9] == byte(kindFingerprint) },
 	} {
 		remove = !remove // which of them varies from run to run
@@ -515,10 +540,23 @@ func FuzzSealedIndexPage(f *testing.F) {
 	})
 }
 
+// TestRootFromBeforeQueues: an index that is there already is not made again.
+func TestRootFromBeforeQueues(t *testing.T) {
+	r := root{first: 5, lasts: []message.Position{5, 9}}
+	r.fences[fingerprintEntries] = [][]byte{[]byte("abcde")}
+	written := r.append(nil)
+	got, err := decodeRoot(written[:len(written)-1]) // without the number of pages of queues
+	if err != nil || len(got.fences[fingerprintEntries]) != 1 || len(got.fences[queueEntriesKind]) != 0 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
 func FuzzIndexRoot(f *testing.F) {
 	r := root{first: 5, lasts: []message.Position{5, 9, 400}, minTime: -1, maxTime: 1795345665221}
 	r.fences[0] = [][]byte{[]byte("a"), []byte("b")}
 	f.Add(r.append(nil))
+	old := r.append(nil)
+	f.Add(old[:len(old)-1]) // from when messages had no queues
 	f.Fuzz(func(t *testing.T, in []byte) {
 		r, err := decodeRoot(in)
 		if err != nil {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -60,7 +61,7 @@ func (f *found) queue(key, value []byte) error {
 	}
 	f.claim(m.at)
 	f.queues = append(f.queues, m)
-	slices.SortFunc(f.queues, func(a, b queueMark) int { return int(int64(b.at - a.at)) })
+	slices.SortFunc(f.queues, func(a, b queueMark) int { return cmp.Compare(b.at, a.at) })
 	return nil
 }
 

@@ -17,7 +17,7 @@ import (
 // log as a kill would have left it.
 func TestQueuesAtScale(t *testing.T) {
 	n := scale(t, "SLUICE_QUEUES")
-	const rounds = 3
+	const rounds = 2
 	counts := []int{1, 10000}
 	var best [2]time.Duration
 	for round := range rounds { // in turns, so that a slow minute of the machine hits both
@@ -151,5 +151,25 @@ func reopenQueues(t *testing.T, dir string, topics int) {
 	t.Logf("%d topics: opened in %v, of which the queues %v; the table takes %d bytes, %d a queue", topics, opened, loaded, grown, grown/int64(4*topics))
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// BenchmarkAssign is what a message's place in its queue costs while it is appended.
+func BenchmarkAssign(b *testing.B) {
+	for _, topics := range []int{1, 10000} {
+		b.Run(fmt.Sprint(topics), func(b *testing.B) {
+			q, g := newQueueTable(queueMemory), &group{first: 1}
+			names := queueNames(topics)
+			at := message.Position(1)
+			b.ReportAllocs()
+			for b.Loop() {
+				m := message.Message{Topic: names[int(at)%topics], Queue: byte(int(at) / topics % 4)}
+				if at%4000 == 0 { // as many as a group has
+					g = &group{first: at, touched: make([]touched, 0, len(g.touched))}
+				}
+				q.assign(&m, g, at)
+				at++
+			}
+		})
 	}
 }

@@ -3,6 +3,8 @@ package store
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"sync"
 	"unsafe"
 
@@ -21,7 +23,6 @@ type queueTable struct {
 	topics map[string]*queueTopic
 	byID   []*queueTopic
 	memory int
-	full   bool
 	last   *queueTopic // of the message before, under the mutex of the queue of groups
 
 	mu        sync.RWMutex // guards what follows
@@ -123,7 +124,6 @@ func (q *queueTable) topic(name string) *queueTopic {
 	found := q.topics[name]
 	if found == nil {
 		if name == "" || q.memory+queueTopicCost+len(name) > q.bound {
-			q.full = q.full || name != ""
 			return nil
 		}
 		q.mu.Lock()
@@ -260,6 +260,24 @@ func (q *queueTable) key(id queueID) string {
 	q.mu.RLock()
 	defer q.mu.RUnlock()
 	return queueKey(q.byID[id>>queueBits].name, byte(id&queueMask))
+}
+
+// keyed is a queue with its key.
+type keyed struct {
+	key   string
+	queue queueID
+}
+
+// inOrder gives queues with their keys, in the order of these.
+func (q *queueTable) inOrder(queues []queueID) []keyed {
+	list := make([]keyed, len(queues))
+	q.mu.RLock()
+	for i, queue := range queues {
+		list[i] = keyed{queueKey(q.byID[queue>>queueBits].name, byte(queue&queueMask)), queue}
+	}
+	q.mu.RUnlock()
+	slices.SortFunc(list, func(a, b keyed) int { return strings.Compare(a.key, b.key) })
+	return list
 }
 
 func queueKey(topic string, queue byte) string { return topic + "\x00" + string(rune(queue)) }

@@ -117,10 +117,9 @@ func open(opts Options, lock *os.File) (*Store, error) {
 		cache:    cache{bound: opts.cacheBytes},
 		damage:   damage{dir: filepath.Join(opts.Dir, "damaged"), log: opts.Logger},
 		queue:    newQueue(opts),
-		queues:   newQueueTable(queueMemory),
 	}
+	s.queues = s.queue.queues
 	s.openSmall()
-	s.queue.queues = s.queues
 
 	free, err := s.spaceToOpen()
 	if err != nil {

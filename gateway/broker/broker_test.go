@@ -61,6 +61,20 @@ func TestPublishRefusesWhatIsNoTopic(t *testing.T) {
 	}
 }
 
+func TestPublishChoosesTheQueueByTheTopic(t *testing.T) {
+	log := newMemLog()
+	b := New(log)
+	for i := range 20 {
+		topic := fmt.Sprintf("readings/line-3/press-%d", i%10)
+		if err := b.Publish(t.Context(), &message.Message{Topic: topic, Queue: 9}, nil, 0); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := log.records[i].Queue, message.QueueOf(topic, message.DefaultQueues); got != want {
+			t.Errorf("%s goes to queue %d, want %d", topic, got, want)
+		}
+	}
+}
+
 func TestAcknowledgedOnlyOnceDurable(t *testing.T) {
 	log := newMemLog()
 	b := New(log)
