@@ -32,9 +32,6 @@ func TestChurnKeepsTheDiskBounded(t *testing.T) {
 	cases := map[string]churn{
 		"short": {store.Small, 32 << 20, 10 << 20, 20},
 	}
-	if testing.Short() {
-		cases["short"] = churn{store.Small, 32 << 20, 10 << 20, 5}
-	}
 	if os.Getenv("SLUICE_LONG") == "1" {
 		cases["small"] = churn{store.Small, 256 << 20, 64 << 20, 20}
 		cases["normal"] = churn{store.Normal, 256 << 20, 80 << 20, 20}

@@ -145,9 +145,9 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
-// walSize is the size of one file of the write-ahead log: a generation, however badly it compresses,
-// with what its records and the cursors take.
-func (o Options) walSize() int64 { return max(int64(2*o.youngBytes), 256<<10) }
+// walSize is the size of one file of the write-ahead log: a generation that hardly compresses is full a
+// little early.
+func (o Options) walSize() int64 { return max(int64(o.youngBytes), 256<<10) }
 
 // largestMessage is the most that a message may take in a block. Badger refuses a value above a
 // file's size; a quarter leaves room for several in one.

@@ -288,6 +288,7 @@ func TestDamagedCarriedMessagesAreReported(t *testing.T) {
 	if err := s.remove(s.index.oldest(3), s.index.tail); err != nil {
 		t.Fatal(err)
 	}
+	s.settle()
 	key := carriedKey(s.small.retained.root.find("b").slot)
 	value, err := s.value(key)
 	if err != nil {
