@@ -32,7 +32,7 @@ func (g *Gateway) revise(c *config.Config, author string) {
 // keeper lets the gateway be the page's keeper.
 type keeper struct{ *Gateway }
 
-// Backup writes the log as it is now.
+// Backup writes the log as it is now, with users, audit records and revisions.
 func (k keeper) Backup(ctx context.Context, to io.Writer) error {
 	g := k.Gateway
 	started := time.Now()
@@ -50,7 +50,7 @@ func (k keeper) Backup(ctx context.Context, to io.Writer) error {
 		g.backup.Messages, g.backup.Bytes = p.Messages, p.Bytes
 		g.backup.Total = uint64(p.Last + 1 - p.First)
 	}
-	done, err := g.store.Backup(ctx, to, show)
+	done, err := g.store.BackupWith(ctx, to, g.admin, show)
 	if err == nil {
 		show(done)
 	}

@@ -20,7 +20,7 @@ type cache struct {
 }
 
 const (
-	cacheBytes  = 3 << 20
+	cacheBytes  = 3 << 19
 	cacheBlocks = 256
 	blockCost   = 512 // bytes of memory that a block takes beside its content
 )

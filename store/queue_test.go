@@ -22,7 +22,6 @@ type queueModel struct {
 	tail   message.Position
 	times  []int64 // by position less one
 	queues map[string][]message.Position
-	lost   uint64 // offsets that may have been left out
 }
 
 func newQueueModel() *queueModel { return &queueModel{queues: make(map[string][]message.Position)} }

@@ -49,10 +49,10 @@ func (p Profile) sizes() (sizes, error) {
 		return sizes{}, fmt.Errorf("profile %q is not known; there are %s, %s and %s", p, Auto, Small, Normal)
 	}
 	if p.For(Memory()) == Small {
-		return sizes{file: 4 << 20, pending: 1 << 20, cache: 1 << 20, young: 512 << 10}, nil
+		return sizes{file: 4 << 20, pending: 1 << 20, cache: 1 << 20, young: 256 << 10}, nil
 	}
 	// Larger files make recent kernels rewrite what was appended.
-	return sizes{file: 16 << 20, pending: 8 << 20, cache: cacheBytes, young: 1 << 20}, nil
+	return sizes{file: 16 << 20, pending: 8 << 20, cache: cacheBytes, young: 512 << 10}, nil
 }
 
 // filesWanted is how many files a limit should hold: two are reserve, and what is trimmed comes

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"slices"
 	"syscall"
 	"time"
 
@@ -234,7 +235,9 @@ func (j job) pace() (result, error) {
 	}
 	return j.followed(l, func() (result, error) {
 		const rate = 20_000
-		list := readings(true)
+		list := slices.Clone(readings(true)[:256])
+		debug.SetGCPercent(50) // as the gateway does
+		debug.FreeOSMemory()
 		w := newWindow(rate)
 		tick := time.NewTicker(10 * time.Millisecond)
 		defer tick.Stop()

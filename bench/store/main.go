@@ -24,6 +24,7 @@ func main() {
 	flag.StringVar(&p.only, "only", "", "run only the cases whose name has this in it")
 	flag.StringVar(&p.dir, "dir", "", "directory on the disk to measure; default: the temporary one")
 	profile := flag.String("profile", "", "with -one: write a CPU profile of it to this file")
+	memory := flag.String("memprofile", "", "with -one: write a heap profile at its end to this file")
 	one := flag.String("one", "", "run one contestant, described in JSON, and print its result (used inside)")
 	flag.Parse()
 	if *one != "" {
@@ -42,6 +43,10 @@ func main() {
 				err = json.NewEncoder(os.Stdout).Encode(r)
 			}
 			pprof.StopCPUProfile()
+			if file, err := os.Create(*memory); err == nil {
+				defer file.Close()
+				pprof.Lookup("allocs").WriteTo(file, 0)
+			}
 		}
 		exit(err)
 		return

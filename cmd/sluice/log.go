@@ -158,9 +158,16 @@ func logExport(ctx context.Context, args []string) (err error) {
 			}
 		}()
 	}
+	admin, err := closedAdmin(dir)
+	if err != nil {
+		return err
+	}
 	p := newProgress()
-	sum, err := log.Export(ctx, to, p.show)
+	sum, err := log.ExportWith(ctx, to, admin, p.show)
 	p.end()
+	if admin != nil {
+		err = errors.Join(err, admin.Close())
+	}
 	if err == nil {
 		err = finish()
 	}
@@ -173,6 +180,15 @@ func logExport(ctx context.Context, args []string) (err error) {
 		fmt.Fprintf(os.Stderr, "not in it, because of damage: positions %d to %d\n", d.First, d.Last)
 	}
 	return nil
+}
+
+// closedAdmin opens the users and revisions beside a log; nil when there are none.
+func closedAdmin(dir string) (*store.Admin, error) {
+	path := filepath.Join(dir, "admin")
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	return store.OpenAdmin(path)
 }
 
 func logRestore(ctx context.Context, args []string) error {
@@ -190,7 +206,8 @@ func logRestore(ctx context.Context, args []string) error {
 		defer from.Close()
 	}
 	p := newProgress()
-	r, err := store.Restore(ctx, filepath.Clean(dir), from, p.show)
+	dir = filepath.Clean(dir)
+	r, err := store.RestoreWith(ctx, dir, filepath.Join(dir, "admin"), from, p.show)
 	p.end()
 	if err != nil {
 		return blame(err)

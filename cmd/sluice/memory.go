@@ -27,16 +27,14 @@ func limitMemory(c *config.Config, log *slog.Logger) {
 // collectorFor gives the percentage by which the heap may grow before it is collected, and the
 // size near which it is collected ever more often; 0 leaves what is.
 //
-// Half of the memory is the limit: the page cache needs the rest, and a limit that what is alive
-// exceeds would cost half of the processor without helping.
+// What is alive is small, so collecting it twice as often as Go would costs next to nothing and saves a
+// third of the memory. On a small machine half of the memory is the limit: the page cache needs the
+// rest, and a limit that what is alive exceeds would cost half of the processor without helping.
 func collectorFor(profile store.Profile, memory int64, environment func(string) string) (percent int, limit int64) {
-	if profile != store.Small {
-		return 0, 0
-	}
 	if environment("GOGC") == "" {
 		percent = 50
 	}
-	if environment("GOMEMLIMIT") == "" {
+	if profile == store.Small && environment("GOMEMLIMIT") == "" {
 		limit = 128 << 20
 		if memory > 0 {
 			limit = min(limit, memory/2)

@@ -6,7 +6,7 @@ import (
 	"sluice/store"
 )
 
-func TestSmallMachinesCollectEarly(t *testing.T) {
+func TestMemoryIsCollectedEarly(t *testing.T) {
 	for _, c := range []struct {
 		profile     store.Profile
 		memory      int64
@@ -14,7 +14,8 @@ func TestSmallMachinesCollectEarly(t *testing.T) {
 		percent     int
 		limit       int64
 	}{
-		{store.Normal, 8 << 30, nil, 0, 0},
+		{store.Normal, 8 << 30, nil, 50, 0},
+		{store.Normal, 8 << 30, map[string]string{"GOGC": "100"}, 0, 0},
 		{store.Small, 240 << 20, nil, 50, 120 << 20},
 		{store.Small, 8 << 30, nil, 50, 128 << 20},
 		{store.Small, 0, nil, 50, 128 << 20},
