@@ -21,6 +21,7 @@ import (
 const (
 	steadyDir  = "SLUICE_STORE_STEADY"
 	steadyTime = "SLUICE_STORE_STEADY_TIME"
+	steadyJoin = "SLUICE_STORE_STEADY_GROUP" // a control group of version 1
 
 	steadyRate    = 20_000  // messages a second
 	steadyBacklog = 100_000 // messages between the consumer and the tail
@@ -42,11 +43,14 @@ func TestMemoryCgroupAtSteadyLoad(t *testing.T) {
 	command := exec.Command(os.Args[0])
 	command.Env = append(os.Environ(), steadyDir+"="+t.TempDir(), steadyTime+"="+last.String())
 	command.Stderr = os.Stderr
-	if group, err := memoryGroup(t); err != nil {
-		t.Logf("not in a control group: %v", err)
-	} else {
+	if join, err := oldMemoryGroup(t); err == nil {
+		command.Env = append(command.Env, steadyJoin+"="+join)
+		t.Logf("in a control group of %d MiB", steadyGroup>>20)
+	} else if group, err := memoryGroup(t); err == nil {
 		command.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(group.Fd())}
 		t.Logf("in a control group of %d MiB", steadyGroup>>20)
+	} else {
+		t.Logf("not in a control group: %v", err)
 	}
 	out, err := command.Output()
 	if err != nil {
@@ -101,6 +105,20 @@ func memoryGroup(t *testing.T) (*os.File, error) {
 	return group, nil
 }
 
+// oldMemoryGroup makes one of version 1, and gives the file that a process joins it by.
+func oldMemoryGroup(t *testing.T) (join string, err error) {
+	dir, err := os.MkdirTemp("/sys/fs/cgroup/memory", "sluice-test-")
+	if err != nil {
+		return "", err
+	}
+	t.Cleanup(func() {
+		if err := os.Remove(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return filepath.Join(dir, "cgroup.procs"), os.WriteFile(filepath.Join(dir, "memory.limit_in_bytes"), fmt.Append(nil, steadyGroup), 0)
+}
+
 // steady is the measured process: it prints messages a second, the backlog at the end, and the most
 // of RssAnon and RSS once the backlog is there.
 func steady(dir string) int {
@@ -114,6 +132,11 @@ func steady(dir string) int {
 }
 
 func steadyRun(dir string) (string, error) {
+	if join := os.Getenv(steadyJoin); join != "" {
+		if err := os.WriteFile(join, fmt.Append(nil, os.Getpid()), 0); err != nil {
+			return "", err
+		}
+	}
 	// As cmd does on a small machine.
 	debug.SetGCPercent(50)
 	debug.SetMemoryLimit(steadyGroup / 2)

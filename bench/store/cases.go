@@ -72,6 +72,8 @@ func (j job) run() (result, error) {
 		return j.smallChurn()
 	case "pace":
 		return j.pace()
+	case "month":
+		return j.oneByOne()
 	case "trickle":
 		return j.trickle()
 	}

@@ -21,6 +21,7 @@ func main() {
 	flag.IntVar(&p.backlog, "backlog", 1_000_000, "messages that a first-in-first-out run keeps")
 	flag.Float64Var(&p.churn, "churn", 20, "length of one first-in-first-out run")
 	flag.Float64Var(&p.trickle, "trickle", 60, "length of the runs with ten readings a second")
+	flag.IntVar(&p.month, "month", 259_200, "readings that are appended one by one; a month at ten a second are 25,920,000")
 	flag.StringVar(&p.only, "only", "", "run only the cases whose name has this in it")
 	flag.StringVar(&p.dir, "dir", "", "directory on the disk to measure; default: the temporary one")
 	profile := flag.String("profile", "", "with -one: write a CPU profile of it to this file")

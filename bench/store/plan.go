@@ -23,6 +23,7 @@ type plan struct {
 	backlog   int
 	churn     float64
 	trickle   float64
+	month     int
 	only      string
 	dir       string
 }
@@ -41,6 +42,7 @@ func (p plan) run(w io.Writer) error {
 		{"keys", p.keys},
 		{"memory", p.memory},
 		{"trickle", p.trickles},
+		{"month", p.months},
 	}
 	for _, part := range parts {
 		if !strings.Contains(part.name, p.only) {
