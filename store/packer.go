@@ -13,7 +13,8 @@ type packer struct {
 	s      *Store
 	left   int // about how many plain bytes are still to come
 	open   *group
-	clock  int64
+	clock  int64 // of the last record in it
+	since  int64 // and of the first
 	groups []*group
 	made   []merged
 	batch  *batch
@@ -26,8 +27,15 @@ type merged struct {
 	value  []byte
 }
 
+// blocksInAge is how many blocks of a trickle share the age that retention keeps: a block goes as a whole,
+// when its last message is old enough.
+const blocksInAge = 8
+
 // add takes the records of a block, which follow those before.
 func (f *packer) add(records []message.Record, clock int64) {
+	if age := f.s.opts.RetentionAge.Milliseconds(); age > 0 && f.open != nil && clock-f.since > age/blocksInAge {
+		f.close()
+	}
 	for i := range records {
 		r := &records[i]
 		size := recordBound(&r.Message)
@@ -35,6 +43,7 @@ func (f *packer) add(records []message.Record, clock int64) {
 			f.close()
 		}
 		if f.open == nil {
+			f.since = clock
 			f.open = &group{first: r.Position, plain: make([]byte, 0, max(size, min(f.left+f.left/16, blockPayload)))}
 		}
 		f.clock = clock
