@@ -51,6 +51,7 @@ func (s *Store) maintain() {
 	if !s.space.admits(0) {
 		return
 	}
+	s.pollCheckpoint() // a quiet log lets go of what Badger has by now
 	w := &s.writer
 	now := time.Now()
 	s.tendSmall(now)

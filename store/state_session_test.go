@@ -246,13 +246,13 @@ func TestFlightsComeBackAndMoveTheCursor(t *testing.T) {
 	}
 	var many []Flight
 	for i := range 250 {
-		many = append(many, Flight{uint16(i * 77), message.Position(12 + i*1e12), FlightReceived})
+		many = append(many, Flight{uint16(i * 77), 12 + message.Position(i)*1e12, FlightReceived})
 	}
 	if err := x.SaveFlights(11, many, nil); err != nil {
 		t.Errorf("250 under way: %v", err)
 	}
 	for i := range 1000 {
-		many = append(many, Flight{uint16(i * 77), message.Position(1e15 + i*1e12), FlightReceived})
+		many = append(many, Flight{uint16(i * 77), 1e15 + message.Position(i)*1e12, FlightReceived})
 	}
 	if err := x.SaveFlights(11, many, nil); !errors.Is(err, message.ErrTooLarge) {
 		t.Errorf("too many under way: %v", err)

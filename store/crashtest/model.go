@@ -114,7 +114,7 @@ func (m *Model) Compare(t *testing.T, dir string) (repeats int64) {
 		}
 	}
 	if m.epoch != 0 && st.Epoch != m.epoch {
-		t.Errorf("the epoch is %d, was %d: nothing was lost", st.Epoch, m.epoch)
+		t.Errorf("the epoch is %d, was %d: nothing was lost; damage %+v", st.Epoch, m.epoch, st.Damage)
 	}
 	if st.Last < m.tail {
 		t.Errorf("LOST: %d was acknowledged, the log ends at %d", m.tail, st.Last)
