@@ -287,6 +287,9 @@ func inspectUnnamed(files badgerFiles, unnamed []badgerFile) error {
 			if known, ok := s.keys[string(key)]; ok && known.version >= e.version || e.meta&entryDeleted != 0 {
 				return
 			}
+			if key[0] == prefixPage || key[0] == prefixOffset {
+				return // deleted since, and the deletion forgotten: pages count only where they are listed
+			}
 			if last, ok := positionOf(key); ok && (key[0] == prefixBlock || key[0] == prefixHeader) && last < head {
 				return
 			}
