@@ -146,7 +146,7 @@ func examine(dir string) (broken []error) {
 		if i < len(files.logs)-1 {
 			continue
 		}
-		if spans, err := inspectLog(l.path, func(logEntry) {}); err != nil || spans > 0 {
+		if spans, err := inspectLog(l.path, func(logEntry) {}, func(int, int) {}); err != nil || spans > 0 {
 			broken = append(broken, fmt.Errorf("%s: damaged in %d places, %v", filepath.Base(l.path), spans, err))
 		}
 	}
@@ -161,8 +161,9 @@ func (f *badgerFiles) none() bool {
 func (a *ailment) look(files badgerFiles) {
 	a.lsm = inspectTables(files)
 	for _, w := range files.wals {
-		broken, err := inspectLog(w.path, func(logEntry) {})
-		if (broken > 0 || err != nil) && a.lsm == nil {
+		var end tornEnd
+		broken, err := inspectLog(w.path, end.visit, end.damaged)
+		if (broken > end.spans || broken > 0 && !end.torn() || err != nil) && a.lsm == nil {
 			a.lsm = fmt.Errorf("%s is damaged in %d places, %v", filepath.Base(w.path), broken, err)
 		}
 	}
@@ -174,6 +175,30 @@ func (a *ailment) look(files badgerFiles) {
 		a.mended = append(a.mended, fmt.Errorf("%s: %w", discardFile, err))
 		a.setAside = append(a.setAside, discardFile)
 	}
+}
+
+// tornEnd tells the last transaction in a memtable's log, of which a power cut kept some pages and not
+// others, from damage: nothing else is behind the damaged span, and what is before it is whole or the
+// same transaction. Its sync had not returned, so nobody was promised anything; Badger cuts it off.
+type tornEnd struct {
+	spans          int
+	last, behind   uint64 // versions: of the last entry before the first span, of those behind it
+	whole, several bool   // the transaction before it has its end; those behind are of several
+}
+
+func (t *tornEnd) visit(e logEntry) {
+	if t.spans == 0 {
+		t.last, t.whole = e.version, e.meta&entryEnd != 0
+		return
+	}
+	t.several = t.several || t.behind != 0 && t.behind != e.version
+	t.behind = e.version
+}
+
+func (t *tornEnd) damaged(int, int) { t.spans++ }
+
+func (t *tornEnd) torn() bool {
+	return t.spans > 0 && !t.several && (t.last == 0 || t.whole || t.last == t.behind)
 }
 
 // note remembers the last blocks of the value log.
@@ -190,7 +215,7 @@ func (a *ailment) note(path string, e logEntry) {
 const maxNewest = 64
 
 // inspectLog counts the damaged spans of a log file without touching it.
-func inspectLog(path string, visit func(logEntry)) (broken int, err error) {
+func inspectLog(path string, visit func(logEntry), damaged func(from, to int)) (broken int, err error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return 0, err
@@ -207,7 +232,7 @@ func inspectLog(path string, visit func(logEntry)) (broken int, err error) {
 	if binary.BigEndian.Uint64(data) != 0 {
 		broken++
 	}
-	scanLog(data, visit, func(int, int) { broken++ })
+	scanLog(data, visit, func(from, to int) { broken++; damaged(from, to) })
 	return broken, nil
 }
 

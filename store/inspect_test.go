@@ -69,3 +69,41 @@ func TestATableThatAKillLeftIsNoDamage(t *testing.T) {
 		t.Errorf("a table that was replaced began epoch %d, was %d", got, epoch)
 	}
 }
+
+func TestATornEndIsNoDamage(t *testing.T) {
+	txn := func(b []byte, version uint64, whole bool) []byte {
+		for i := range 3 {
+			b = appendLogEntry(b, 0, fmt.Append(nil, "key", i), version, []byte("value"))
+		}
+		if whole {
+			b = appendLogEntry(b, entryEnd, []byte("!badger!txn"), version, []byte("x"))
+		}
+		return b
+	}
+	one := len(txn(nil, 1, true))
+	head := make([]byte, vlogHead)
+	for _, c := range []struct {
+		name  string
+		txns  int
+		flip  int // byte behind the head
+		wants bool
+	}{
+		{"the first entry of the last transaction", 3, 2*one + 20, true},
+		{"its second", 3, 2*one + one/3 + 10, true},
+		{"the only transaction", 1, 20, true},
+		{"the first entry of the one before", 3, one + 20, false},
+		{"the end of the one before", 3, 2*one - 10, false},
+	} {
+		data := head
+		for n := range c.txns {
+			data = txn(data, uint64(n+1), true)
+		}
+		data = append([]byte(nil), data...)
+		data[vlogHead+c.flip] ^= 1
+		var end tornEnd
+		scanLog(data, end.visit, end.damaged)
+		if end.spans == 0 || end.torn() != c.wants {
+			t.Errorf("%s: torn %v of %d spans, want %v", c.name, end.torn(), end.spans, c.wants)
+		}
+	}
+}

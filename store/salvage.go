@@ -118,7 +118,7 @@ func (s *salvage) keepLogs(wals []badgerFile) error {
 			if e.meta&entryEnd == 0 {
 				s.keep(e.key, tableEntry{e.version, e.meta, slices.Clone(e.value)})
 			}
-		})
+		}, func(int, int) {})
 		if err != nil {
 			return err
 		}
