@@ -25,7 +25,17 @@ type Message struct {
 	Device string
 	Seq    uint64
 
+	// Client is the identifier of the client that published it, empty for the gateway itself.
+	Client string
+
 	Properties []Property
+}
+
+// Delivery is a record on its way to one reader, on its own account (Share 0) or as a member of a
+// shared subscription, which it names. Position 0 is a message that the log does not hold.
+type Delivery struct {
+	Record
+	Share int
 }
 
 // Property is one name and value beside the payload: an MQTT 5 user property or a RocketMQ
