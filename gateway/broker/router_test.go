@@ -414,6 +414,9 @@ func (r *reader) wants(record message.Record) bool {
 // gets checks what came, and that nothing is missing up to upTo.
 func (r *reader) gets(got []message.Delivery, upTo message.Position) {
 	for _, d := range got {
+		if d.Position == 0 {
+			continue // the log does not hold it
+		}
 		if d.Position <= r.last {
 			r.t.Errorf("%d comes behind %d", d.Position, r.last)
 		}
@@ -533,6 +536,7 @@ func readAgainstAModel(t *testing.T, seed uint64, matching bool) {
 			burst[i] = message.Message{Topic: topics[random.IntN(len(topics))]}
 		}
 		log.addAtOnce(burst...)
+		b.Hand(&message.Message{Topic: "b"})
 		for range random.IntN(500) {
 			runtime.Gosched()
 		}
