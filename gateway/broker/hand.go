@@ -38,9 +38,7 @@ func (b *Broker) Hand(m *message.Message) (reached int) {
 			in.sub.hand = r.hands
 			taken = in.sub.take(record)
 		} else {
-			in.share.mu.Lock()
-			taken = in.share.giveLocked(item{record: record})
-			in.share.mu.Unlock()
+			taken = in.share.hand(record)
 		}
 		if taken {
 			reached++

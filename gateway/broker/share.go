@@ -234,6 +234,21 @@ func (sh *share) offer(record *message.Record) {
 	}
 }
 
+// hand is the router's: a message that the log does not hold.
+func (sh *share) hand(record *message.Record) (taken bool) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	i := item{record: record}
+	if sh.waiting.n == 0 && sh.giveLocked(i) {
+		return true
+	}
+	if len(sh.members) == 0 || !sh.live || !sh.waiting.room(i) {
+		return false
+	}
+	sh.waiting.push(i)
+	return true
+}
+
 // giveLocked gives a message to the next member that takes more.
 func (sh *share) giveLocked(i item) bool {
 	for n := range sh.members {
@@ -433,7 +448,7 @@ func (sh *share) lowestLocked() message.Position {
 	if len(sh.out) > 0 { // the first of them is never done
 		return sh.out[0].at
 	}
-	if first, found := sh.waiting.firstOf(func(i item) bool { return i.at != 0 }); found {
+	if first, found := sh.waiting.firstOf(item.logged); found {
 		return first.at
 	}
 	if !sh.live {
@@ -454,9 +469,9 @@ func (sh *share) fallBehind(next message.Position) {
 func (sh *share) retire(old message.Position) (oldest message.Position, some bool) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	first, found := sh.waiting.firstOf(func(i item) bool { return true })
+	first, found := sh.waiting.firstOf(item.logged)
 	if found && first.at <= old {
-		sh.waiting.rework(func(*item) bool { return false })
+		sh.waiting.rework(func(i *item) bool { return !i.logged() })
 		sh.live, sh.next = false, first.at
 		sh.wakeLocked()
 		found = false

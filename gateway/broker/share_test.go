@@ -384,6 +384,54 @@ func shareAgainstAModel(t *testing.T, seed uint64, durable bool) {
 	}
 }
 
+// TestShareKeepsNoOldRecords: neither what waits for a member nor what lies in its inbox.
+func TestShareKeepsNoOldRecords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := newMemLog()
+		b := New(log)
+		route(t, b)
+		busy := b.Subscribe(FromNow)
+		defer busy.Close()
+		busy.Add("busy")
+		idle, number := join(t, b, "g", "a", false)
+		defer idle.Close()
+		for range 2 * shareWindow {
+			log.add("a")
+			b.Hand(&message.Message{Topic: "a"})
+		}
+		payload := make([]byte, 100_000)
+		for range 4 * maxAge / len(payload) {
+			log.addAtOnce(message.Message{Topic: "busy", Payload: payload})
+			synctest.Wait()
+			receive(t, busy, 10)
+		}
+		sh := b.router.shares["share/g/a"]
+		if _, some := idle.inbox.firstOf(func(i item) bool { return i.record != nil && i.logged() }); some {
+			t.Error("the inbox keeps records of the log")
+		}
+		if _, some := sh.waiting.firstOf(item.logged); some || sh.live {
+			t.Error("the share keeps records of the log")
+		}
+		var got []message.Position
+		handed := 0
+		for len(got) < 2*shareWindow || handed < 2*shareWindow {
+			for _, d := range receive(t, idle, 10) {
+				if d.Topic != "a" || d.Share != number {
+					t.Fatalf("got %+v", d)
+				}
+				if d.Position == 0 {
+					handed++
+				} else {
+					got = append(got, d.Position)
+				}
+			}
+		}
+		if !slices.IsSorted(got) || len(got) != 2*shareWindow {
+			t.Errorf("got %v, want %d in order", got, 2*shareWindow)
+		}
+	})
+}
+
 // holdingLog lets the first read of a matching log wait until it is let go, and then fail.
 type holdingLog struct {
 	*memLog
