@@ -109,7 +109,7 @@ func (c *conn) accept(ctx context.Context, request *packet.Connect, frame packet
 func (c *conn) mayEnter(ctx context.Context, request *packet.Connect) bool {
 	options := &c.server.options
 	if !request.HasUser || options.Authenticate == nil {
-		return options.Anonymous
+		return c.anonymous()
 	}
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()

@@ -4,24 +4,46 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"sluice/gateway/mqtt/transport"
 )
 
 // Options say where to listen and what to allow. Zero means the default.
 type Options struct {
-	Listen []string // host:port of each address
+	Listen    []string   // host:port of each address for plain TCP
+	Listeners []Listener // the addresses with settings of their own
 
-	// Anonymous lets clients in that give no user name. Without it, and without Authenticate,
-	// nobody gets in.
+	// Anonymous lets clients in that give no user name, at the addresses of Listen. Without it, and
+	// without Authenticate, nobody gets in.
 	Anonymous bool
 	// Authenticate says whether a password belongs to a user. It may take its time over a slow hash:
 	// two run at once, the others wait. It must not keep password.
 	Authenticate func(user string, password []byte) bool
 
 	MaxPacket        int // bytes of the largest packet; default 1 MiB
-	MaxConnections   int // default 1,000
+	MaxConnections   int // at all addresses together; default 1,000
 	MaxSubscriptions int // filters of one client; default 1,000
 	MaxLevels        int // levels of a topic or filter; default 128
 	Window           int // QoS 1 messages on their way to one client; default 100
+}
+
+// Listener is one address with settings of its own.
+type Listener struct {
+	transport.Spec
+	Anonymous bool // as in Options, for this address
+}
+
+// listeners are all addresses alike.
+func (o *Options) listeners() (all []Listener) {
+	for _, address := range o.Listen {
+		all = append(all, Listener{transport.Spec{Address: address}, o.Anonymous})
+	}
+	return append(all, o.Listeners...)
+}
+
+// open says whether anybody who reaches the address gets in.
+func (l *Listener) open() bool {
+	return l.Anonymous && (l.TLS == nil || l.TLS.ClientCA == "" || l.TLS.Optional)
 }
 
 const (
@@ -58,7 +80,7 @@ func (o Options) withDefaults() (Options, error) {
 			return o, fmt.Errorf("mqtt: %s is %d, it can be 1 to %d", field.name, *field.value, field.max)
 		}
 	}
-	if len(o.Listen) == 0 {
+	if len(o.Listen)+len(o.Listeners) == 0 {
 		return o, errors.New("mqtt: no address to listen on")
 	}
 	return o, nil
