@@ -24,7 +24,7 @@ type webSocket struct {
 	net.Conn
 	frames frames
 	early  []byte // came along with the request
-	failed error  // what Read gives from now on
+	failed error  // why nothing more is read
 
 	out    sync.Mutex // guards what follows; held during a write
 	header [10]byte
@@ -47,18 +47,16 @@ func (w *webSocket) Read(b []byte) (int, error) {
 	}
 	for w.failed == nil {
 		n, err := w.receive(b)
-		payload, mistake := w.frames.decode(b[:n], w.control)
-		if mistake != nil {
-			w.failed = w.leave(mistake)
-		}
+		var payload int
+		payload, w.failed = w.frames.decode(b[:n], w.control)
 		if payload > 0 {
-			return payload, nil // what went wrong behind it goes wrong again
+			return payload, nil // what comes behind it comes again
 		}
-		if mistake == nil && err != nil {
+		if w.failed == nil && err != nil {
 			return 0, err
 		}
 	}
-	return 0, w.failed
+	return 0, w.leave(w.failed)
 }
 
 func (w *webSocket) receive(b []byte) (int, error) {
