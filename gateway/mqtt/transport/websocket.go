@@ -89,7 +89,7 @@ var errClosedByClient = errors.New("the client closed the WebSocket")
 
 // answer says goodbye to a client that did or does not go on, and gives the error that Read ends with.
 func (w *webSocket) answer(err error) error {
-	if err == errClosedByClient {
+	if errors.Is(err, errClosedByClient) {
 		w.goodbye(closeNormal)
 		return io.EOF
 	}
