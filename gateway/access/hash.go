@@ -62,13 +62,20 @@ func limitsFor(bytes int64) limits {
 	return limits{uint32(min(max(bytes>>10, ownMemory), largestMemory))}
 }
 
-// HashPassword makes what a password file holds: argon2id in the PHC string form.
-func HashPassword(password []byte) string {
+// HashPassword makes what a password file holds: argon2id in the PHC string form. It refuses a
+// password that nobody could log in with.
+func HashPassword(password []byte) (string, error) {
+	if len(password) == 0 {
+		return "", errors.New("the password is empty")
+	}
+	if len(password) > longestInput {
+		return "", fmt.Errorf("the password has %d bytes, at most %d are allowed", len(password), longestInput)
+	}
 	salt := make([]byte, 16)
 	rand.Read(salt) // never fails
 	h := hash{algorithm: argon2id, memory: ownMemory, rounds: ownRounds, lanes: ownLanes, salt: salt, key: make([]byte, 32)}
 	h.key = h.derive(password)
-	return h.format()
+	return h.format(), nil
 }
 
 var errHashForm = errors.New("it is no hash of bcrypt ($2b$…), argon2id ($argon2id$…) or mosquitto_passwd ($7$…); sluice passwd makes one")

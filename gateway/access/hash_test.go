@@ -31,9 +31,17 @@ func TestHashesOfOthers(t *testing.T) {
 }
 
 func TestOwnHash(t *testing.T) {
-	text := HashPassword([]byte("water level 7"))
-	if text == HashPassword([]byte("water level 7")) {
-		t.Error("two hashes of one password are alike")
+	text, err := HashPassword([]byte("water level 7"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := HashPassword([]byte("water level 7")); err != nil || again == text {
+		t.Errorf("hashed again it is %s, %v", again, err)
+	}
+	for _, password := range []string{"", strings.Repeat("x", longestInput+1)} {
+		if got, err := HashPassword([]byte(password)); err == nil {
+			t.Errorf("%q became %s", clip(password), got)
+		}
 	}
 	h, err := parseHash(text, limitsFor(1)) // the smallest machine
 	if err != nil {
