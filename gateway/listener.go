@@ -16,7 +16,12 @@ type listener struct {
 
 func (g *Gateway) listenerPlace(c *config.Config) place {
 	return place{name: "mqtt", spec: c.MQTT, open: func(replaces part) (part, error) {
+		guard, err := newGuard(&c.MQTT, g.log.With("part", "mqtt"))
+		if err != nil {
+			return nil, err
+		}
 		server, err := mqtt.New(mqtt.Options{
+			Access:    guard,
 			Listen:    c.MQTT.Listen,
 			Anonymous: c.MQTT.Anonymous,
 			MaxPacket: int(c.MQTT.MaxPacket),

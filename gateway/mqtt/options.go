@@ -17,6 +17,9 @@ type Options struct {
 	// two run at once, the others wait. It must not keep password.
 	Authenticate func(user string, password []byte) bool
 
+	// Access decides who may connect and what they may do.
+	Access Access
+
 	MaxPacket        int // bytes of the largest packet; default 1 MiB
 	MaxConnections   int // default 1,000
 	MaxSubscriptions int // filters of one client; default 1,000
