@@ -36,18 +36,69 @@ func wildcard(filter string) bool {
 	return filter != "" && (filter[0] == '+' || filter[0] == '#')
 }
 
-func anyCovers(filters []string, wanted string) bool {
-	for _, filter := range filters {
-		if covers(filter, wanted) {
+// rule is a filter that is compared with many topics, most of which it does not match.
+type rule struct {
+	filter string
+	head   string // every topic that matches begins with it
+	form   form
+}
+
+type form byte
+
+const (
+	exact form = iota // no wildcard: head is all of it
+	tree              // head/#
+	other
+)
+
+func newRule(filter string) rule {
+	at := strings.IndexAny(filter, "+#")
+	switch {
+	case at < 0:
+		return rule{filter, filter, exact}
+	case at > 0 && filter[at] == '#':
+		return rule{filter, filter[:at-1], tree} // "a/#" also matches its parent "a" [MQTT-4.7.1-2]
+	}
+	return rule{filter, filter[:at], other}
+}
+
+// matches is message.Match, a multiple as fast.
+func (r *rule) matches(topic string) bool {
+	if !strings.HasPrefix(topic, r.head) {
+		return false
+	}
+	switch r.form {
+	case exact:
+		return len(topic) == len(r.head)
+	case tree:
+		return len(topic) == len(r.head) || topic[len(r.head)] == '/'
+	}
+	return message.Match(r.filter, topic)
+}
+
+// rules match what one of them matches.
+type rules []rule
+
+func newRules(filters []string) rules {
+	out := make(rules, len(filters))
+	for i, filter := range filters {
+		out[i] = newRule(filter)
+	}
+	return out
+}
+
+func (r rules) cover(wanted string) bool {
+	for i := range r {
+		if covers(r[i].filter, wanted) {
 			return true
 		}
 	}
 	return false
 }
 
-func anyMatches(filters []string, topic string) bool {
-	for _, filter := range filters {
-		if message.Match(filter, topic) {
+func (r rules) match(topic string) bool {
+	for i := range r {
+		if r[i].matches(topic) {
 			return true
 		}
 	}
@@ -56,12 +107,12 @@ func anyMatches(filters []string, topic string) bool {
 
 // templates are allow filters in which %u and %c stand for a client's names.
 type templates struct {
-	filters []string
-	fixed   bool // none has a placeholder, so that all clients share them
+	rules rules
+	fixed bool // none has a placeholder, so that all clients share them
 }
 
 func newTemplates(filters []string) templates {
-	t := templates{filters: filters, fixed: true}
+	t := templates{rules: newRules(filters), fixed: true}
 	for _, filter := range filters {
 		t.fixed = t.fixed && !strings.Contains(filter, "%u") && !strings.Contains(filter, "%c")
 	}
@@ -70,14 +121,14 @@ func newTemplates(filters []string) templates {
 
 // fill puts a client's names in. A filter that a name would make wider, or another one than was
 // written, is left out: it allows nothing.
-func (t templates) fill(user, client string) []string {
+func (t templates) fill(user, client string) rules {
 	if t.fixed {
-		return t.filters
+		return t.rules
 	}
-	filled := make([]string, 0, len(t.filters))
-	for _, template := range t.filters {
-		if filter, ok := fill(template, user, client); ok {
-			filled = append(filled, filter)
+	filled := make(rules, 0, len(t.rules))
+	for _, template := range t.rules {
+		if filter, ok := fill(template.filter, user, client); ok {
+			filled = append(filled, newRule(filter))
 		}
 	}
 	return filled

@@ -36,7 +36,11 @@ func TestCoverageIsThatOfEveryTopic(t *testing.T) {
 	matches := make(map[string][]bool)
 	for _, filter := range filters {
 		for _, topic := range topics {
-			matches[filter] = append(matches[filter], message.Match(filter, topic))
+			match := message.Match(filter, topic)
+			matches[filter] = append(matches[filter], match)
+			if r := newRule(filter); r.matches(topic) != match {
+				t.Errorf("the rule %+v matches %q: %v, want %v", r, topic, !match, match)
+			}
 		}
 	}
 	covered := 0
@@ -70,6 +74,9 @@ func FuzzCoverage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, allowed, wanted, topic string) {
 		if message.CheckFilter(allowed) != nil || message.CheckFilter(wanted) != nil || message.CheckTopic(topic) != nil {
 			return
+		}
+		if r := newRule(allowed); r.matches(topic) != message.Match(allowed, topic) {
+			t.Errorf("the rule %+v matches %q: %v", r, topic, r.matches(topic))
 		}
 		if !covers(allowed, allowed) {
 			t.Errorf("%q does not cover itself", allowed)

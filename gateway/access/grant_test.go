@@ -164,13 +164,13 @@ func TestDecisionsAreKeptWithinABound(t *testing.T) {
 }
 
 func BenchmarkGrant(b *testing.B) {
-	for _, n := range []int{1, 4, 1000} {
+	for _, n := range []int{1, 8, 1000} {
 		filters := make([]string, n)
 		for i := range filters {
 			filters[i] = fmt.Sprintf("plants/line-%d/+", i)
 		}
 		topic := fmt.Sprintf("plants/line-%d/press", n-1)
-		grant := &Grant{publish: newAllowed(filters)}
+		grant := &Grant{publish: newAllowed(newRules(filters))}
 		b.Run(fmt.Sprintf("filters=%d", n), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

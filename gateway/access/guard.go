@@ -55,8 +55,8 @@ type Stats struct {
 // Guard decides. Its methods may be called from any goroutine.
 type Guard struct {
 	users       map[string]*user
-	denyPublish []string
-	denyReceive []string
+	denyPublish rules
+	denyReceive rules
 	log         *slog.Logger
 	lines       limiter
 	judge       *judge
@@ -79,8 +79,8 @@ func New(options Options, log *slog.Logger) (*Guard, error) {
 	log = log.With("component", "access")
 	g := &Guard{
 		users:       make(map[string]*user, len(options.Users)),
-		denyPublish: options.DenyPublish,
-		denyReceive: options.DenySubscribe,
+		denyPublish: newRules(options.DenyPublish),
+		denyReceive: newRules(options.DenySubscribe),
 		log:         log,
 	}
 	limits := limitsFor(options.HashMemory)
