@@ -204,7 +204,7 @@ func certificateName(certificate *x509.Certificate) string {
 // local says whether a client is on this machine.
 func local(address string) bool {
 	parsed, err := netip.ParseAddrPort(address)
-	return err == nil && parsed.Addr().Unmap().IsLoopback()
+	return err == nil && parsed.Addr().IsLoopback()
 }
 
 // clip shortens what a client sent for a line of the log.

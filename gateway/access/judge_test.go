@@ -74,6 +74,53 @@ func TestAnAddressThatFailsWaitsLongerAndLonger(t *testing.T) {
 	})
 }
 
+func TestFailuresAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guardOf(t, "ann")
+		fail := func(address string, times int) {
+			for i := range times {
+				refuse(t, g, address, fmt.Sprint("guess", i), 0, 0)
+			}
+		}
+		const one, other = "192.0.2.1:1", "192.0.2.2:1"
+		fail(one, 4)
+		admit(t, g, one, "ann", 0)
+		fail(one, 5)
+		fail(other, 5)
+		time.Sleep(forgetAfter + time.Second)
+		fail(other, 5)
+	})
+}
+
+func TestTooManyInTheQueueAreRefusedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guardOf(t, "ann")
+		for range hashesAtOnce {
+			if why := g.judge.take(t.Context()); why != "" {
+				t.Fatal(why)
+			}
+		}
+		var all sync.WaitGroup
+		for range mostInQueue {
+			all.Go(func() {
+				if in, took := tryFor(g, "192.0.2.1:1", "ann", "right"); in || took < 9*time.Second {
+					t.Errorf("in %v after %v, want a refusal when the time is over", in, took)
+				}
+			})
+		}
+		synctest.Wait()
+		refuse(t, g, "192.0.2.2:1", "ann", 0, 0)
+		all.Wait()
+		for range hashesAtOnce {
+			g.judge.free()
+		}
+		if n := g.judge.queued.Load(); n != 0 {
+			t.Errorf("%d are in the queue when nobody is", n)
+		}
+		admit(t, g, "192.0.2.2:1", "ann", 0)
+	})
+}
+
 func TestAStrangerCannotLockAUserOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := guardOf(t, "ann")
@@ -140,11 +187,21 @@ func TestAThousandDevicesComeAtOnce(t *testing.T) {
 			g := guardOf(t, names...)
 			for round := range 2 {
 				before := g.Stats()
+				// They all come while two others are judged.
+				for range hashesAtOnce {
+					if why := g.judge.take(t.Context()); why != "" {
+						t.Fatal(why)
+					}
+				}
 				var all sync.WaitGroup
 				for i := range 1000 {
 					all.Go(func() {
 						admit(t, g, fmt.Sprintf("10.0.%d.%d:1", i/250, i%250), names[i%users], time.Second)
 					})
+				}
+				synctest.Wait()
+				for range hashesAtOnce {
+					g.judge.free()
 				}
 				all.Wait()
 				after := g.Stats()
