@@ -21,7 +21,9 @@ type backend struct {
 func (b backend) Hand(m *message.Message) { b.Broker.Hand(m) }
 
 // Subscribe implements mqtt.Backend.
-func (b backend) Subscribe(after message.Position) mqtt.Subscription { return b.Broker.Subscribe(after) }
+func (b backend) Subscribe(after message.Position) mqtt.Subscription {
+	return b.Broker.Subscribe(after)
+}
 
 // Last implements mqtt.Backend.
 func (b backend) Last() message.Position {
