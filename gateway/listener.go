@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"time"
 
 	"sluice/gateway/config"
 	"sluice/gateway/mqtt"
@@ -17,13 +18,20 @@ type listener struct {
 
 func (g *Gateway) listenerPlace(c *config.Config) place {
 	return place{name: "mqtt", spec: c.MQTT, open: func(replaces part) (part, error) {
+		guard, err := newGuard(&c.MQTT, g.log.With("part", "mqtt"))
+		if err != nil {
+			return nil, err
+		}
 		server, err := mqtt.New(mqtt.Options{
+			Access:         guard,
 			Listen:         c.MQTT.Listen,
 			Listeners:      listenersOf(&c.MQTT),
 			Anonymous:      c.MQTT.Anonymous,
 			MaxPacket:      int(c.MQTT.MaxPacket),
 			MaxConnections: c.MQTT.MaxConnections,
-		}, backend{g.broker}, g.log.With("part", "mqtt"))
+			MaxKeepAlive:   time.Duration(c.MQTT.MaxKeepAlive),
+			Version:        g.options.Version,
+		}, backend{g.broker, g.store}, g.log.With("part", "mqtt"))
 		if err != nil {
 			return nil, err
 		}

@@ -21,6 +21,7 @@ func (d *decoder) check(c *Config) {
 	d.checkStore(&c.Store)
 	d.checkListeners(c)
 	d.checkMQTT(&c.MQTT)
+	d.checkUsers(&c.MQTT)
 	d.checkBuses(c)
 	d.checkRoutes(c)
 	d.checkReferences(c)

@@ -53,9 +53,9 @@ type Web struct {
 type MQTT struct {
 	Listen         []string   `yaml:"listen" check:"listen" doc:"Addresses for plain TCP; without any there is no such listener."`
 	Listeners      []Listener `yaml:"listeners" doc:"More addresses, each with settings of its own."`
-	Anonymous      bool       `yaml:"anonymous" doc:"Whether clients may come without a user and password."`
+	Anonymous      bool       `yaml:"anonymous" doc:"Whether clients may come without a user and password; they may do everything but what is denied to everybody."`
 	Users          []User     `yaml:"users" unique:"name" doc:"Who may connect, and what they may do."`
-	DenySubscribe  []string   `yaml:"deny_subscribe" check:"filter" doc:"Filters that nobody may subscribe to."`
+	DenySubscribe  []string   `yaml:"deny_subscribe" check:"filter" doc:"Filters that nobody may subscribe to; a wider subscription does not get what falls under them."`
 	DenyPublish    []string   `yaml:"deny_publish" check:"filter" doc:"Filters under which nobody may publish."`
 	MaxConnections int        `yaml:"max_connections" default:"1000" min:"1" max:"1000000" doc:"How many clients may be connected, at all addresses together."`
 	MaxKeepAlive   Duration   `yaml:"max_keep_alive" default:"0s" max:"65535s" doc:"The longest keep alive; 0: whatever the client asks."`
@@ -67,10 +67,11 @@ type MQTT struct {
 
 // User is somebody who may connect over MQTT.
 type User struct {
-	Name         string   `yaml:"name" required:"true" check:"name" doc:"The user name that the client sends."`
-	PasswordFile string   `yaml:"password_file" required:"true" path:"secret" doc:"A file with the password's bcrypt or argon2id hash."`
-	Publish      []string `yaml:"publish" check:"filter" doc:"Filters under which this user may publish."`
-	Subscribe    []string `yaml:"subscribe" check:"filter" doc:"Filters that this user may subscribe to."`
+	Name         string   `yaml:"name" required:"true" check:"name" doc:"The user name that the client sends, or the name in its certificate."`
+	PasswordFile string   `yaml:"password_file" path:"secret" doc:"A file with the password's bcrypt or argon2id hash, as sluice passwd writes it, or one that mosquitto_passwd wrote; read again when it changes."`
+	Certificate  bool     `yaml:"certificate" doc:"Whether a client certificate of this name lets the user in, without a password."`
+	Publish      []string `yaml:"publish" check:"filter" doc:"Filters under which this user may publish; empty: nowhere. %u stands for the user's name, %c for the client identifier."`
+	Subscribe    []string `yaml:"subscribe" check:"filter" doc:"Filters that this user may subscribe to, with %u and %c too; empty: none. Topics that begin with $ need a filter that does."`
 }
 
 // Listener is one address of the MQTT listener, with settings of its own.
