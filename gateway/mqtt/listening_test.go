@@ -199,12 +199,14 @@ func TestMQTTjsComesIn(t *testing.T) {
 		local(transport.Spec{WebSocket: &transport.WebSocket{}, TLS: k.mutual()}, true),
 	}}, newMemoryLog())
 	for i, scheme := range []string{"mqtt", "mqtts", "ws", "wss"} {
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-		url := scheme + "://" + server.Addrs()[i].String()
-		out, err := exec.CommandContext(ctx, node, "testdata/mqttjs.cjs", module, url, k.dir).CombinedOutput()
-		cancel()
-		if err != nil || string(out) != "subscribed 1\nreceived 0 100000\nreceived 1 100000\n" {
-			t.Errorf("%s: %v\n%s", url, err, out)
+		for _, version := range []string{"4", "5"} {
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			url := scheme + "://" + server.Addrs()[i].String()
+			out, err := exec.CommandContext(ctx, node, "testdata/mqttjs.cjs", module, url, k.dir, version).CombinedOutput()
+			cancel()
+			if err != nil || string(out) != "subscribed 1\nreceived 0 100000\nreceived 1 100000\n" {
+				t.Errorf("%s, version %s: %v\n%s", url, version, err, out)
+			}
 		}
 	}
 }
@@ -221,11 +223,19 @@ func connectRaw(t *testing.T, socket net.Conn) string {
 	return fmt.Sprintf("%x", answer)
 }
 
+// watcher is an Access that keeps the attempts that it saw.
+type watcher struct{ attempts chan Attempt }
+
+func (w watcher) Connect(ctx context.Context, attempt *Attempt) Grant {
+	w.attempts <- *attempt
+	return everybody{}.Connect(ctx, attempt)
+}
+
 func TestEveryListenerHasItsOwnRules(t *testing.T) {
 	log := newMemoryLog()
-	known := func(user string, password []byte) bool { return false }
+	seen := watcher{make(chan Attempt, 100)}
 	server := startServer(t, Options{
-		Listen: []string{"127.0.0.1:0"}, Anonymous: true, Authenticate: known,
+		Listen: []string{"127.0.0.1:0"}, Anonymous: true, Access: seen,
 		Listeners: []Listener{
 			local(transport.Spec{}, false),
 			local(transport.Spec{Connections: 1}, true),
@@ -258,6 +268,12 @@ func TestEveryListenerHasItsOwnRules(t *testing.T) {
 	behind.Write([]byte("PROXY TCP4 192.0.2.7 127.0.0.1 4711 1883\r\n"))
 	if got := connectRaw(t, behind); got != "20020000" {
 		t.Errorf("behind a proxy: %s", got)
+	}
+	for _, want := range []Attempt{{Anonymous: true}, {Anonymous: false}, {Anonymous: true}, {Anonymous: true, Address: "192.0.2.7:4711"}} {
+		got := <-seen.attempts
+		if got.Anonymous != want.Anonymous || want.Address != "" && got.Address != want.Address || got.Certificate != nil {
+			t.Errorf("what is to be decided on is %+v, want %+v", got, want)
+		}
 	}
 	direct := dial(3)
 	direct.Write([]byte("\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00"))
@@ -304,51 +320,29 @@ func TestPagesFromElsewhereNeedAPassword(t *testing.T) {
 	}
 }
 
-func TestWhatTheCertificateSaysReachesTheConnection(t *testing.T) {
+func TestTheCertificateIsPartOfAnAttempt(t *testing.T) {
 	k := newKeys(t)
-	lines := new(logLines)
-	server, err := New(Options{Listeners: []Listener{local(transport.Spec{TLS: k.mutual()}, true)}}, newMemoryLog(), slog.New(slog.NewTextHandler(lines, nil)))
+	optional := k.mutual()
+	optional.Optional = true
+	seen := watcher{make(chan Attempt, 10)}
+	server := startServer(t, Options{Access: seen, Listeners: []Listener{local(transport.Spec{TLS: optional}, true)}}, newMemoryLog())
+	pair, err := tls.LoadX509KeyPair(k.path("client.crt"), k.path("client.key"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := server.Listen(); err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close()
-	var client sync.WaitGroup
-	client.Go(func() {
-		pair, err := tls.LoadX509KeyPair(k.path("client.crt"), k.path("client.key"))
+	for _, shown := range [][]tls.Certificate{{pair}, nil} {
+		socket, err := tls.Dial("tcp", server.Addrs()[0].String(), &tls.Config{RootCAs: k.pool, Certificates: shown})
 		if err != nil {
-			t.Error(err)
+			t.Fatal(err)
 		}
-		socket, err := tls.Dial("tcp", server.Addrs()[0].String(), &tls.Config{RootCAs: k.pool, Certificates: []tls.Certificate{pair}})
-		if err != nil {
-			t.Error(err)
-			return
+		defer socket.Close()
+		if got := connectRaw(t, socket); got != "20020000" {
+			t.Errorf("with %d certificates: %s", len(shown), got)
 		}
-		io.Copy(io.Discard, socket)
-		socket.Close()
-	})
-	socket, err := server.listeners[0].Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := socket.Handshake(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for _, anonymous := range []bool{true, false} {
-		c := &conn{server: server, socket: &visitor{socket, anonymous}}
-		if cert := c.certificate(); cert == nil || cert.Subject.CommonName != "client" || c.anonymous() != anonymous {
-			t.Errorf("the connection has %v, anonymous %v", cert, c.anonymous())
+		got := (<-seen.attempts).Certificate
+		if (got != nil) != (shown != nil) || got != nil && got.Subject.CommonName != "client" {
+			t.Errorf("shown are %d certificates, the attempt has %v", len(shown), got)
 		}
-	}
-	socket.Close()
-	client.Wait()
-	here, there := net.Pipe()
-	defer here.Close()
-	defer there.Close()
-	if c := (&conn{server: server, socket: here}); c.certificate() != nil || c.anonymous() {
-		t.Error("a pipe has a certificate, or needs no user")
 	}
 }
 

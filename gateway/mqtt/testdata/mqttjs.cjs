@@ -1,12 +1,12 @@
-// Subscribes and publishes to itself with MQTT.js: node mqttjs.cjs MODULE URL KEYS
+// Subscribes and publishes to itself with MQTT.js: node mqttjs.cjs MODULE URL KEYS VERSION
 const fs = require('node:fs')
 const path = require('node:path')
-const [module_, url, keys] = process.argv.slice(2)
+const [module_, url, keys, version] = process.argv.slice(2)
 const mqtt = require(module_)
 const read = (name) => fs.readFileSync(path.join(keys, name))
 
 const client = mqtt.connect(url, {
-  protocolVersion: 4,
+  protocolVersion: Number(version),
   reconnectPeriod: 0,
   connectTimeout: 10000,
   // With these it would speak TLS wherever it connects to.
