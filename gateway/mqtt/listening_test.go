@@ -363,6 +363,47 @@ func TestSilentHandshakesLeaveTheOthersAlone(t *testing.T) {
 	}
 }
 
+func TestStoppingEndsHandshakes(t *testing.T) {
+	k := newKeys(t)
+	server, err := New(Options{Listeners: []Listener{
+		local(transport.Spec{TLS: k.server()}, true),
+		local(transport.Spec{WebSocket: &transport.WebSocket{}}, true),
+		local(transport.Spec{ProxyProtocol: true}, true),
+	}}, newMemoryLog(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- server.Run(ctx) }()
+	for _, address := range server.Addrs() {
+		socket, err := net.Dial("tcp", address.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer socket.Close()
+	}
+	for range 1000 {
+		if server.Stats().Connections == 3 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	stop()
+	select {
+	case err := <-ended:
+		if err != nil || server.Stats().Connections != 0 {
+			t.Errorf("Run gave %v, %+v", err, server.Stats())
+		}
+	case <-time.After(5 * time.Second): // half of the handshakes' own time
+		t.Error("Run waits for handshakes")
+		<-ended
+	}
+}
+
 func TestASuccessorTakesTheSocketsOver(t *testing.T) {
 	k := newKeys(t)
 	listeners := []Listener{local(transport.Spec{TLS: k.server()}, true), local(transport.Spec{WebSocket: &transport.WebSocket{}}, true)}
