@@ -2,10 +2,16 @@ package gateway
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"fmt"
 	"log/slog"
+	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -182,5 +188,98 @@ mqtt:
 	all.Wait()
 	if want := strings.Repeat("plants/writer/a\n", 3); err != nil || got != want {
 		t.Errorf("the subscriber got %v and\n%s\nwant\n%s", err, got, want)
+	}
+}
+
+// issue makes a certificate for name, signed by parent, or by itself as an authority without one, and
+// writes it with its key to dir.
+func issue(t *testing.T, dir, name string, parent *tls.Certificate) *tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()),
+		Subject:      pkix.Name{CommonName: name},
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(24 * time.Hour),
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	signer, by := template, any(key)
+	if parent == nil {
+		template.IsCA, template.BasicConstraintsValid = true, true
+	} else {
+		signer, by = parent.Leaf, parent.PrivateKey
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, signer, &key.PublicKey, by)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, block := range map[string]*pem.Block{
+		name + ".crt": {Type: "CERTIFICATE", Bytes: der},
+		name + ".key": {Type: "PRIVATE KEY", Bytes: raw},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, file), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Certificate{PrivateKey: key, Leaf: leaf}
+}
+
+func TestACertificateIsAName(t *testing.T) {
+	dir, address := t.TempDir(), freePort(t)
+	plant := issue(t, dir, "plant", nil)
+	for _, name := range []string{"server", "press", "stranger"} {
+		issue(t, dir, name, plant)
+	}
+	issue(t, dir, "forged", issue(t, dir, "elsewhere", nil))
+	g := newGateway(t, parse(t, dir, fmt.Sprintf(`
+store: {dir: ./data}
+web: {listen: ""}
+mqtt:
+  listen: []
+  tls: {listen: %q, cert: ./server.crt, key: ./server.key, client_ca: ./plant.crt}
+  users:
+    - {name: press, certificate: true, publish: ["machines/%%u"]}
+    - {name: forged, certificate: true, publish: ["#"]}
+`, address)))
+	start(t, g.Run)
+	for _, c := range []struct {
+		certificate string
+		more        []string
+		in          bool
+	}{
+		{"press", nil, true},
+		{"press", []string{"-u", "press"}, true},
+		{"press", []string{"-u", "forged", "-P", "x"}, false},
+		{"stranger", nil, false},
+		{"stranger", []string{"-u", "press", "-P", "x"}, false},
+		{"forged", nil, false},
+	} {
+		args := append([]string{
+			"--cafile", filepath.Join(dir, "plant.crt"), "--cert", filepath.Join(dir, c.certificate+".crt"), "--key", filepath.Join(dir, c.certificate+".key"),
+			"-V", "mqttv5", "-q", "1", "-t", "machines/press", "-m", "x",
+		}, c.more...)
+		out, err := mosquitto(t, "mosquitto_pub", address, args...)
+		if in := err == nil; in != c.in {
+			t.Errorf("%s %v: in is %v, want %v: %s", c.certificate, c.more, in, c.in, out)
+		}
+		if c.in && strings.Contains(out, "Not authorized") {
+			t.Errorf("%s %v may not publish on its own topic: %s", c.certificate, c.more, out)
+		}
+	}
+	out, _ := mosquitto(t, "mosquitto_pub", address, "--cafile", filepath.Join(dir, "plant.crt"), "--cert", filepath.Join(dir, "press.crt"),
+		"--key", filepath.Join(dir, "press.key"), "-V", "mqttv5", "-q", "1", "-t", "machines/other", "-m", "x")
+	if !strings.Contains(out, "Not authorized") {
+		t.Errorf("press may publish on another's topic: %s", out)
 	}
 }
