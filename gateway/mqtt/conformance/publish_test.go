@@ -352,6 +352,9 @@ func TestPacketLongerThanTheClientsMaximum(t *testing.T) {
 	p := publisher(t)
 	exact := post{topic: topic, qos: 1, id: 1}
 	exact.payload = strings.Repeat("x", 200-len(exact.bytes(v5))-1) // the length has two bytes then
+	if n := len(exact.bytes(v5)); n != 200 {
+		t.Fatalf("the test's packet has %d bytes, want 200", n)
+	}
 	send := func() {
 		for qos := range 3 {
 			p.publish(post{topic: topic, payload: strings.Repeat("y", 200), qos: qos})

@@ -122,14 +122,14 @@ func (p *peer) discard(version int) {
 }
 
 // PUBREL for an identifier that nobody knows is answered with PUBCOMP [MQTT-4.3.3-11], in MQTT 5 with
-// 0x92 [MQTT-3.7.2-1]; PUBREC and PUBACK for what was never sent do no harm: in MQTT 5 PUBREC is answered
-// with PUBREL and 0x92 [MQTT-3.6.2-1].
+// 0x92 or as if it had been known [MQTT-3.7.2-1]; PUBREC and PUBACK for what was never sent do no harm:
+// PUBREC is answered with PUBREL likewise [MQTT-3.6.2-1].
 func TestUnknownIdentifiers(t *testing.T) {
 	t.Parallel()
 	for _, version := range []int{v311, v5} {
 		p := connect(t, hello{version: version})
 		p.send(ack(PUBREL, 99))
-		if got := p.next(); got.kind != PUBCOMP || got.id != 99 || version == v5 && got.code != 0x92 {
+		if got := p.next(); got.kind != PUBCOMP || got.id != 99 || got.code != 0 && got.code != 0x92 {
 			t.Errorf("PUBREL of nothing was answered with %v", got)
 		}
 		p.send(ack(PUBACK, 98), ack(PUBCOMP, 97), raw(0xC0))
@@ -137,7 +137,7 @@ func TestUnknownIdentifiers(t *testing.T) {
 			t.Errorf("PUBACK and PUBCOMP of nothing were answered with %v", got)
 		}
 		p.send(ack(PUBREC, 96), raw(0xC0))
-		if got := p.next(); got.kind == PUBREL && (got.id != 96 || version == v5 && got.code != 0x92) {
+		if got := p.next(); got.kind == PUBREL && (got.id != 96 || got.code != 0 && got.code != 0x92) {
 			t.Errorf("PUBREC of nothing was answered with %v", got)
 		}
 	}

@@ -22,7 +22,7 @@ const tableFile = "../../../docs/mqtt-conformance.md"
 
 // citation is one bracket; "3.1.1" before it means the other standard, whose numbers differ.
 var (
-	citation = regexp.MustCompile(`(3\.1\.1 )?\[((?:MQTT-[\d.]+-\d+(?:, )?)+)\]`)
+	citation = regexp.MustCompile(`(3\.1\.1 )?\[((?:MQTT-[\d.]+-\d+(?:,\s+(?://\s*)?)?)+)\]`)
 	numbers  = regexp.MustCompile(`MQTT-([\d.]+-\d+)`)
 )
 
@@ -150,17 +150,18 @@ without a test and a stale table fail the build.
 
 func TestCitationsAreFound(t *testing.T) {
 	tests := make(map[string][]string)
-	err := citedIn("x_test.go", `package p
-// [MQTT-9.9.9-9] is outside.
+	err := citedIn("x_test.go", strings.ReplaceAll(`package p
+// [M-9.9.9-9] is outside.
 var a = 1
 
-// TestA holds [MQTT-1.2.3-4, MQTT-1.2.3-5] and 3.1.1 [MQTT-5.5.5-5].
+// TestA holds [M-1.2.3-4,
+// M-1.2.3-5] and 3.1.1 [M-5.5.5-5].
 func TestA() {
-	_ = "[MQTT-4.2-1]"
+	_ = "[M-4.2-1]"
 }
 
-func helper() { /* [MQTT-8.8.8-8] */ }
-`, tests)
+func helper() { /* [M-8.8.8-8] */ }
+`, "M-", "MQTT-"), tests)
 	if err != nil {
 		t.Fatal(err)
 	}
