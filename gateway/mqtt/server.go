@@ -15,27 +15,35 @@ import (
 
 // Server is the listener on all its addresses.
 type Server struct {
-	options   Options
-	backend   Backend
-	log       *slog.Logger
-	warnings  limiter
-	passwords chan struct{} // holds the turns of Options.Authenticate
-	full      atomic.Bool   // the log was full when last asked
+	options  Options
+	backend  Backend
+	log      *slog.Logger
+	warnings limiter
+	full     atomic.Bool // the log was full when last asked
+	sys      sysTopics
 
-	received, delivered, dropped atomic.Uint64
+	received, delivered, dropped, connected atomic.Uint64
+
+	started time.Time
 
 	mu        sync.Mutex // guards what follows
 	listeners []net.Listener
-	open      int              // connections, those before CONNECT included
-	sessions  map[string]*conn // by client identifier
+	open      int                    // connections, those before CONNECT included
+	sessions  map[string]*conn       // by client identifier
+	most      int                    // sessions at a time since New
+	wills     map[string]pendingWill // by client identifier
 }
 
-// Stats are the listener's counters since New; Connections is how many are open now.
+// Stats are the listener's counters since New, and what it has now.
 type Stats struct {
-	Connections int
-	Received    uint64 // PUBLISH packets that clients sent
-	Delivered   uint64 // PUBLISH packets that clients were sent
-	Dropped     uint64 // QoS 0 messages: refused by a full log, or skipped by a slow subscriber
+	Connections   int    // now, those before CONNECT included
+	Sessions      int    // clients connected now
+	MostSessions  int    // at a time
+	Subscriptions int    // of clients connected now
+	Connected     uint64 // clients that were let in
+	Received      uint64 // PUBLISH packets that clients sent
+	Delivered     uint64 // PUBLISH packets that clients were sent
+	Dropped       uint64 // QoS 0 messages: refused by a full log, or skipped by a slow subscriber
 }
 
 // New checks the options. Nothing is bound before Listen.
@@ -45,11 +53,12 @@ func New(options Options, backend Backend, log *slog.Logger) (*Server, error) {
 		return nil, err
 	}
 	return &Server{
-		options:   options,
-		backend:   backend,
-		log:       log.With("component", "mqtt"),
-		passwords: make(chan struct{}, passwordsAtOnce),
-		sessions:  make(map[string]*conn),
+		options:  options,
+		backend:  backend,
+		log:      log.With("component", "mqtt"),
+		started:  time.Now(),
+		sessions: make(map[string]*conn),
+		wills:    make(map[string]pendingWill),
 	}, nil
 }
 
@@ -128,14 +137,16 @@ func (s *Server) Close() {
 // Stats gives the counters.
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
-	open := s.open
-	s.mu.Unlock()
-	return Stats{
-		Connections: open,
-		Received:    s.received.Load(),
-		Delivered:   s.delivered.Load(),
-		Dropped:     s.dropped.Load(),
+	stats := Stats{Connections: s.open, Sessions: len(s.sessions), MostSessions: s.most}
+	for _, c := range s.sessions {
+		stats.Subscriptions += c.filters.len()
 	}
+	s.mu.Unlock()
+	stats.Connected = s.connected.Load()
+	stats.Received = s.received.Load()
+	stats.Delivered = s.delivered.Load()
+	stats.Dropped = s.dropped.Load()
+	return stats
 }
 
 // Run serves what Listen bound until ctx ends, and returns once the last connection has gone.
@@ -151,7 +162,7 @@ func (s *Server) Run(ctx context.Context) error {
 	for _, listener := range listeners {
 		all.Go(func() { s.accept(ctx, listener, &all) })
 	}
-	<-ctx.Done()
+	s.keepHouse(ctx)
 	s.Close() // ends the accepting
 	return nil
 }
@@ -201,27 +212,6 @@ func (s *Server) leave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.open--
-}
-
-// takeOver makes c the owner of its client identifier and ends the connection that was it before
-// [MQTT-3.1.4-2]. It returns when that one has ended, its will included, so that the two never mix.
-func (s *Server) takeOver(c *conn) {
-	s.mu.Lock()
-	old := s.sessions[c.clientID]
-	s.sessions[c.clientID] = c
-	s.mu.Unlock()
-	if old != nil {
-		old.end(errTakenOver)
-		<-old.done // soon: nothing in an ending connection waits without a limit
-	}
-}
-
-func (s *Server) forget(c *conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.sessions[c.clientID] == c {
-		delete(s.sessions, c.clientID)
-	}
 }
 
 // logIsFull notes whether the log refuses messages, and logs when that changes.
