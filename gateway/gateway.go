@@ -75,6 +75,8 @@ func New(options Options) (*Gateway, error) {
 		RetentionSize: int64(limits.Retention.Size),
 		DropOldest:    limits.WhenFull == "drop-oldest",
 		Urgent:        urgent,
+		Inbound:       inbound,
+		RetainFor:     retainFor,
 		OnGap:         gaps.put,
 		Logger:        options.Log.With("part", "store"),
 	})

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -96,16 +95,12 @@ func (c *conn) accept(ctx context.Context, request *packet.Connect, frame packet
 }
 
 func (c *conn) attempt(request *packet.Connect) *Attempt {
-	a := &Attempt{
+	return &Attempt{
 		ClientID: c.clientID, Address: c.socket.RemoteAddr().String(),
 		HasUser: request.HasUser, User: string(request.User),
 		HasPassword: request.HasPassword, Password: request.Password,
-		Anonymous: c.server.options.Anonymous,
+		Certificate: c.certificate(), Anonymous: c.anonymous(),
 	}
-	if certified, ok := c.socket.(interface{ Certificate() *x509.Certificate }); ok {
-		a.Certificate = certified.Certificate()
-	}
-	return a
 }
 
 // readPeer takes what the client says of itself.

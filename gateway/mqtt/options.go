@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"sluice/gateway/mqtt/transport"
 )
 
 // Options say where to listen and what to allow. Zero means the default.
 type Options struct {
-	Listen []string // host:port of each address
+	Listen    []string   // host:port of each address for plain TCP
+	Listeners []Listener // the addresses with settings of their own
 
-	// Anonymous tells Access that clients may come without a user name.
+	// Anonymous tells Access that clients may come without a user name, at the addresses of Listen.
 	Anonymous bool
 	// Access decides who gets in and what they may do; without one anonymous clients get in where
 	// Anonymous says so, and may do everything.
@@ -24,6 +27,25 @@ type Options struct {
 	MaxSubscriptions int           // filters of one client; default 1,000
 	MaxLevels        int           // levels of a topic or filter; default 128
 	Window           int           // QoS 1 messages on their way to one client; default 100
+}
+
+// Listener is one address with settings of its own.
+type Listener struct {
+	transport.Spec
+	Anonymous bool // as in Options, for this address
+}
+
+// listeners are all addresses alike.
+func (o *Options) listeners() (all []Listener) {
+	for _, address := range o.Listen {
+		all = append(all, Listener{transport.Spec{Address: address}, o.Anonymous})
+	}
+	return append(all, o.Listeners...)
+}
+
+// open says whether anybody who reaches the address gets in.
+func (l *Listener) open() bool {
+	return l.Anonymous && (l.TLS == nil || l.TLS.ClientCA == "" || l.TLS.Optional)
 }
 
 const (
@@ -62,7 +84,7 @@ func (o Options) withDefaults() (Options, error) {
 			return o, fmt.Errorf("mqtt: %s is %d, it can be 1 to %d", field.name, *field.value, field.max)
 		}
 	}
-	if len(o.Listen) == 0 {
+	if len(o.Listen)+len(o.Listeners) == 0 {
 		return o, errors.New("mqtt: no address to listen on")
 	}
 	if o.Access == nil {
