@@ -17,8 +17,8 @@ import (
 	"sluice/gateway/config"
 )
 
-// address is where the gateway that all tests share listens.
-var address string
+// Where the gateway that all tests share listens: TCP, and WebSocket.
+var address, webAddress string
 
 // elsewhere lets the tests themselves be tried against brokers that others wrote.
 var elsewhere = flag.String("address", "", "host:port of another broker to test instead of the gateway")
@@ -45,13 +45,13 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	addresses, err := freePorts(1)
+	addresses, err := freePorts(2)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	address = addresses[0]
-	stop, err := startGateway(dir, fmt.Sprintf(sharedConfig, address))
+	address, webAddress = addresses[0], addresses[1]
+	stop, err := startGateway(dir, configured(address, webAddress))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -68,7 +68,8 @@ func run(m *testing.M) int {
 	return code
 }
 
-const sharedConfig = `
+func configured(address, webAddress string) string {
+	return fmt.Sprintf(`
 gateway: {name: line-3}
 store: {dir: ./data}
 web: {listen: ""}
@@ -77,7 +78,9 @@ mqtt:
   anonymous: true
   deny_subscribe: [test/nosubscribe]
   max_keep_alive: 60s
-`
+  websocket: {listen: %q}
+`, address, webAddress)
+}
 
 // startGateway runs a gateway until stop, which waits for it.
 func startGateway(dir, text string) (stop func() error, err error) {

@@ -157,11 +157,11 @@ func TestTakeoverKeepsTheSession(t *testing.T) {
 // messages [MQTT-4.1.0-1, MQTT-3.1.2-23, MQTT-4.3.3-10, MQTT-4.4.0-1].
 func TestSessionsSurviveARestart(t *testing.T) {
 	t.Parallel()
-	addresses, err := freePorts(1)
+	addresses, err := freePorts(2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, text := t.TempDir(), fmt.Sprintf(sharedConfig, addresses[0])
+	dir, text := t.TempDir(), configured(addresses[0], addresses[1])
 	stop := ownGateway(t, dir, text)
 	at := func(h hello) hello { h.address = addresses[0]; return h }
 	h, sender := at(persistent(v5)), at(persistent(v5))
