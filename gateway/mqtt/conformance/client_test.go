@@ -186,6 +186,16 @@ func (p *peer) next() *packet {
 	return p.read()
 }
 
+// some gives the next packet, of which there must be one.
+func (p *peer) some() *packet {
+	p.t.Helper()
+	got := p.next()
+	if got == nil {
+		p.t.Fatalf("%s: the connection ended", p.id)
+	}
+	return got
+}
+
 // await gives the next packet of a kind; messages that come before it wait for receive, and so do
 // acknowledgements.
 func (p *peer) await(kind int) *packet {

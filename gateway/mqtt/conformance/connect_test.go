@@ -182,7 +182,7 @@ func TestAnEmptyIdentifierIsReplaced(t *testing.T) {
 	for i := range 4 {
 		p := dial(t)
 		p.send(hello{resume: i%2 == 1, props: [][]byte{prop(pSessionExpiry, 60)}}.bytes())
-		got := p.next()
+		got := p.some()
 		id, ok := got.text(pAssignedID)
 		if got.kind != CONNACK || got.code != 0 || !ok || id == "" || seen[id] || got.ackFlags != 0 {
 			t.Fatalf("got %v with the identifier %q, want a new one", got, id)
@@ -259,7 +259,7 @@ func TestPacketsMayFollowConnectAtOnce(t *testing.T) {
 	p := dial(t)
 	p.send(cat(hello{id: clientID()}.bytes(), p.subscribePacket(1, nil, want{topic, 1}),
 		post{topic: topic, payload: "early", qos: 1, id: 2}.bytes(v5), raw(0xC0)))
-	if got := p.next(); got.kind != CONNACK || got.code != 0 {
+	if got := p.some(); got.kind != CONNACK || got.code != 0 {
 		t.Fatalf("first came %v, want CONNACK", got)
 	}
 	p.await(SUBACK)
@@ -282,7 +282,7 @@ func TestPacketsByteByByte(t *testing.T) {
 	for _, b := range cat(hello{id: clientID()}.bytes(), p.subscribePacket(1, nil, want{topic, 1}), post{topic: topic, payload: "slow", qos: 1, id: 2}.bytes(v5)) {
 		p.send([]byte{b})
 	}
-	if got := p.next(); got.kind != CONNACK || got.code != 0 {
+	if got := p.some(); got.kind != CONNACK || got.code != 0 {
 		t.Fatalf("got %v, want CONNACK", got)
 	}
 	p.expect("slow")

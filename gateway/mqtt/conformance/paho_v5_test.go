@@ -310,7 +310,7 @@ func TestPaho5AssignedIdentifier(t *testing.T) {
 	t.Parallel()
 	p := dial(t)
 	p.send(hello{}.bytes())
-	if id, ok := p.next().text(pAssignedID); !ok || id == "" {
+	if id, ok := p.some().text(pAssignedID); !ok || id == "" {
 		t.Error("no identifier was assigned")
 	}
 }

@@ -16,7 +16,7 @@ func TestSuback(t *testing.T) {
 		topic := topicOf(t, fmt.Sprint(version))
 		for _, id := range []int{1, 0xff, 0x100, 0xffff} {
 			p.send(p.subscribePacket(id, nil, want{topic, 2}, want{"test/nosubscribe", 1}, want{topic + "/0", 0}, want{topic + "/1", 1}))
-			got := p.next()
+			got := p.some()
 			if got.kind != SUBACK || got.id != id || len(got.codes) != 4 {
 				t.Fatalf("got %v, want SUBACK for %d with 4 codes", got, id)
 			}
@@ -205,13 +205,13 @@ func TestUnsuback(t *testing.T) {
 	p := connect(t, hello{})
 	p.subscribe(want{topic + "/a", 1}, want{topic + "/b", 1})
 	p.send(p.unsubscribePacket(0xfffe, topic+"/a", topic+"/never", topic+"/b", topic+"/a"))
-	got := p.next()
+	got := p.some()
 	if got.kind != UNSUBACK || got.id != 0xfffe || !slices.Equal(got.codes, []byte{0, 0x11, 0, 0x11}) {
 		t.Errorf("got %v, want UNSUBACK with 0, 0x11, 0, 0x11", got)
 	}
 	old := connect(t, hello{version: v311})
 	old.send(old.unsubscribePacket(7, topic))
-	if got := old.next(); got.kind != UNSUBACK || got.id != 7 || len(got.body) != 2 {
+	if got := old.some(); got.kind != UNSUBACK || got.id != 7 || len(got.body) != 2 {
 		t.Errorf("got %v, want UNSUBACK", got)
 	}
 }
