@@ -93,6 +93,10 @@ func (ss *sessions) openLocked(id string, expiry time.Duration, fresh bool) (*Se
 	}
 	now := ss.small.store.clock()
 	known, ok := ss.byID[id]
+	if ok && known.expiredLocked(now) { // a moment before expireLocked comes round
+		fresh = true
+		ss.expired++
+	}
 	if ok && fresh {
 		ss.dropLocked(known)
 	}
@@ -307,13 +311,17 @@ func (ss *sessions) expireLocked(now int64) (gone []SessionStatus) {
 			if x.idle > 0 && now-x.noted >= max(usedEvery.Milliseconds(), x.idle/64) {
 				ss.small.soilLocked(&x.tracked)
 			}
-		case x.idle >= 0 && now-x.used > x.idle:
+		case x.expiredLocked(now):
 			gone = append(gone, x.statusLocked(now))
 			ss.dropLocked(x)
 			ss.expired++
 		}
 	}
 	return gone
+}
+
+func (x *Session) expiredLocked(now int64) bool {
+	return x.holders == 0 && x.idle >= 0 && now-x.used > x.idle
 }
 
 func (x *Session) entriesLocked() ([]entry, func()) {

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"time"
 
@@ -291,8 +290,7 @@ func (c *conn) welcome(request *packet.Connect) packet.Properties {
 	return p
 }
 
-// refuse writes the CONNACK and lets the client read it: closing at once would, if there are bytes
-// from it that we have not read, destroy the answer on its way.
+// refuse writes the CONNACK and lets the client read it.
 func (c *conn) refuse(r *refusal) {
 	connack := packet.Connack{Code: r.code} // no session present [MQTT-3.2.2-6]
 	if c.version < packet.V5 {
@@ -301,11 +299,7 @@ func (c *conn) refuse(r *refusal) {
 	if _, err := c.socket.Write(connack.Append(nil, c.version)); err != nil {
 		return // the client has gone; what is logged is the refusal
 	}
-	half, ok := c.socket.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil || c.socket.SetReadDeadline(time.Now().Add(lingerTimeout)) != nil {
-		return
-	}
-	_, _ = io.CopyN(io.Discard, c.socket, connectLimit) // its errors mean that the client closed, as it should
+	c.linger()
 }
 
 func levels(topic []byte) int { return bytes.Count(topic, []byte{'/'}) + 1 }

@@ -57,6 +57,7 @@ const (
 	fullPause      = 250 * time.Millisecond
 	behindLimit    = 10 * time.Second // then a QoS 0 subscriber with a full socket is skipped ahead
 
+	lingerLimit      = 1 << 20   // bytes that are read away meanwhile
 	connectLimit     = 128 << 10 // bytes of a CONNECT: it comes from anybody
 	maxUnanswered    = 2048      // answers that one connection is owed; a power of two
 	receiveMaximum   = 1024      // publishes of an MQTT 5 client that are not answered to their end
