@@ -96,7 +96,7 @@ func (r *running) alive() error {
 
 // kill is kill -9.
 func (r *running) kill() {
-	r.cmd.Process.Kill()
+	_ = r.cmd.Process.Kill() // it may have ended by itself
 	<-r.exited
 }
 

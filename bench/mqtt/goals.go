@@ -9,6 +9,7 @@ import (
 // goal is one wish and what became of it in this run.
 type goal struct {
 	name, wish string
+	of         string // the case that it is about
 	measured   string
 	state      state
 }
@@ -16,7 +17,7 @@ type goal struct {
 type state int
 
 const (
-	unknown state = iota // nothing was measured, or the peer is not there
+	unknown state = iota // either side was not measured
 	reached
 	missed
 )
@@ -36,7 +37,7 @@ const ours = "sluice"
 
 // timesPeer wishes for a multiple of a peer's rate in the same round.
 func (all results) timesPeer(k loadCase, factor float64, peer string) goal {
-	g := goal{name: k.name, wish: fmt.Sprintf("%g × %s", factor, peer)}
+	g := goal{name: k.name, of: k.name, wish: fmt.Sprintf("%g × %s", factor, peer)}
 	list := ratios(all[k.name][ours], all[k.name][peer], k.rate)
 	if len(list) > 0 {
 		g.measured, g.state = spreadOf(list, digits)+" ×", judged(median(list) >= factor)
@@ -68,7 +69,7 @@ func (p *plan) judge(all results, sleepers []int) (list []goal) {
 }
 
 func (all results) atMost(name, of, wish, unit string, limit float64, what figure) goal {
-	g := goal{name: name, wish: "at most " + wish}
+	g := goal{name: name, of: of, wish: "at most " + wish}
 	if list := values(all[of][ours], what); len(list) > 0 {
 		g.measured, g.state = spreadOf(list, digits)+" "+unit, judged(median(list) <= limit)
 	}
@@ -76,7 +77,7 @@ func (all results) atMost(name, of, wish, unit string, limit float64, what figur
 }
 
 func (all results) windowOne(k loadCase) goal {
-	g := goal{name: k.name, wish: "0.7 × the disk's syncs a second"}
+	g := goal{name: k.name, of: k.name, wish: "0.7 × the disk's syncs a second"}
 	list := values(all[k.name][ours], func(o outcome) float64 { return k.rate(o) / max(1, o.disk.rate()) })
 	if len(list) > 0 {
 		g.measured, g.state = spreadOf(list, digits)+" ×", judged(median(list) >= 0.7)
@@ -85,7 +86,7 @@ func (all results) windowOne(k loadCase) goal {
 }
 
 func (all results) latency() goal {
-	g := goal{name: "latency", wish: "p99 at most 3 × the disk's p99"}
+	g := goal{name: "latency", of: "latency", wish: "p99 at most 3 × the disk's p99"}
 	list := values(all["latency"][ours], func(o outcome) float64 {
 		if o.Ack == nil {
 			return 0
@@ -117,7 +118,7 @@ func (all results) nothingLost(g goal) goal {
 // asleep judges what a sleeping session was promised.
 func (all results) asleep(n int) []goal {
 	name := asleepName(n)
-	kept := goal{name: name, wish: "all, in order"}
+	kept := goal{name: name, of: name, wish: "all, in order"}
 	var lost, reordered uint64
 	list := good(all[name][ours])
 	for _, o := range list {
@@ -126,13 +127,21 @@ func (all results) asleep(n int) []goal {
 	if len(list) > 0 {
 		kept.measured, kept.state = fmt.Sprintf("%d lost, %d out of order", lost, reordered), judged(lost+reordered == 0)
 	}
-	drain := goal{name: name, wish: "drained at 150 k/s"}
+	drain := goal{name: name, of: name, wish: "drained at 150 k/s"}
 	if rates := values(all[name][ours], func(o outcome) float64 { return o.asleep.drain }); len(rates) > 0 {
 		drain.measured, drain.state = spreadOf(rates, short)+"/s", judged(median(rates) >= 150_000)
 	}
 	return []goal{kept, drain,
 		all.atMost(name, name, "10 MB more anonymous memory", "MB", 10, func(o outcome) float64 { return o.asleep.growth() }),
 		all.atMost(name, name, "1.1 bytes written per payload byte", "bytes", 1.1, func(o outcome) float64 { return o.asleep.written })}
+}
+
+// failed takes a goal for missed where every try of ours broke.
+func (all results) failed(g goal) goal {
+	if list := all[g.of][ours]; len(list) > 0 && len(good(list)) == 0 {
+		g.measured, g.state = "failed", missed
+	}
+	return g
 }
 
 // summary is the table of the issue, one row a case, and what became of its goals.
@@ -202,7 +211,7 @@ func (p *plan) summary(w io.Writer, all results, sleepers []int) {
 	var hit, of int
 	var open []string
 	for _, g := range p.judge(all, sleepers) {
-		if g.state == unknown {
+		if g = all.failed(g); g.state == unknown {
 			continue
 		}
 		fmt.Fprintf(w, "| %s | %s | %s | %s |\n", g.name, g.wish, g.measured, g.state)

@@ -41,7 +41,7 @@ func (p *plan) crowd(ctx context.Context, c contestant, n int) outcome {
 		gone := make(chan struct{})
 		go func() {
 			defer close(gone)
-			cmd.Wait() // it is killed, or says on stderr why not
+			_ = cmd.Wait() // it is killed, or says on stderr why not
 		}()
 		defer func() { <-gone }()
 		defer leave()

@@ -28,7 +28,7 @@ func (p *plan) profiled(c contestant, name string, pid int) (stop func() error, 
 		if err := cmd.Process.Signal(os.Interrupt); err != nil {
 			return errors.Join(fmt.Errorf("perf: %w: %s", err, said.String()), cmd.Wait())
 		}
-		cmd.Wait() // it ends with the signal that it was sent
+		_ = cmd.Wait() // it ends with the signal that it was sent
 		for _, view := range []struct{ name, children string }{{"self", "--no-children"}, {"total", "--children"}} {
 			report := exec.Command("perf", "report", "--input", data, "--stdio", view.children, "--call-graph", "none",
 				"--sort", "symbol", "--percent-limit", "0.5")
@@ -36,10 +36,21 @@ func (p *plan) profiled(c contestant, name string, pid int) (stop func() error, 
 			if err != nil {
 				return fmt.Errorf("perf report: %w: %s", err, said.String())
 			}
-			if err := os.WriteFile(filepath.Join(p.profile, name+"."+view.name), text, 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(p.profile, name+"."+view.name), trimmed(string(text)), 0o644); err != nil {
 				return err
 			}
 		}
 		return nil
 	}, nil
+}
+
+// trimmed leaves out the columns that are empty here, and comments.
+func trimmed(report string) []byte {
+	var text []byte
+	for line := range strings.Lines(report) {
+		if line = strings.TrimRight(line, " -\n"); line != "" && line[0] != '#' {
+			text = append(append(text, line...), '\n')
+		}
+	}
+	return text
 }

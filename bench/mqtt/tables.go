@@ -3,7 +3,20 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 )
+
+// failures says why, below a table, what failed did so.
+func (p *plan) failures(w io.Writer, of map[string][]outcome) {
+	for _, c := range p.measured {
+		for _, o := range of[c.name] {
+			if o.wrong != nil {
+				fmt.Fprintf(w, "\n%s: %s\n", c.name, strings.Join(strings.Fields(o.wrong.Error()), " "))
+				break // the first tells most
+			}
+		}
+	}
+}
 
 // loadTable says all that was measured of one case.
 func (p *plan) loadTable(w io.Writer, k loadCase, of map[string][]outcome) {
@@ -42,6 +55,7 @@ func (p *plan) loadTable(w io.Writer, k loadCase, of map[string][]outcome) {
 		}
 		fmt.Fprintln(w)
 	}
+	p.failures(w, of)
 }
 
 func (p *plan) asleepTable(w io.Writer, n int, of map[string][]outcome) {
@@ -66,6 +80,7 @@ func (p *plan) asleepTable(w io.Writer, n int, of map[string][]outcome) {
 			spreadOf(values(list, func(o outcome) float64 { return o.asleep.written }), digits),
 			mid(func(o outcome) float64 { return float64(o.asleep.restart.Milliseconds()) }))
 	}
+	p.failures(w, of)
 }
 
 func (p *plan) idleTable(w io.Writer, n int, of map[string][]outcome) {
@@ -87,4 +102,5 @@ func (p *plan) idleTable(w io.Writer, n int, of map[string][]outcome) {
 		fmt.Fprintf(w, "| %s | %s | %s | %s |\n", c.name, held(func(i idle) memory { return i.empty }),
 			held(func(i idle) memory { return i.full }), spread(list, func(o outcome) float64 { return o.idle.each() }, digits))
 	}
+	p.failures(w, of)
 }
