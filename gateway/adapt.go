@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"context"
+
 	"sluice/gateway/broker"
 	"sluice/gateway/message"
 	"sluice/gateway/mqtt"
@@ -18,10 +20,17 @@ func (l durableLog) OpenCursor(name string, done message.Position) (broker.Curso
 type backend struct{ *broker.Broker }
 
 func (b backend) Subscribe() (mqtt.Subscription, error) {
-	return subscription{b.Broker.Subscribe()}, nil
+	return subscription{b.Broker.Subscribe(broker.FromNow)}, nil
 }
 
-// subscription needs no closing: it holds nothing.
 type subscription struct{ *broker.Subscription }
 
-func (subscription) Close() {}
+func (s subscription) Add(filter string) { s.Subscription.Add(filter) }
+
+func (s subscription) Next(ctx context.Context, dst []message.Record, most int) ([]message.Record, error) {
+	deliveries, err := s.Subscription.Next(ctx, nil, most)
+	for i := range deliveries {
+		dst = append(dst, deliveries[i].Record)
+	}
+	return dst, err
+}

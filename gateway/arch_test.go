@@ -31,10 +31,12 @@ var rules = []struct {
 	{"store/crashtest", []string{"store", "gateway/message"}, "it kills a process that has nothing but a log"},
 	{"store", []string{"gateway/message"}, "the log knows no protocol and no broker"},
 	{"gateway/broker", []string{"gateway/message"}, "the broker declares the log it stands on"},
-	{"gateway/mqtt", []string{"gateway/message", "gateway/mqtt/packet"}, "the listener declares the broker it talks to"},
+	{"gateway/mqtt/transport", nil, "it moves bytes and knows no MQTT"},
+	{"gateway/mqtt", []string{"gateway/message", "gateway/mqtt/packet", "gateway/mqtt/transport"}, "the listener declares the broker it talks to"},
 	{"gateway/rocketmq", []string{"gateway/message", "gateway/remoting"}, "the listener declares the broker it talks to"},
 	{"gateway/rocketmqgrpc", []string{"gateway/message"}, "the listener declares the broker it talks to"},
 	{"gateway/rules", []string{"gateway/message", "gateway/config"}, "rules are a consumer like any other"},
+	{"gateway/access", []string{"gateway/message"}, "who may do what is decided without knowing who asks"},
 	{"gateway/demo", []string{"*"}, "the demo is one more assembly, with simulators around it"},
 	{"gateway/nighttest", nil, "it drives the built binary from outside"},
 	{"gateway", []string{"*"}, "assembly is the one place that knows all parts"},
@@ -49,7 +51,7 @@ var rules = []struct {
 	{"bridge/*", []string{"bridge", "gateway/message", "gateway/config", "gateway/remoting"}, "an uplink knows its cloud and no other"},
 	{"bridge", []string{"gateway/message"}, "the bridge declares the source it drains"},
 	{"web", []string{"gateway/config", "gateway/message"}, "the page declares the gateway it shows"},
-	{"cmd/sluice", []string{"gateway", "gateway/config", "gateway/message", "gateway/demo", "store", "firmware",
+	{"cmd/sluice", []string{"gateway", "gateway/access", "gateway/config", "gateway/message", "gateway/demo", "store", "firmware",
 		"collectors/modbus/modbussim", "collectors/dlt645/dlt645sim", "bridge/cloudsim"}, "flags and exit codes, nothing else"},
 }
 

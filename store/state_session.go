@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -233,6 +234,26 @@ func (ss *sessions) dropLocked(x *Session) {
 		m.dropLocked(&sub.slotted)
 	}
 	x.filters = nil
+}
+
+// EachSession visits the sessions that nobody uses and that have a cursor, with their filters.
+func (s *Store) EachSession(visit func(id string, filters []string, cursor *Cursor)) {
+	type sleeping struct {
+		id      string
+		filters []string
+		cursor  *Cursor
+	}
+	var list []sleeping
+	s.small.mu.Lock()
+	for _, x := range s.small.sessions.byID {
+		if x.holders == 0 && x.cursor != nil {
+			list = append(list, sleeping{x.id, slices.Sorted(maps.Keys(x.filters)), x.cursor})
+		}
+	}
+	s.small.mu.Unlock()
+	for _, one := range list {
+		visit(one.id, one.filters, one.cursor)
+	}
 }
 
 // Session gives one session.
