@@ -112,7 +112,8 @@ func (t tools) versions(all []contestant) string {
 	return strings.Join(words, ", ")
 }
 
-// runSluice is the whole gateway as it comes, with its page, and a log on the disk.
+// runSluice is the whole gateway with its page and a log on the disk, as it comes but for the number of
+// clients, which for the others is not limited either.
 func (t tools) runSluice(dir string, port int) ([]string, error) {
 	path := filepath.Join(dir, "sluice.yaml")
 	if _, err := os.Stat(path); err == nil {
@@ -122,7 +123,7 @@ func (t tools) runSluice(dir string, port int) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	text := fmt.Sprintf("gateway: {name: bench}\nstore: {dir: %s}\nweb: {listen: 127.0.0.1:%d}\nmqtt: {listen: [127.0.0.1:%d], anonymous: true}\n",
+	text := fmt.Sprintf("gateway: {name: bench}\nstore: {dir: %s}\nweb: {listen: 127.0.0.1:%d}\nmqtt: {listen: [127.0.0.1:%d], anonymous: true, max_connections: 100000}\n",
 		filepath.Join(dir, "data"), web, port)
 	return []string{t.sluice, "run", "--config", path}, os.WriteFile(path, []byte(text), 0o600)
 }
