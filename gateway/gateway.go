@@ -98,6 +98,9 @@ func New(options Options) (*Gateway, error) {
 		gaps:    gaps,
 		parts:   newSupervisor(options.Log),
 	}
+	if err := (backend{g.broker, g.store}).sleepAll(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the sessions: %w", err), g.Close())
+	}
 	g.watcher = newWatcher(g)
 	if err := g.prepareAdmin(); err != nil {
 		return nil, errors.Join(err, g.Close())

@@ -195,7 +195,6 @@ func TestWiringMistakesAreBugs(t *testing.T) {
 
 func TestNotYetAvailable(t *testing.T) {
 	for text, want := range map[string]string{
-		"mqtt: {store_qos0: matched}":                                  "mqtt.store_qos0: ",
 		"rocketmq: {queues: 8}":                                        "rocketmq: ",
 		"uplinks: [{forward: [{order: strict}, {order: live-first}]}]": "uplinks[0].forward[1].order: ",
 		"uplinks: [{forward: [{qos: 2}]}]":                             "uplinks[0].forward[0].qos: ",

@@ -8,7 +8,6 @@ import (
 // What the schema has but this version does not serve. Whoever builds a part deletes its line.
 var (
 	laterKeys = []laterKey{
-		{path: "mqtt.store_qos0", value: "matched", what: "storing only the QoS 0 messages that are wanted"},
 		{path: "rocketmq", what: "the RocketMQ listener"},
 		{path: "uplinks[].forward[].order", value: "live-first", what: "sending what is new first"},
 		{path: "uplinks[].forward[].qos", value: "2", what: "QoS 2"},
