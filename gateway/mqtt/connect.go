@@ -228,10 +228,8 @@ func (c *conn) resume(ctx context.Context) {
 	d := newDelivery(c, c.server.backend.Subscribe(upTo), upTo)
 	d.live = c.server.backend.Last()
 	d.resumed = make(map[message.Position]bool)
-	for _, f := range under {
-		if f.State == FlightSent {
-			d.resumed[f.Position] = true
-		}
+	for _, f := range under { // also what the client has: it would be sent as new
+		d.resumed[f.Position] = true
 	}
 	d.flights.restore(under)
 	for _, s := range list { // first, or what they want is passed over
