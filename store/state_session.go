@@ -26,6 +26,7 @@ type Session struct {
 	received received
 	flights  flights
 	filters  map[string]*subscription
+	left     []*tracked // filters that were removed, perhaps not durably yet
 }
 
 // sessionValue is the session as the database has it. Subscriptions and what is under way name it by
@@ -203,6 +204,8 @@ func (x *Session) Sync(ctx context.Context) error {
 			values = append(values, &sub.tracked)
 		}
 	}
+	x.forgetLeftLocked()
+	values = append(values, x.left...)
 	m.mu.Unlock()
 	return m.sync(ctx, values...)
 }
@@ -237,7 +240,7 @@ func (ss *sessions) dropLocked(x *Session) {
 		ss.subscribed--
 		m.dropLocked(&sub.slotted)
 	}
-	x.filters = nil
+	x.filters, x.left = nil, nil // what names an ended session is nobody's
 }
 
 // EachSession visits the sessions that nobody uses and that have a cursor, with their filters.

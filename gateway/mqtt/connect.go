@@ -25,7 +25,8 @@ func (r *refusal) Error() string { return "CONNECT refused: " + r.why }
 // connect reads CONNECT, which must be the first packet [MQTT-3.1.0-1], and answers it. When it
 // returns nil the client is in and its CONNACK waits to be written.
 func (c *conn) connect(ctx context.Context) error {
-	if err := c.socket.SetDeadline(time.Now().Add(connectTimeout)); err != nil {
+	began := time.Now()
+	if err := c.socket.SetDeadline(began.Add(connectTimeout)); err != nil {
 		return err
 	}
 	frame, err := c.in.Next()
@@ -36,7 +37,9 @@ func (c *conn) connect(ctx context.Context) error {
 		return protocolError("MQTT-3.1.0-1", frame.Type.String()+" before CONNECT")
 	}
 	var request packet.Connect
-	err = c.accept(ctx, &request, frame)
+	deciding, cancel := context.WithDeadline(ctx, began.Add(connectTimeout-answerTime))
+	err = c.accept(deciding, &request, frame)
+	cancel()
 	if err == nil {
 		err = c.enter(ctx, &request)
 	}
@@ -225,10 +228,8 @@ func (c *conn) resume(ctx context.Context) {
 	d := newDelivery(c, c.server.backend.Subscribe(upTo), upTo)
 	d.live = c.server.backend.Last()
 	d.resumed = make(map[message.Position]bool)
-	for _, f := range under {
-		if f.State == FlightSent {
-			d.resumed[f.Position] = true
-		}
+	for _, f := range under { // also what the client has: it would be sent as new
+		d.resumed[f.Position] = true
 	}
 	d.flights.restore(under)
 	for _, s := range list { // first, or what they want is passed over

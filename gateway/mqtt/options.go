@@ -49,11 +49,12 @@ func (l *Listener) open() bool {
 }
 
 const (
-	connectTimeout = 10 * time.Second // from accept to the end of CONNECT
-	writeTimeout   = 30 * time.Second // a peer that takes no byte for so long is dead
-	settleTimeout  = 5 * time.Second  // for the log to answer what a session's client has published
-	willTimeout    = 5 * time.Second  // for the log to take a will, as the connection ends
-	lingerTimeout  = time.Second      // for the last answers to reach a client that we leave
+	connectTimeout = 10 * time.Second       // from accept to the end of CONNECT
+	answerTime     = 500 * time.Millisecond // of it, for the CONNACK
+	writeTimeout   = 30 * time.Second       // a peer that takes no byte for so long is dead
+	settleTimeout  = 5 * time.Second        // for the log to answer what a session's client has published
+	willTimeout    = 5 * time.Second        // for the log to take a will, as the connection ends
+	lingerTimeout  = time.Second            // for the last answers to reach a client that we leave
 	fullPause      = 250 * time.Millisecond
 	behindLimit    = 10 * time.Second // then a QoS 0 subscriber with a full socket is skipped ahead
 
