@@ -31,6 +31,15 @@ func (b backend) Last() message.Position {
 	return last
 }
 
+// Message implements mqtt.Backend.
+func (b backend) Message(at message.Position) (message.Record, bool, error) {
+	found, err := b.log.Read(nil, at, 1)
+	if err != nil || len(found) == 0 || found[0].Position != at {
+		return message.Record{}, false, err
+	}
+	return found[0], true, nil
+}
+
 // EachRetained implements mqtt.Backend.
 func (b backend) EachRetained(filter string, visit func(*message.Record) error) error {
 	return b.log.EachRetained(filter, visit)
