@@ -188,3 +188,21 @@ func TestQoS0IsNotForgottenWhenTheLogRefuses(t *testing.T) {
 		t.Error("a message that was refused is on its way")
 	}
 }
+
+func TestQoS0OvertakesNothingThatTheRouterHasNotHandedOver(t *testing.T) {
+	log := newMemLog()
+	b := New(log) // it does not run
+	b.KeepQoS0Matched(true)
+	publish := func(m message.Message) {
+		t.Helper()
+		if err := b.Publish(t.Context(), &m, nil, 0); err != nil {
+			t.Fatal(err)
+		}
+		log.sync()
+	}
+	publish(message.Message{Topic: "a", Retain: true})
+	publish(message.Message{Topic: "a"})
+	if len(log.records) != 2 {
+		t.Errorf("the log holds %d messages, want both", len(log.records))
+	}
+}

@@ -95,7 +95,7 @@ func benchRouter(b *testing.B, subscriptions, matching int) {
 					b.Error(err)
 					return
 				}
-				for before := count; before/group < (before+len(got))/group; before += group {
+				for range (count+len(got))/group - count/group {
 					<-room[n]
 				}
 				count += len(got)

@@ -384,7 +384,7 @@ func shareAgainstAModel(t *testing.T, seed uint64, durable bool) {
 	}
 }
 
-// holdingLog lets the first read of a matching log wait until it is let go.
+// holdingLog lets the first read of a matching log wait until it is let go, and then fail.
 type holdingLog struct {
 	*memLog
 	once   sync.Once
@@ -393,10 +393,15 @@ type holdingLog struct {
 }
 
 func (l *holdingLog) ReadMatching(dst []message.Record, from message.Position, most int, wanted []string) ([]message.Record, message.Position, error) {
+	var failed error
 	l.once.Do(func() {
 		close(l.inside)
 		<-l.letGo
+		failed = message.ErrFailed
 	})
+	if failed != nil {
+		return dst, from, failed
+	}
 	records, err := l.Read(nil, from, 10)
 	for _, r := range records {
 		if filters(wanted).match(r.Topic) {
@@ -415,15 +420,19 @@ func TestMemberThatWaitsReadsOnForTheOthers(t *testing.T) {
 		b := New(log)
 		one, _ := join(t, b, "g", "a", true)
 		two, _ := join(t, b, "g", "a", true)
-		var first, rest []message.Delivery
-		go func() { first, _ = one.Next(t.Context(), nil, 10) }()
+		var failed error
+		var got []message.Delivery
+		go func() { _, failed = one.Next(t.Context(), nil, 10) }()
 		<-log.inside
-		go func() { rest, _ = two.Next(t.Context(), nil, 10) }()
+		go func() { got, _ = two.Next(t.Context(), nil, 10) }()
 		synctest.Wait()
+		if got != nil || failed != nil {
+			t.Fatal("both read at once")
+		}
 		close(log.letGo)
 		synctest.Wait()
-		if len(first)+len(rest) != 3 || len(rest) == 0 {
-			t.Errorf("they got %v and %v, want three messages, and both some", places(first), places(rest))
+		if !errors.Is(failed, message.ErrFailed) || len(got) == 0 {
+			t.Errorf("the one that read failed with %v, the other got %v, want some", failed, places(got))
 		}
 		one.Close()
 		two.Close()

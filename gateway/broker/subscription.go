@@ -134,6 +134,9 @@ func (s *Subscription) wantsLocked(record *message.Record) bool {
 // many filters let it through, in order. What comes through a shared subscription has an order of its own.
 func (s *Subscription) Next(ctx context.Context, dst []message.Delivery, most int) ([]message.Delivery, error) {
 	start := len(dst)
+	if most < 1 {
+		return dst, nil
+	}
 	for {
 		if err := ctx.Err(); err != nil {
 			return dst, err
@@ -208,6 +211,10 @@ func (s *Subscription) catchUp(dst []message.Delivery, most int) ([]message.Deli
 	s.mu.Unlock()
 	tail, _ := r.log.Tail()
 	records, next := (*buffer)[:0], r.position()+1
+	defer func() {
+		clear(records) // they keep their blocks in memory
+		*buffer = records
+	}()
 	if len(names) > 0 {
 		var err error
 		records, next, err = scan(r.log, records, from, min(most, scanRecords), names)
@@ -215,10 +222,6 @@ func (s *Subscription) catchUp(dst []message.Delivery, most int) ([]message.Deli
 			return dst, err
 		}
 	}
-	defer func() {
-		*buffer = records
-		clear(records)
-	}()
 	if next <= from { // nothing was there
 		next = max(from, tail+1)
 	}
