@@ -53,7 +53,7 @@ func TestPacketsAndTheirAnswers(t *testing.T) {
 		{"subscribe to three", connectA + "820e 0001 000161 00 000162 01 000163 02", "20020000 90050001000102", true, ""},
 		{"a bad filter", connectA + "820a 0001 000161 00 00012b 03", "20020000", false, "QoS 3"},
 		{"a wildcard in a level", connectA + "8207 0001 0002 612b 00", "20020000", false, "whole level"},
-		{"a shared subscription", connectA + "820f 0001 000a 2473686172652f612f61 01", "20020000 9003000180", true, "shared"},
+		{"a shared subscription", connectA + "820f 0001 000a 2473686172652f612f61 01", "20020000 9003000101", true, ""},
 		{"too many subscriptions", connectA + "8216 0001 000161 00 000162 00 000163 00 000164 00 000161 01", "20020000 9007000100000080 01", true, "too many"},
 		{"unsubscribe", connectA + "8206 0001 000161 00 a205 0002 000161 3004 000161 78 c000", "20020000 9003000100 b0020002 d000", true, ""},
 		{"unsubscribe from nothing", connectA + "a205 0002 000161", "20020000 b0020002", true, ""},

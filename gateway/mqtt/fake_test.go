@@ -22,6 +22,7 @@ type memoryLog struct {
 	waiting []heldAck
 
 	subscriptions []*memorySubscription
+	shares        []*memoryShare
 	sessions      map[string]*memorySession
 }
 
@@ -259,8 +260,9 @@ func (l *memoryLog) filters() (n int) {
 
 type memorySubscription struct {
 	log     *memoryLog
-	next    int        // index of the next record; guarded by log.mu, like what follows
-	filters []filterOf // with repetitions, should the listener make any
+	next    int            // index of the next record; guarded by log.mu, like what follows
+	filters []filterOf     // with repetitions, should the listener make any
+	shares  []*memoryShare // by number less one; nil when it has left
 	closed  bool
 }
 
@@ -289,10 +291,6 @@ func (s *memorySubscription) Remove(filter string) {
 	s.filters = slices.DeleteFunc(s.filters, func(f filterOf) bool { return f.filter == filter })
 }
 
-func (s *memorySubscription) Join(string, string, bool) (int, error) { return 0, message.ErrClosed }
-func (s *memorySubscription) Leave(int, bool)                        {}
-func (s *memorySubscription) Done(int, message.Position)             {}
-
 func (s *memorySubscription) Next(ctx context.Context, dst []message.Delivery, max int) ([]message.Delivery, error) {
 	for {
 		s.log.mu.Lock()
@@ -303,6 +301,7 @@ func (s *memorySubscription) Next(ctx context.Context, dst []message.Delivery, m
 				dst = append(dst, message.Delivery{Record: record})
 			}
 		}
+		dst = s.sharedLocked(dst, max)
 		s.log.mu.Unlock()
 		if len(dst) > 0 {
 			return dst, nil
@@ -340,6 +339,9 @@ func (s *memorySubscription) Close() {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
 	s.closed = true
+	for i := range s.shares {
+		s.leaveLocked(i + 1)
+	}
 }
 
 // forgetful is a Backend that takes everything and keeps nothing.
