@@ -13,12 +13,14 @@ import (
 // guard is what lets MQTT clients in, as the listener wants it.
 type guard struct{ *access.Guard }
 
-func newGuard(c *config.MQTT, log *slog.Logger) (guard, error) {
+// newGuard makes the guard of a configuration, which replaces before, if there is one.
+func newGuard(c *config.MQTT, before guard, log *slog.Logger) (guard, error) {
 	options := access.Options{
 		DenyPublish:   c.DenyPublish,
 		DenySubscribe: c.DenySubscribe,
 		// Two passwords are hashed at a time: together at most a quarter of the machine's memory.
 		HashMemory: store.Memory() / 8,
+		Before:     before.Guard,
 	}
 	for _, u := range c.Users {
 		options.Users = append(options.Users, access.User{

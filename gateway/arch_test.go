@@ -39,6 +39,7 @@ var rules = []struct {
 	{"gateway/access", []string{"gateway/message"}, "who may do what is decided without knowing who asks"},
 	{"gateway/demo", []string{"*"}, "the demo is one more assembly, with simulators around it"},
 	{"gateway/nighttest", nil, "it drives the built binary from outside"},
+	{"gateway/mqtt/conformance", nil, "it talks to a whole gateway over a socket, and its tests alone start one"},
 	{"gateway", []string{"*"}, "assembly is the one place that knows all parts"},
 	{"collectors/all", []string{"collectors", "collectors/*"}, "the explicit list of drivers"},
 	{"collectors/*/*", []string{"collectors/bus"}, "a simulator shares no code with the driver that it tests"},

@@ -14,11 +14,16 @@ import (
 type listener struct {
 	server *mqtt.Server
 	listen []string
+	guard  guard
 }
 
 func (g *Gateway) listenerPlace(c *config.Config) place {
 	return place{name: "mqtt", spec: c.MQTT, open: func(replaces part) (part, error) {
-		guard, err := newGuard(&c.MQTT, g.log.With("part", "mqtt"))
+		var before listener
+		if old, ok := replaces.(*listener); ok {
+			before = *old
+		}
+		guard, err := newGuard(&c.MQTT, before.guard, g.log.With("part", "mqtt"))
 		if err != nil {
 			return nil, err
 		}
@@ -35,14 +40,10 @@ func (g *Gateway) listenerPlace(c *config.Config) place {
 		if err != nil {
 			return nil, err
 		}
-		var before *mqtt.Server
-		if old, ok := replaces.(*listener); ok {
-			before = old.server
-		}
-		if err := server.TakeOver(before); err != nil {
+		if err := server.TakeOver(before.server); err != nil {
 			return nil, err
 		}
-		return &listener{server, mqttListen(&c.MQTT)}, nil
+		return &listener{server, mqttListen(&c.MQTT), guard}, nil
 	}}
 }
 

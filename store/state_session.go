@@ -26,6 +26,7 @@ type Session struct {
 	received received
 	flights  flights
 	filters  map[string]*subscription
+	left     []*tracked // filters that were removed, perhaps not durably yet
 }
 
 // sessionValue is the session as the database has it. Subscriptions and what is under way name it by
@@ -93,6 +94,10 @@ func (ss *sessions) openLocked(id string, expiry time.Duration, fresh bool) (*Se
 	}
 	now := ss.small.store.clock()
 	known, ok := ss.byID[id]
+	if ok && known.expiredLocked(now) { // a moment before expireLocked comes round
+		fresh = true
+		ss.expired++
+	}
 	if ok && fresh {
 		ss.dropLocked(known)
 	}
@@ -199,6 +204,8 @@ func (x *Session) Sync(ctx context.Context) error {
 			values = append(values, &sub.tracked)
 		}
 	}
+	x.forgetLeftLocked()
+	values = append(values, x.left...)
 	m.mu.Unlock()
 	return m.sync(ctx, values...)
 }
@@ -233,7 +240,7 @@ func (ss *sessions) dropLocked(x *Session) {
 		ss.subscribed--
 		m.dropLocked(&sub.slotted)
 	}
-	x.filters = nil
+	x.filters, x.left = nil, nil // what names an ended session is nobody's
 }
 
 // EachSession visits the sessions that nobody uses and that have a cursor, with their filters.
@@ -307,13 +314,17 @@ func (ss *sessions) expireLocked(now int64) (gone []SessionStatus) {
 			if x.idle > 0 && now-x.noted >= max(usedEvery.Milliseconds(), x.idle/64) {
 				ss.small.soilLocked(&x.tracked)
 			}
-		case x.idle >= 0 && now-x.used > x.idle:
+		case x.expiredLocked(now):
 			gone = append(gone, x.statusLocked(now))
 			ss.dropLocked(x)
 			ss.expired++
 		}
 	}
 	return gone
+}
+
+func (x *Session) expiredLocked(now int64) bool {
+	return x.holders == 0 && x.idle >= 0 && now-x.used > x.idle
 }
 
 func (x *Session) entriesLocked() ([]entry, func()) {

@@ -365,3 +365,44 @@ func TestWaitersHearOfAFailure(t *testing.T) {
 		t.Errorf("a session after a failure: %v", err)
 	}
 }
+
+// What was unsubscribed before Sync returned is not subscribed to after a kill.
+func TestSyncOfASessionWaitsForWhatItLeft(t *testing.T) {
+	dir := t.TempDir()
+	s := standingYoung(t, dir, modelYoung)
+	x, _, err := s.OpenSession("client", time.Hour, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, filter := range []string{"a/#", "b/#"} {
+		if err := x.Subscribe(Subscription{Filter: filter, From: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settleWith(s, func() error { return x.Sync(t.Context()) })
+	x.Unsubscribe("a/#")
+	done := make(chan error, 1)
+	go func() { done <- x.Sync(t.Context()) }()
+	for synced := false; !synced; {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+			synced = true
+		default:
+			if wait, ok := s.cursors.due(); ok && wait <= 0 {
+				s.commit(nil)
+			}
+		}
+	}
+	copied := copyStill(t, dir)
+	s = standingYoung(t, copied, modelYoung)
+	x, present, err := s.OpenSession("client", time.Hour, false)
+	if err != nil || !present {
+		t.Fatalf("present %v, %v", present, err)
+	}
+	if got := x.Subscriptions(); len(got) != 1 || got[0].Filter != "b/#" {
+		t.Errorf("after a kill the session has %+v, want b/# alone", got)
+	}
+}

@@ -48,6 +48,7 @@ type form byte
 const (
 	exact form = iota // no wildcard: head is all of it
 	tree              // head/#
+	level             // head+
 	other
 )
 
@@ -58,6 +59,8 @@ func newRule(filter string) rule {
 		return rule{filter, filter, exact}
 	case at > 0 && filter[at] == '#':
 		return rule{filter, filter[:at-1], tree} // "a/#" also matches its parent "a" [MQTT-4.7.1-2]
+	case at > 0 && at == len(filter)-1:
+		return rule{filter, filter[:at], level}
 	}
 	return rule{filter, filter[:at], other}
 }
@@ -72,6 +75,8 @@ func (r *rule) matches(topic string) bool {
 		return len(topic) == len(r.head)
 	case tree:
 		return len(topic) == len(r.head) || topic[len(r.head)] == '/'
+	case level:
+		return strings.IndexByte(topic[len(r.head):], '/') < 0
 	}
 	return message.Match(r.filter, topic)
 }

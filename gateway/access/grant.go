@@ -82,13 +82,8 @@ func (g *Grant) Receive(topic string) bool {
 	return g.received.decide(topic, &g.subscribe, g.denySubscribe)
 }
 
-// Open says whether Receive is true for every topic, so that nobody needs to ask.
-func (g *Grant) Open() bool {
-	return g.subscribe.all && g.subscribe.own && len(g.denySubscribe) == 0
-}
-
 const (
-	fewFilters  = 8   // are compared as fast as looked up
+	fewFilters  = 4   // are compared about as fast as looked up
 	mostKept    = 256 // decisions
 	longestKept = 256 // bytes of a topic
 )

@@ -19,6 +19,9 @@ type Options struct {
 	DenyPublish, DenySubscribe []string
 	// HashMemory is the most that one password hash may take, in bytes; 0 is 256 MiB, the largest.
 	HashMemory int64
+	// Before is the guard that the new one replaces, if any: what failed stays counted, and passwords
+	// that were right need not be compared again.
+	Before *Guard
 }
 
 // User is somebody who may connect, and what they may do: a list that is empty allows nothing.
@@ -104,7 +107,12 @@ func New(options Options, log *slog.Logger) (*Guard, error) {
 		}
 		g.users[each.Name] = u
 	}
-	g.judge = newJudge(files)
+	g.judge = &judge{files: files}
+	if options.Before != nil {
+		g.judge.past = options.Before.judge.past
+	} else {
+		g.judge.past = newPast()
+	}
 	return g, nil
 }
 
@@ -126,11 +134,10 @@ func (g *Guard) Connect(ctx context.Context, attempt *Attempt) *Grant {
 
 // patienceIn is the time that an attempt may take.
 func patienceIn(ctx context.Context) time.Duration {
-	end, bounded := ctx.Deadline()
-	if !bounded {
-		return patience
+	left := patience
+	if end, bounded := ctx.Deadline(); bounded {
+		left = min(left, time.Until(end))
 	}
-	left := min(time.Until(end), patience)
 	return left - min(left/10, 500*time.Millisecond)
 }
 

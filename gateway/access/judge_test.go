@@ -256,6 +256,28 @@ func TestAChangedPasswordIsNotRemembered(t *testing.T) {
 	})
 }
 
+func TestTheNextGuardGoesOnWhereTheLastOneWas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		options := Options{Users: []User{{Name: "ann", PasswordFile: passwordFor(t, "right")}}}
+		options.Before = guardFor(t, options)
+		const address = "192.0.2.1:1"
+		admit(t, options.Before, address, "ann", 0)
+		for range 5 {
+			refuse(t, options.Before, address, "ghost", 0, 0)
+		}
+		g := guardFor(t, options)
+		refuse(t, g, address, "ghost", time.Second, time.Second)
+		admit(t, g, address, "ann", 0)
+		if n := g.Stats().Hashed; n != 1 { // the ghost's
+			t.Errorf("hashed %d times, want once", n)
+		}
+		options.Users = nil
+		if in, _ := tryFor(guardFor(t, options), address, "ann", "right"); in {
+			t.Error("a user who is no longer there came in")
+		}
+	})
+}
+
 func TestUnknownUsersCostAsMuchAsWrongPasswords(t *testing.T) {
 	g := guardFor(t, Options{Users: []User{
 		{Name: "ann", PasswordFile: passwordFor(t, "right")},
@@ -280,8 +302,8 @@ func TestUnknownUsersCostAsMuchAsWrongPasswords(t *testing.T) {
 	j := g.judge
 	for range 3 {
 		from := j.originOf(&Attempt{User: "ghost"})
-		first, real := j.hashFor(nil, "ghost", from)
-		again, _ := j.hashFor(nil, "ghost", from)
+		first, real := j.hashFor(nil, from)
+		again, _ := j.hashFor(nil, from)
 		if real || first != again {
 			t.Errorf("got %p and %p, real %v", first, again, real)
 		}
@@ -309,7 +331,7 @@ func TestTablesAreBounded(t *testing.T) {
 			t.Errorf("%d names are counted after they were quiet, want 1", n)
 		}
 	})
-	j := newJudge(nil)
+	j := newPast()
 	for i := range 2 * mostKnown {
 		name := fmt.Sprint(i)
 		j.remember(name, j.key(name))

@@ -377,6 +377,8 @@ func (l *restlessLog) Tail() (message.Position, <-chan struct{}) {
 	return l.Log.Tail()
 }
 
+func (l *restlessLog) DropCursor(name string) error { return l.Log.(forgetfulLog).DropCursor(name) }
+
 // restlessMatchingLog is one that can pass over what does not match.
 type restlessMatchingLog struct{ restlessLog }
 

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sort"
 	"sync"
@@ -171,7 +172,7 @@ func (b *Broker) shareLocked(group, filter string, durable bool) (*share, error)
 		place := sh.lowestLocked() - 1
 		cursor, err := r.log.OpenCursor(name, place)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("open the cursor %s: %w", name, err)
 		}
 		sh.cursor = cursor
 		switch {

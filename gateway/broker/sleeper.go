@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -46,20 +47,24 @@ func (b *Broker) Sleep(name string, filters []string, cursor Cursor) error {
 		group, shared := strings.CutPrefix(filter, "$share/")
 		if !shared {
 			s.filters = append(s.filters, &interest{sleeper: s, filter: filter})
-			b.durable.add(filter)
 			continue
 		}
 		group, filter, _ = strings.Cut(group, "/")
 		sh, err := b.shareLocked(group, filter, true)
 		if err != nil {
-			return err
+			return fmt.Errorf("sleep: %w", err)
 		}
 		if !slices.Contains(s.shares, sh) {
 			s.shares = append(s.shares, sh)
-			sh.mu.Lock()
-			sh.sleepers++
-			sh.mu.Unlock()
 		}
+	}
+	for _, in := range s.filters {
+		b.durable.add(in.filter)
+	}
+	for _, sh := range s.shares {
+		sh.mu.Lock()
+		sh.sleepers++
+		sh.mu.Unlock()
 	}
 	r.sleepers[name] = s
 	if !r.settleLocked(s) {

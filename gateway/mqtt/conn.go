@@ -90,6 +90,19 @@ func (s *Server) serve(gateway context.Context, socket net.Conn) {
 	err = c.run(ctx)
 	c.finish(gateway, err)
 	c.report(err)
+	if _, tells := goodbye(err); tells && c.version >= packet.V5 {
+		c.linger()
+	}
+}
+
+// linger lets the client read what was written last: closing at once would, if there are bytes from it
+// that we have not read, destroy that on its way.
+func (c *conn) linger() {
+	half, ok := c.socket.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil || c.socket.SetReadDeadline(time.Now().Add(lingerTimeout)) != nil {
+		return
+	}
+	_, _ = io.CopyN(io.Discard, c.socket, lingerLimit) // its errors mean that the client closed, as it should
 }
 
 // run serves an accepted client until one of its goroutines or the gateway ends it.

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"time"
 
@@ -26,7 +25,8 @@ func (r *refusal) Error() string { return "CONNECT refused: " + r.why }
 // connect reads CONNECT, which must be the first packet [MQTT-3.1.0-1], and answers it. When it
 // returns nil the client is in and its CONNACK waits to be written.
 func (c *conn) connect(ctx context.Context) error {
-	if err := c.socket.SetDeadline(time.Now().Add(connectTimeout)); err != nil {
+	began := time.Now()
+	if err := c.socket.SetDeadline(began.Add(connectTimeout)); err != nil {
 		return err
 	}
 	frame, err := c.in.Next()
@@ -37,7 +37,9 @@ func (c *conn) connect(ctx context.Context) error {
 		return protocolError("MQTT-3.1.0-1", frame.Type.String()+" before CONNECT")
 	}
 	var request packet.Connect
-	err = c.accept(ctx, &request, frame)
+	deciding, cancel := context.WithDeadline(ctx, began.Add(connectTimeout-answerTime))
+	err = c.accept(deciding, &request, frame)
+	cancel()
 	if err == nil {
 		err = c.enter(ctx, &request)
 	}
@@ -226,10 +228,8 @@ func (c *conn) resume(ctx context.Context) {
 	d := newDelivery(c, c.server.backend.Subscribe(upTo), upTo)
 	d.live = c.server.backend.Last()
 	d.resumed = make(map[message.Position]bool)
-	for _, f := range under {
-		if f.State == FlightSent {
-			d.resumed[f.Position] = true
-		}
+	for _, f := range under { // also what the client has: it would be sent as new
+		d.resumed[f.Position] = true
 	}
 	d.flights.restore(under)
 	for _, s := range list { // first, or what they want is passed over
@@ -291,8 +291,7 @@ func (c *conn) welcome(request *packet.Connect) packet.Properties {
 	return p
 }
 
-// refuse writes the CONNACK and lets the client read it: closing at once would, if there are bytes
-// from it that we have not read, destroy the answer on its way.
+// refuse writes the CONNACK and lets the client read it.
 func (c *conn) refuse(r *refusal) {
 	connack := packet.Connack{Code: r.code} // no session present [MQTT-3.2.2-6]
 	if c.version < packet.V5 {
@@ -301,11 +300,7 @@ func (c *conn) refuse(r *refusal) {
 	if _, err := c.socket.Write(connack.Append(nil, c.version)); err != nil {
 		return // the client has gone; what is logged is the refusal
 	}
-	half, ok := c.socket.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil || c.socket.SetReadDeadline(time.Now().Add(lingerTimeout)) != nil {
-		return
-	}
-	_, _ = io.CopyN(io.Discard, c.socket, connectLimit) // its errors mean that the client closed, as it should
+	c.linger()
 }
 
 func levels(topic []byte) int { return bytes.Count(topic, []byte{'/'}) + 1 }

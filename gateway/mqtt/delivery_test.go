@@ -27,7 +27,7 @@ func TestASubscriberGetsEachMessageOnceWithTheHighestQoS(t *testing.T) {
 			topic     string
 			delivered byte
 		}{
-			{1, "readings/line-3/press", 1}, // [MQTT-3.3.5-1]
+			{1, "readings/line-3/press", 1}, // 3.1.1 [MQTT-3.3.5-1]
 			{0, "readings/line-3/press", 0},
 			{1, "readings/line-3/meter", 0},
 			{1, "other", 255},

@@ -214,6 +214,8 @@ func (f *flights) acknowledged(id uint16, qos byte) (done flight, ok bool) {
 // trimLocked lets go of the session's own up to the first that is not done with.
 func (f *flights) trimLocked() {
 	for f.begin < len(f.own) && f.slots[f.own[f.begin]].State == FlightDone {
+		// They begin in order, so nothing before it is still to come, however much of its batch is.
+		f.passed = max(f.passed, f.slots[f.own[f.begin]].Position)
 		f.releaseLocked(f.own[f.begin])
 		f.begin++
 	}

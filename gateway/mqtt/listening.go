@@ -111,7 +111,7 @@ func (s *Server) admit(ctx context.Context, listener listening, all *sync.WaitGr
 		}
 		all.Go(func() {
 			defer s.leave()
-			s.welcome(ctx, &visitor{client, listener.anonymous})
+			s.welcome(ctx, listener, &visitor{client, listener.anonymous})
 		})
 	}
 }
@@ -121,7 +121,7 @@ func (s *Server) warnFull(client net.Addr, limit int, listener listening) {
 }
 
 // welcome leads a client from its first byte to the end of its connection.
-func (s *Server) welcome(ctx context.Context, client *visitor) {
+func (s *Server) welcome(ctx context.Context, listener listening, client *visitor) {
 	defer client.Close()
 	err := client.Handshake(ctx)
 	switch {
@@ -131,7 +131,7 @@ func (s *Server) welcome(ctx context.Context, client *visitor) {
 		// Those who only look whether somebody is here: port scanners, load balancers.
 		s.log.Debug("handshake broken off", "address", client.RemoteAddr().String(), "err", err)
 	default:
-		s.warn("handshake failed", "address", client.RemoteAddr().String(), "err", err)
+		s.warn("handshake failed", "address", client.RemoteAddr().String(), "listener", listener.Addr().String(), "err", err)
 	}
 }
 

@@ -49,14 +49,16 @@ func (l *Listener) open() bool {
 }
 
 const (
-	connectTimeout = 10 * time.Second // from accept to the end of CONNECT
-	writeTimeout   = 30 * time.Second // a peer that takes no byte for so long is dead
-	settleTimeout  = 5 * time.Second  // for the log to answer what a session's client has published
-	willTimeout    = 5 * time.Second  // for the log to take a will, as the connection ends
-	lingerTimeout  = time.Second      // for the last answers to reach a client that we leave
+	connectTimeout = 10 * time.Second       // from accept to the end of CONNECT
+	answerTime     = 500 * time.Millisecond // of it, for the CONNACK
+	writeTimeout   = 30 * time.Second       // a peer that takes no byte for so long is dead
+	settleTimeout  = 5 * time.Second        // for the log to answer what a session's client has published
+	willTimeout    = 5 * time.Second        // for the log to take a will, as the connection ends
+	lingerTimeout  = time.Second            // for the last answers to reach a client that we leave
 	fullPause      = 250 * time.Millisecond
 	behindLimit    = 10 * time.Second // then a QoS 0 subscriber with a full socket is skipped ahead
 
+	lingerLimit      = 1 << 20   // bytes that are read away meanwhile
 	connectLimit     = 128 << 10 // bytes of a CONNECT: it comes from anybody
 	maxUnanswered    = 2048      // answers that one connection is owed; a power of two
 	receiveMaximum   = 1024      // publishes of an MQTT 5 client that are not answered to their end

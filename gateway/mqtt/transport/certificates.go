@@ -148,7 +148,7 @@ func (c *certificates) load() error {
 	if err != nil {
 		return fmt.Errorf("%s with %s: %w", c.spec.Cert, c.spec.Key, err)
 	}
-	config := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	config := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, Time: notBefore(pair.Leaf.NotBefore)}
 	expiring := []*x509.Certificate{pair.Leaf}
 	if c.spec.ClientCA != "" {
 		trusted, err := readTrusted(c.spec.ClientCA)
@@ -167,6 +167,17 @@ func (c *certificates) load() error {
 	}
 	c.current, c.expiring = config, expiring
 	return nil
+}
+
+// notBefore is a clock that knows the least that the time can be: there is a certificate of then. So a
+// gateway whose clock begins in 1970 lets its devices in before somebody has told it the time.
+func notBefore(least time.Time) func() time.Time {
+	return func() time.Time {
+		if now := time.Now(); now.After(least) {
+			return now
+		}
+		return least
+	}
 }
 
 func readPEM(name string) ([]byte, error) {

@@ -10,6 +10,11 @@ import (
 	"time"
 )
 
+const (
+	lingerTimeout = 500 * time.Millisecond
+	lingerMax     = 100 // sockets of a listener
+)
+
 // Conn is one client's connection. Between Accept and the end of Handshake only Handshake and Refuse
 // may be called; from then on it is a net.Conn.
 type Conn struct {
@@ -106,10 +111,33 @@ func (c *Conn) CloseWrite() error {
 
 // Close ends the connection, and every Read and Write on it. It may be called again, and at any time
 // after Handshake.
-func (c *Conn) Close() error {
-	err := c.Conn.Close()
-	c.left.Do(func() { c.listener.open.Add(-1) })
+func (c *Conn) Close() (err error) {
+	c.left.Do(func() {
+		if socket, ok := c.Conn.(*webSocket); !ok || !socket.leave() || !c.linger() {
+			err = c.Conn.Close()
+		}
+		c.listener.open.Add(-1)
+	})
 	return err
+}
+
+// linger lets the client answer our close frame with its own before the socket goes, which would else
+// greet that answer with a reset: a client that leaves as it should would report an error.
+func (c *Conn) linger() bool {
+	if c.listener.lingering.Add(1) > lingerMax {
+		c.listener.lingering.Add(-1)
+		return false
+	}
+	if c.secure != nil {
+		_ = c.secure.CloseWrite() // its errors, as all below, mean that the client has gone already
+	}
+	_ = c.socket.CloseWrite()
+	_ = c.socket.SetReadDeadline(time.Unix(1, 0)) // ends a Read; closing this half too would bring the reset
+	time.AfterFunc(lingerTimeout, func() {
+		c.socket.Close()
+		c.listener.lingering.Add(-1)
+	})
+	return true
 }
 
 // Refuse closes a connection without a handshake, because there are too many.

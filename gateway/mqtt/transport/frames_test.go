@@ -32,9 +32,10 @@ func plainFrames(in []byte) (payload []byte, controls [][]byte, ok bool) {
 			return payload, controls, false
 		}
 		wide := 0
-		if n == 126 {
+		switch n {
+		case 126:
 			wide = 2
-		} else if n == 127 {
+		case 127:
 			wide = 8
 		}
 		if len(rest) < wide+4 {

@@ -63,7 +63,7 @@ type Listener struct {
 	certificates *certificates // nil without TLS
 	turns        chan struct{} // holds whoever computes for a TLS handshake
 
-	open            atomic.Int64
+	open, lingering atomic.Int64
 	refused, failed atomic.Uint64
 }
 

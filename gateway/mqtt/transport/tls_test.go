@@ -272,6 +272,33 @@ func TestCertificatesThatEndAreNamedInTime(t *testing.T) {
 	})
 }
 
+// TestDevicesComeInBeforeTheClockIsSet has a server certificate of tomorrow, which says that today is not
+// today.
+func TestDevicesComeInBeforeTheClockIsSet(t *testing.T) {
+	ca, f := newAuthority(t, "plant"), newFolder(t)
+	tomorrow := time.Now().Add(24 * time.Hour)
+	spec := serverTLS(t, f, ca, ca)
+	cert, key := ca.issue(t, "server", tomorrow, tomorrow.Add(24*time.Hour))
+	f.write("server.crt", cert, time.Hour)
+	f.write("server.key", key, time.Hour)
+	s := serve(t, Spec{TLS: spec})
+	for _, test := range []struct {
+		from, until time.Duration // from tomorrow
+		in          bool
+	}{{-time.Hour, time.Hour, true}, {time.Hour, 2 * time.Hour, false}, {-2 * time.Hour, -time.Hour, false}} {
+		pair, err := tls.X509KeyPair(ca.issue(t, "press", tomorrow.Add(test.from), tomorrow.Add(test.until)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		config := &tls.Config{
+			RootCAs: ca.pool(), Certificates: []tls.Certificate{pair}, Time: func() time.Time { return tomorrow.Add(time.Minute) },
+		}
+		if _, err := s.dialTLS(t, config); (err == nil) != test.in {
+			t.Errorf("a certificate from %v to %v: %v", test.from, test.until, err)
+		}
+	}
+}
+
 func TestWeakCertificatesAreNamed(t *testing.T) {
 	ca, f, lines := newAuthority(t, "plant"), newFolder(t), new(logLines)
 	weak, err := rsa.GenerateKey(rand.Reader, 1024)

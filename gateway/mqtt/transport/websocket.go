@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,12 +26,14 @@ type webSocket struct {
 	frames frames
 	early  []byte // came along with the request
 	failed error  // why nothing more is read
+	left   atomic.Bool
 
 	out    sync.Mutex // guards what follows; held during a write
 	header [10]byte
 	parts  [2][]byte
 	vector net.Buffers // the parts that are being written
 	closed bool        // a close frame went out, behind which nothing may follow
+	lost   bool        // or it could not
 
 	limits sync.Mutex // guards what follows
 	limit  time.Time  // of the writes, as the user set it
@@ -53,10 +56,13 @@ func (w *webSocket) Read(b []byte) (int, error) {
 			return payload, nil // what comes behind it comes again
 		}
 		if w.failed == nil && err != nil {
+			if w.left.Load() {
+				err = net.ErrClosed
+			}
 			return 0, err
 		}
 	}
-	return 0, w.leave(w.failed)
+	return 0, w.answer(w.failed)
 }
 
 func (w *webSocket) receive(b []byte) (int, error) {
@@ -81,9 +87,9 @@ func (w *webSocket) control(opcode byte, payload []byte) error {
 
 var errClosedByClient = errors.New("the client closed the WebSocket")
 
-// leave says goodbye, and gives the error that Read ends with.
-func (w *webSocket) leave(err error) error {
-	if err == errClosedByClient {
+// answer says goodbye to a client that did or does not go on, and gives the error that Read ends with.
+func (w *webSocket) answer(err error) error {
+	if errors.Is(err, errClosedByClient) {
 		w.goodbye(closeNormal)
 		return io.EOF
 	}
@@ -101,8 +107,7 @@ func (w *webSocket) goodbye(code uint16) {
 
 func (w *webSocket) goodbyeLocked(code uint16) {
 	if !w.closed {
-		// An error leaves a connection that is closed without a word, as it would have been.
-		_ = w.sendLocked(opClose, binary.BigEndian.AppendUint16(nil, code), goodbyeTimeout)
+		w.lost = w.sendLocked(opClose, binary.BigEndian.AppendUint16(nil, code), goodbyeTimeout) != nil
 		w.closed = true
 	}
 }
@@ -185,11 +190,14 @@ func (w *webSocket) CloseWrite() error {
 	return nil
 }
 
-// Close sends the close frame unless a write is stuck, and ends the connection.
-func (w *webSocket) Close() error {
-	if w.out.TryLock() {
-		w.goodbyeLocked(closeNormal)
-		w.out.Unlock()
+// leave sends the close frame unless that has happened, and says whether the client may have it: a
+// write that is stuck cannot be waited for.
+func (w *webSocket) leave() bool {
+	w.left.Store(true)
+	if !w.out.TryLock() {
+		return false
 	}
-	return w.Conn.Close()
+	defer w.out.Unlock()
+	w.goodbyeLocked(closeNormal)
+	return !w.lost
 }
