@@ -75,6 +75,8 @@ func New(options Options) (*Gateway, error) {
 		RetentionSize: int64(limits.Retention.Size),
 		DropOldest:    limits.WhenFull == "drop-oldest",
 		Urgent:        urgent,
+		Inbound:       inbound,
+		RetainFor:     retainFor,
 		OnGap:         gaps.put,
 		Logger:        options.Log.With("part", "store"),
 	})
@@ -95,6 +97,9 @@ func New(options Options) (*Gateway, error) {
 		buses:   buses,
 		gaps:    gaps,
 		parts:   newSupervisor(options.Log),
+	}
+	if err := (backend{g.broker, g.store}).sleepAll(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the sessions: %w", err), g.Close())
 	}
 	g.watcher = newWatcher(g)
 	if err := g.prepareAdmin(); err != nil {

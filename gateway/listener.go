@@ -2,9 +2,11 @@ package gateway
 
 import (
 	"context"
+	"time"
 
 	"sluice/gateway/config"
 	"sluice/gateway/mqtt"
+	"sluice/gateway/mqtt/transport"
 	"sluice/web"
 )
 
@@ -12,27 +14,78 @@ import (
 type listener struct {
 	server *mqtt.Server
 	listen []string
+	guard  guard
 }
 
 func (g *Gateway) listenerPlace(c *config.Config) place {
 	return place{name: "mqtt", spec: c.MQTT, open: func(replaces part) (part, error) {
-		server, err := mqtt.New(mqtt.Options{
-			Listen:    c.MQTT.Listen,
-			Anonymous: c.MQTT.Anonymous,
-			MaxPacket: int(c.MQTT.MaxPacket),
-		}, backend{g.broker}, g.log.With("part", "mqtt"))
+		var before listener
+		if old, ok := replaces.(*listener); ok {
+			before = *old
+		}
+		guard, err := newGuard(&c.MQTT, before.guard, g.log.With("part", "mqtt"))
 		if err != nil {
 			return nil, err
 		}
-		var before *mqtt.Server
-		if old, ok := replaces.(*listener); ok {
-			before = old.server
-		}
-		if err := server.TakeOver(before); err != nil {
+		server, err := mqtt.New(mqtt.Options{
+			Access:         guard,
+			Listen:         c.MQTT.Listen,
+			Listeners:      listenersOf(&c.MQTT),
+			Anonymous:      c.MQTT.Anonymous,
+			MaxPacket:      int(c.MQTT.MaxPacket),
+			MaxConnections: c.MQTT.MaxConnections,
+			MaxKeepAlive:   time.Duration(c.MQTT.MaxKeepAlive),
+			Version:        g.options.Version,
+		}, backend{g.broker, g.store}, g.log.With("part", "mqtt"))
+		if err != nil {
 			return nil, err
 		}
-		return &listener{server, c.MQTT.Listen}, nil
+		if err := server.TakeOver(before.server); err != nil {
+			return nil, err
+		}
+		return &listener{server, mqttListen(&c.MQTT), guard}, nil
 	}}
+}
+
+// listenersOf gives the addresses that have settings of their own: those of the list, and the two that
+// the short forms tls and websocket stand for.
+func listenersOf(m *config.MQTT) (all []mqtt.Listener) {
+	if tls := m.TLS; tls != nil {
+		all = append(all, mqtt.Listener{Anonymous: m.Anonymous, Spec: transport.Spec{
+			Address: tls.Listen,
+			TLS:     &transport.TLS{Cert: tls.Cert, Key: tls.Key, ClientCA: tls.ClientCA},
+		}})
+	}
+	if m.WebSocket != nil {
+		all = append(all, mqtt.Listener{Anonymous: m.Anonymous, Spec: transport.Spec{
+			Address: m.WebSocket.Listen, WebSocket: &transport.WebSocket{},
+		}})
+	}
+	for _, l := range m.Listeners {
+		next := mqtt.Listener{Anonymous: m.Anonymous, Spec: transport.Spec{
+			Address: l.Listen, ProxyProtocol: l.ProxyProtocol, Connections: l.MaxConnections,
+		}}
+		if l.Anonymous != nil {
+			next.Anonymous = *l.Anonymous
+		}
+		if tls := l.TLS; tls != nil {
+			next.TLS = &transport.TLS{Cert: tls.Cert, Key: tls.Key, ClientCA: tls.ClientCA, Optional: tls.ClientCert == "optional"}
+		}
+		if l.WebSocket {
+			next.WebSocket = &transport.WebSocket{Path: l.Path, Origins: l.Origins}
+		}
+		all = append(all, next)
+	}
+	return all
+}
+
+// mqttListen are all addresses for MQTT.
+func mqttListen(m *config.MQTT) []string {
+	all := append([]string(nil), m.Listen...)
+	for _, l := range listenersOf(m) {
+		all = append(all, l.Address)
+	}
+	return all
 }
 
 func (l *listener) Run(ctx context.Context) error { return l.server.Run(ctx) }

@@ -1,10 +1,8 @@
 package store
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,7 +58,7 @@ func nurse(dir, name string, damage *damage) (*care, error) {
 	if a.lsm != nil {
 		return c, c.salvage(a.lsm)
 	}
-	return c, nil
+	return c, finishCollections(badgerDir)
 }
 
 // salvage gathers the keys again because of cause.
@@ -86,30 +84,7 @@ func (c *care) setAside(name string, content []byte) {
 
 // mendBeforeCollection bridges what is damaged in the file that Badger collects next. It would stop at
 // the damaged spot and then remove the file with everything behind it.
-func (s *Store) mendBeforeCollection(ratio float64) error {
-	dir := filepath.Join(s.opts.Dir, "log")
-	content, err := os.ReadFile(filepath.Join(dir, discardFile)) // the same pages as Badger's mapping
-	if err != nil {
-		return err
-	}
-	var file, most uint64
-	for ; len(content) >= discardEntry; content = content[discardEntry:] {
-		number, stale := binary.BigEndian.Uint64(content), binary.BigEndian.Uint64(content[8:])
-		if number == 0 {
-			break
-		}
-		if stale > most {
-			file, most = number, stale
-		}
-	}
-	path := filepath.Join(dir, fmt.Sprintf("%06d.vlog", file))
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && float64(most) < ratio*float64(info.Size()) {
-		return nil // Badger will not take it
-	}
-	if err != nil {
-		return err
-	}
+func (s *Store) mendBeforeCollection(path string) error {
 	broken, err := mendLog(path, func(logEntry) {})
 	for n, b := range broken {
 		name := filepath.Base(path)

@@ -426,14 +426,3 @@ func (s *Store) runCollector(ctx context.Context) {
 		}
 	}
 }
-
-// collectOne gives back one file; an error says that there is none, or why not.
-func (s *Store) collectOne(ratio float64) error {
-	s.gate.Lock()
-	defer s.gate.Unlock()
-	if err := s.mendBeforeCollection(ratio); err != nil {
-		s.log.Warn("cannot look at a file before it is collected", "err", err)
-		return err
-	}
-	return s.db.RunValueLogGC(ratio)
-}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ type Session struct {
 	received received
 	flights  flights
 	filters  map[string]*subscription
+	left     []*tracked // filters that were removed, perhaps not durably yet
 }
 
 // sessionValue is the session as the database has it. Subscriptions and what is under way name it by
@@ -64,6 +66,7 @@ type sessions struct {
 	byID       map[string]*Session
 	subscribed int
 	expired    uint64
+	ahead      []*tracked // at open: what the database says of positions that the log does not reach
 }
 
 func newSessions(m *small) sessions {
@@ -92,6 +95,10 @@ func (ss *sessions) openLocked(id string, expiry time.Duration, fresh bool) (*Se
 	}
 	now := ss.small.store.clock()
 	known, ok := ss.byID[id]
+	if ok && known.expiredLocked(now) { // a moment before expireLocked comes round
+		fresh = true
+		ss.expired++
+	}
 	if ok && fresh {
 		ss.dropLocked(known)
 	}
@@ -198,6 +205,8 @@ func (x *Session) Sync(ctx context.Context) error {
 			values = append(values, &sub.tracked)
 		}
 	}
+	x.forgetLeftLocked()
+	values = append(values, x.left...)
 	m.mu.Unlock()
 	return m.sync(ctx, values...)
 }
@@ -232,7 +241,29 @@ func (ss *sessions) dropLocked(x *Session) {
 		ss.subscribed--
 		m.dropLocked(&sub.slotted)
 	}
-	x.filters = nil
+	x.filters, x.left = nil, nil // what names an ended session is nobody's
+}
+
+// EachSession visits the sessions that nobody uses and that have a cursor, with their filters; busy are
+// those with messages under way.
+func (s *Store) EachSession(visit func(id string, filters []string, busy bool, cursor *Cursor)) {
+	type sleeping struct {
+		id      string
+		filters []string
+		busy    bool
+		cursor  *Cursor
+	}
+	var list []sleeping
+	s.small.mu.Lock()
+	for _, x := range s.small.sessions.byID {
+		if x.holders == 0 && x.cursor != nil {
+			list = append(list, sleeping{x.id, slices.Sorted(maps.Keys(x.filters)), len(x.flights.runs) > 0, x.cursor})
+		}
+	}
+	s.small.mu.Unlock()
+	for _, one := range list {
+		visit(one.id, one.filters, one.busy, one.cursor)
+	}
 }
 
 // Session gives one session.
@@ -286,13 +317,17 @@ func (ss *sessions) expireLocked(now int64) (gone []SessionStatus) {
 			if x.idle > 0 && now-x.noted >= max(usedEvery.Milliseconds(), x.idle/64) {
 				ss.small.soilLocked(&x.tracked)
 			}
-		case x.idle >= 0 && now-x.used > x.idle:
+		case x.expiredLocked(now):
 			gone = append(gone, x.statusLocked(now))
 			ss.dropLocked(x)
 			ss.expired++
 		}
 	}
 	return gone
+}
+
+func (x *Session) expiredLocked(now int64) bool {
+	return x.holders == 0 && x.idle >= 0 && now-x.used > x.idle
 }
 
 func (x *Session) entriesLocked() ([]entry, func()) {
@@ -346,12 +381,14 @@ func (ss *sessions) recoverLocked(values []smallValue) {
 			if x := byNumber[body.number]; err == nil && x != nil {
 				x.received.ids, x.received.asOf = body.ids, min(body.asOf, tail)
 				x.received.sizeLocked(len(v.body))
+				ss.aheadLocked(&x.received.tracked, body.asOf > tail)
 			}
 		case smallFlights:
 			body, err := decodeFlights(v.body)
 			if x := byNumber[body.number]; err == nil && x != nil {
 				x.flights.upTo, x.flights.runs = min(body.upTo, tail), body.runs
 				x.flights.sizeLocked(len(v.body))
+				ss.aheadLocked(&x.flights.tracked, body.upTo > tail)
 			}
 		case smallSubscription:
 			ss.filters.recoverLocked(v.slot)
@@ -362,9 +399,18 @@ func (ss *sessions) recoverLocked(values []smallValue) {
 				continue
 			}
 			sub := x.subscriptionLocked(v.slot, body)
+			ss.aheadLocked(&sub.tracked, sub.From > tail+1)
 			sub.From = min(sub.From, tail+1)
 			ss.small.sizeLocked(&sub.slotted, len(v.body))
 		}
+	}
+}
+
+// aheadLocked notes a value of which the log has lost what it speaks of, as a session does that was made
+// while something waited for the disk.
+func (ss *sessions) aheadLocked(t *tracked, is bool) {
+	if is {
+		ss.ahead = append(ss.ahead, t)
 	}
 }
 

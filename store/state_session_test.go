@@ -232,7 +232,7 @@ func TestFlightsComeBackAndMoveTheCursor(t *testing.T) {
 	x := openSession(t, s, "c", NeverExpires)
 	subscribe(t, x, "t")
 	settleAll(s)
-	want := []Flight{{65535, 12, FlightSent}, {0, 13, FlightSent}, {9, 14, FlightReceived}, {10, 15, FlightReceived}, {3, 30, FlightDone}}
+	want := []Flight{{65535, 12, FlightSent}, {0, 13, FlightSent}, {9, 14, FlightReceived}, {10, 15, FlightReceived}, {3, 30, FlightDone}, {4, 31, FlightSentExactly}}
 	durable := false
 	if err := x.SaveFlights(11, want, func(err error) { durable = err == nil }); err != nil {
 		t.Fatal(err)
@@ -363,5 +363,81 @@ func TestWaitersHearOfAFailure(t *testing.T) {
 	}
 	if _, _, err := s.OpenSession("d", 0, false); !errors.Is(err, message.ErrFailed) {
 		t.Errorf("a session after a failure: %v", err)
+	}
+}
+
+// What was unsubscribed before Sync returned is not subscribed to after a kill.
+func TestSyncOfASessionWaitsForWhatItLeft(t *testing.T) {
+	dir := t.TempDir()
+	s := standingYoung(t, dir, modelYoung)
+	x, _, err := s.OpenSession("client", time.Hour, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, filter := range []string{"a/#", "b/#"} {
+		if err := x.Subscribe(Subscription{Filter: filter, From: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settleWith(s, func() error { return x.Sync(t.Context()) })
+	x.Unsubscribe("a/#")
+	done := make(chan error, 1)
+	go func() { done <- x.Sync(t.Context()) }()
+	for synced := false; !synced; {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+			synced = true
+		default:
+			if wait, ok := s.cursors.due(); ok && wait <= 0 {
+				s.commit(nil)
+			}
+		}
+	}
+	copied := copyStill(t, dir)
+	s = standingYoung(t, copied, modelYoung)
+	x, present, err := s.OpenSession("client", time.Hour, false)
+	if err != nil || !present {
+		t.Fatalf("present %v, %v", present, err)
+	}
+	if got := x.Subscriptions(); len(got) != 1 || got[0].Filter != "b/#" {
+		t.Errorf("after a kill the session has %+v, want b/# alone", got)
+	}
+}
+
+// A new session knows nothing of what was appended before it, even if that was not durable. When it never
+// becomes durable its positions are given out again, also to what the new session receives.
+func TestReceivedIDsAtPositionsGivenOutAgain(t *testing.T) {
+	dir := t.TempDir()
+	s := standingYoung(t, dir, modelYoung)
+	for range 5 {
+		if err := s.Append(t.Context(), &message.Message{Topic: "t"}, nil, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x := openSession(t, s, "client", time.Hour)
+	if err := x.Subscribe(Subscription{Filter: "t", From: 6}); err != nil {
+		t.Fatal(err)
+	}
+	s.commit(nil) // the session, not the messages
+
+	s = standingYoung(t, copyStill(t, dir), modelYoung)
+	publish(t, s, message.Message{Topic: "q2", QoS: 2, Properties: []message.Property{{Name: "from", Value: "client:48"}}})
+	if x := openSession(t, s, "client", time.Hour); !x.Received(48) {
+		t.Fatal("the id is not known when its message is durable")
+	}
+	for range 9 {
+		publish(t, s, message.Message{Topic: "t"})
+	}
+
+	s = standingYoung(t, copyStill(t, s.opts.Dir), modelYoung)
+	x = openSession(t, s, "client", time.Hour)
+	if !x.Received(48) {
+		t.Error("after a kill the id is forgotten: its message would be taken twice")
+	}
+	if got := x.Subscriptions(); len(got) != 1 || got[0].From != 1 {
+		t.Errorf("the subscription is %+v, want it from 1 on: that is all it can have missed", got)
 	}
 }

@@ -139,6 +139,7 @@ func (s *slots) goneLocked(v *slotted) ([]entry, func()) {
 
 // StateStats counts the small state.
 type StateStats struct {
+	Open                                                       int // sessions in use
 	Sessions, Subscriptions, Groups, Offsets, Topics, Retained int
 	Bytes                                                      int    // of all values as they are stored
 	CarriedBytes                                               int64  // of retained messages that the log has no more
@@ -152,8 +153,14 @@ func (s *Store) StateStats() StateStats {
 	m := &s.small
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	open := 0
+	for _, x := range m.sessions.byID {
+		if x.holders > 0 {
+			open++
+		}
+	}
 	return StateStats{
-		Sessions: len(m.sessions.byID), Subscriptions: m.sessions.subscribed, Groups: len(m.groups.byName), Offsets: m.groups.offsets,
+		Open: open, Sessions: len(m.sessions.byID), Subscriptions: m.sessions.subscribed, Groups: len(m.groups.byName), Offsets: m.groups.offsets,
 		Topics: len(m.topics.byName), Retained: m.retained.count, Bytes: m.bytes, CarriedBytes: m.retained.carried,
 		RetainedRefused: m.retained.refused, SessionsExpired: m.sessions.expired, GroupsExpired: m.groups.expired,
 		Replayed: m.replay.read,
@@ -214,7 +221,12 @@ func (s *Store) recoverSmall(f *found) error {
 	m.retained.recoverLocked(f.small)
 	m.replay.recoverLocked(f.small, len(f.smallBroken) > 0)
 	m.sessions.adoptCursorsLocked()
+	err := m.pullBackLocked(m.sessions.ahead)
+	m.sessions.ahead = nil
 	m.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	for _, broken := range f.smallBroken {
 		b := newBatch(s.db)
 		if len(broken.key) == 6 {
@@ -245,4 +257,28 @@ func (f *found) latestSmall() (clock int64) {
 		}
 	}
 	return clock
+}
+
+// pullBackLocked writes values again that spoke of positions which are given out again now. It must be
+// done before they are: after the next kill nothing would tell what is there then from what was meant.
+func (m *small) pullBackLocked(values []*tracked) error {
+	b := newBatch(m.store.db)
+	for _, t := range values {
+		entries, _ := t.item.entriesLocked()
+		if b.setAll(entries) {
+			continue
+		}
+		if err := m.store.write(b); err != nil {
+			return fmt.Errorf("write values that were ahead of the log: %w", err)
+		}
+		b = newBatch(m.store.db)
+		b.setAll(entries)
+	}
+	if len(b.entries) == 0 {
+		return nil
+	}
+	if err := m.store.write(b); err != nil {
+		return fmt.Errorf("write values that were ahead of the log: %w", err)
+	}
+	return nil
 }

@@ -104,8 +104,14 @@ func (x *Session) Unsubscribe(filter string) (known bool) {
 	delete(x.filters, filter)
 	x.set.subscribed--
 	m.dropLocked(&sub.slotted)
+	x.forgetLeftLocked()
+	x.left = append(x.left, &sub.tracked)
 	x.unpinLocked()
 	return true
+}
+
+func (x *Session) forgetLeftLocked() {
+	x.left = slices.DeleteFunc(x.left, func(t *tracked) bool { return t.durable >= t.version })
 }
 
 // unpinLocked drops the cursor of a session that wants nothing from the log any more.
