@@ -3,6 +3,7 @@ package store
 import (
 	"container/list"
 	"sync"
+	"weak"
 
 	"sluice/gateway/message"
 )
@@ -17,13 +18,27 @@ type cache struct {
 	known map[span]*list.Element
 	order list.List // of *cached, the most recently used first
 	cost  int
+
+	dropped [cacheDropped]dropped // a ring
+	oldest  int                   // in it
 }
 
 const (
 	cacheBytes  = 3 << 19
 	cacheBlocks = 256
 	blockCost   = 512 // bytes of memory that a block takes beside its content
+
+	// cacheDropped is more than one transaction brings: nobody can read its blocks before all of them
+	// are there, and by then the first have been dropped.
+	cacheDropped = 4 * commitBlocks
 )
+
+// dropped is a block that the bound pushed out. It is garbage, but as long as the collector has not
+// come for it, it need not be read and decompressed again.
+type dropped struct {
+	span  span
+	block weak.Pointer[cached]
+}
 
 // span names a block. Its last position alone does not: a checkpoint keeps that.
 type span struct{ first, last message.Position }
@@ -50,7 +65,13 @@ func (c *cache) entry(at span) *cached {
 		c.order.MoveToFront(e)
 		return e.Value.(*cached)
 	}
-	return c.addLocked(&cached{span: at})
+	b := c.droppedLocked(at)
+	if b == nil {
+		b = &cached{span: at}
+	}
+	c.addLocked(b)
+	c.shrinkLocked()
+	return b
 }
 
 // put keeps a block that was just committed.
@@ -88,13 +109,12 @@ func (g *group) cached() *cached {
 	return &cached{span: span{g.first, g.last()}, unchecked: groupBlock(g)}
 }
 
-func (c *cache) addLocked(b *cached) *cached {
+func (c *cache) addLocked(b *cached) {
 	if c.known == nil {
 		c.known = make(map[span]*list.Element)
 	}
 	c.known[b.span] = c.order.PushFront(b)
 	c.cost += b.cost
-	return b
 }
 
 // peek gives a block that is there already and leaves the order alone; nil when it is not.
@@ -106,6 +126,17 @@ func (c *cache) peek(at span) *cached {
 	}
 	if e, ok := c.known[at]; ok {
 		return e.Value.(*cached)
+	}
+	return c.droppedLocked(at)
+}
+
+// droppedLocked gives a block that was dropped and that the collector has not come for; nil when there
+// is none.
+func (c *cache) droppedLocked(at span) *cached {
+	for i := range c.dropped {
+		if c.dropped[i].span == at {
+			return c.dropped[i].block.Value()
+		}
 	}
 	return nil
 }
@@ -119,6 +150,7 @@ func (c *cache) loaded(b *cached, cost int) {
 		b.cost = cost
 		c.shrinkLocked()
 	}
+	b.cost = cost // also of one that was dropped meanwhile: it may come back
 }
 
 // forget drops a block that could not be loaded, so that the next reader tries again.
@@ -128,11 +160,19 @@ func (c *cache) forget(b *cached) {
 	if e, ok := c.known[b.span]; ok && e.Value == b {
 		c.dropLocked(e)
 	}
+	for i := range c.dropped {
+		if c.dropped[i].span == b.span {
+			c.dropped[i] = dropped{}
+		}
+	}
 }
 
 func (c *cache) shrinkLocked() {
 	for (c.cost > c.bound || c.order.Len() > cacheBlocks) && c.order.Len() > 1 {
+		b := c.order.Back().Value.(*cached)
 		c.dropLocked(c.order.Back())
+		c.dropped[c.oldest] = dropped{b.span, weak.Make(b)}
+		c.oldest = (c.oldest + 1) % cacheDropped
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 const (
 	spaceRetry = 100 * time.Millisecond // between two looks at a disk that is too full to write
 	spaceGrace = 2 * time.Second        // that an orderly end waits for such a disk
+
+	spareBytes = commitBlocks * blockPayload / 2 // of memory that is used again
 )
 
 // Run commits what is appended, trims what is done with and collects what that frees, until ctx
@@ -136,14 +138,22 @@ func (s *Store) prepare(which take) bool {
 	return true
 }
 
+// seal compresses a group. What compressed well is copied into memory of its size; what did not keeps
+// the memory that it was made in.
 func (s *Store) seal(g *group) []byte {
 	w := &s.writer
-	w.scratch = appendBlock(w.scratch[:0], g.plain, g.chunks, g.first, g.base)
+	block := appendBlock(w.scratch[:0], g.plain, g.chunks, g.first, g.base)
 	var room []byte
 	if n := len(w.spare); n > 0 {
 		room, w.spare = w.spare[n-1][:0], w.spare[:n-1]
+		w.spared -= cap(room)
 	}
-	block := append(room, w.scratch...)
+	if len(block) > blockPayload/2 {
+		w.scratch = room
+		return block
+	}
+	w.scratch = block
+	block = append(room, block...)
 	if cap(w.scratch) > 2*blockPayload {
 		w.scratch = nil // one large message must not pin its memory
 	}
@@ -153,8 +163,10 @@ func (s *Store) seal(g *group) []byte {
 // recycle keeps the memory of blocks that were committed, unless they were unusually large.
 func (w *writer) recycle(groups []sealed) {
 	for _, g := range groups {
-		if cap(g.block) <= blockPayload/2 && len(w.spare) < commitBlocks {
+		size := cap(g.block)
+		if size <= 2*blockPayload && w.spared+size <= spareBytes && len(w.spare) < commitBlocks {
 			w.spare = append(w.spare, g.block)
+			w.spared += size
 		}
 	}
 }

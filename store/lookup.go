@@ -157,8 +157,8 @@ func (k *keySearch) blocks(spans []hole, head, end message.Position) error {
 // block takes what matches in a block. One that no reader has in the cache is looked through chunk by
 // chunk, past the cache: a search must not push out what the readers are at.
 func (k *keySearch) block(h header, first, last message.Position) error {
-	if k.s.cache.peek(span{h.first, h.last()}) != nil {
-		b, err := k.s.block(h)
+	if c := k.s.cache.peek(span{h.first, h.last()}); c != nil {
+		b, err := k.s.content(c, h)
 		if err == nil {
 			k.take(b, first, last)
 		}

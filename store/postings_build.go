@@ -148,8 +148,8 @@ func (s *Store) indexNext() (more bool, err error) {
 // indexed gives a block for the index. Blocks that nobody else reads must not push those that are
 // read out of the cache.
 func (s *Store) indexed(h header) (*block, error) {
-	if s.cache.peek(span{h.first, h.last()}) != nil {
-		return s.block(h)
+	if c := s.cache.peek(span{h.first, h.last()}); c != nil {
+		return s.content(c, h)
 	}
 	return s.open(h, false)
 }

@@ -52,7 +52,11 @@ func (s *Store) behindTrim(from message.Position) message.Position {
 
 // block gives the content of a block. It may begin before h where a checkpoint was faster than the reader.
 func (s *Store) block(h header) (*block, error) {
-	c := s.cache.entry(span{h.first, h.last()})
+	return s.content(s.cache.entry(span{h.first, h.last()}), h)
+}
+
+// content gives that of a block which has a place in the cache.
+func (s *Store) content(c *cached, h header) (*block, error) {
 	c.once.Do(func() {
 		if c.unchecked != nil {
 			c.content, c.err = c.unchecked, c.unchecked.checkYoung()

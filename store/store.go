@@ -74,6 +74,7 @@ type writer struct {
 	ready     []sealed // taken from the queue and not yet committed, the oldest first
 	scratch   []byte
 	spare     [][]byte // of blocks that were committed
+	spared    int      // bytes in them
 	removed   int64    // bytes of blocks since the collector was last called for them
 	trimmedAt time.Time
 	sweptAt   time.Time

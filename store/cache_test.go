@@ -1,0 +1,41 @@
+package store
+
+import (
+	"errors"
+	"runtime"
+	"testing"
+)
+
+func TestCacheTakesBackWhatItDropped(t *testing.T) {
+	c := cache{bound: 1000}
+	load := func(at span, cost int) *cached {
+		b := c.entry(at)
+		c.loaded(b, cost)
+		return b
+	}
+	first := load(span{1, 10}, 600)
+	load(span{11, 20}, 600)
+	if c.order.Len() != 1 || c.cost != 600 {
+		t.Fatalf("%d blocks of %d bytes, want one of 600", c.order.Len(), c.cost)
+	}
+	if got := c.peek(first.span); got != first || c.cost != 600 {
+		t.Errorf("peek gives %p at %d bytes, want %p at 600", got, c.cost, first)
+	}
+	if got := c.entry(first.span); got != first || c.order.Len() != 1 || c.cost != 600 {
+		t.Errorf("entry gives %p with %d blocks of %d bytes, want %p with one of 600", got, c.order.Len(), c.cost, first)
+	}
+
+	load(span{21, 30}, 600)
+	c.loaded(first, 900) // it came into memory when it had been dropped
+	if c.entry(first.span); c.cost != 900 {
+		t.Errorf("%d bytes are counted, want 900", c.cost)
+	}
+
+	load(span{31, 40}, 600)
+	first.err = errors.New("damaged")
+	c.forget(first)
+	if got := c.entry(first.span); got == first {
+		t.Error("a block that could not be loaded came back")
+	}
+	runtime.KeepAlive(first)
+}
