@@ -3,7 +3,6 @@ package gateway
 import (
 	"sluice/gateway/broker"
 	"sluice/gateway/message"
-	"sluice/gateway/mqtt"
 	"sluice/store"
 )
 
@@ -13,15 +12,3 @@ type durableLog struct{ *store.Store }
 func (l durableLog) OpenCursor(name string, done message.Position) (broker.Cursor, error) {
 	return l.Store.OpenCursor(name, done+1)
 }
-
-// backend lets the broker be the MQTT listener's.
-type backend struct{ *broker.Broker }
-
-func (b backend) Subscribe() (mqtt.Subscription, error) {
-	return subscription{b.Broker.Subscribe()}, nil
-}
-
-// subscription needs no closing: it holds nothing.
-type subscription struct{ *broker.Subscription }
-
-func (subscription) Close() {}

@@ -61,6 +61,7 @@ func (g *Gateway) Apply(next *config.Config, author string) error {
 		return errors.Join(err, g.buses.Update(linesOf(old)))
 	}
 	g.swap(next, running, now, opened, old != nil)
+	g.broker.KeepQoS0Matched(next.MQTT.StoreQoS0 == "matched")
 	g.revise(next, author)
 	return g.buses.Update(linesOf(next))
 }

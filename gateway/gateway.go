@@ -75,6 +75,8 @@ func New(options Options) (*Gateway, error) {
 		RetentionSize: int64(limits.Retention.Size),
 		DropOldest:    limits.WhenFull == "drop-oldest",
 		Urgent:        urgent,
+		Inbound:       inbound,
+		RetainFor:     retainFor,
 		OnGap:         gaps.put,
 		Logger:        options.Log.With("part", "store"),
 	})
@@ -96,6 +98,9 @@ func New(options Options) (*Gateway, error) {
 		gaps:    gaps,
 		parts:   newSupervisor(options.Log),
 	}
+	if err := (backend{g.broker, g.store}).sleepAll(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the sessions: %w", err), g.Close())
+	}
 	g.watcher = newWatcher(g)
 	if err := g.prepareAdmin(); err != nil {
 		return nil, errors.Join(err, g.Close())
@@ -110,6 +115,8 @@ func New(options Options) (*Gateway, error) {
 // that everything acknowledged is on disk when it returns. A part that fails ends it too.
 func (g *Gateway) Run(ctx context.Context) error {
 	g.parts.start(partStore, g.store.Run)
+	g.parts.start("broker", g.broker.Run)
+	g.parts.start("sessions", backend{g.broker, g.store}.tend)
 	g.parts.start("watcher", g.watcher.Run)
 	g.parts.start("gaps", func(ctx context.Context) error {
 		return g.gaps.run(ctx, func() string { return g.Config().Gateway.Name }, g.broker)

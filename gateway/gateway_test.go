@@ -15,6 +15,7 @@ import (
 
 	"sluice/bridge/cloudsim"
 	"sluice/collectors/modbus/modbussim"
+	"sluice/gateway/broker"
 	"sluice/gateway/config"
 	"sluice/gateway/message"
 	"sluice/store"
@@ -282,7 +283,8 @@ func TestFreshGatewayHasAPasswordOrACode(t *testing.T) {
 func TestGapTakesItsPlaceInTheStream(t *testing.T) {
 	g := newGateway(t, parse(t, t.TempDir(), "store: {dir: ./data}\ngateway: {name: g}\nweb: {listen: \"\"}\n"))
 	start(t, g.Run)
-	s := g.broker.Subscribe()
+	s := g.broker.Subscribe(broker.FromNow)
+	defer s.Close()
 	s.Add("alarms/#")
 	g.gaps.put(store.Gap{Messages: 5, Devices: []store.DeviceGap{{Device: "press", From: 3, To: 7}}})
 	records, err := s.Next(t.Context(), nil, 1)

@@ -2,9 +2,12 @@ package gateway
 
 import (
 	"context"
+	"time"
 
+	"sluice/gateway/broker"
 	"sluice/gateway/config"
 	"sluice/gateway/mqtt"
+	"sluice/gateway/mqtt/transport"
 	"sluice/web"
 )
 
@@ -12,27 +15,82 @@ import (
 type listener struct {
 	server *mqtt.Server
 	listen []string
+	guard  guard
+	broker *broker.Broker
 }
 
 func (g *Gateway) listenerPlace(c *config.Config) place {
 	return place{name: "mqtt", spec: c.MQTT, open: func(replaces part) (part, error) {
-		server, err := mqtt.New(mqtt.Options{
-			Listen:    c.MQTT.Listen,
-			Anonymous: c.MQTT.Anonymous,
-			MaxPacket: int(c.MQTT.MaxPacket),
-		}, backend{g.broker}, g.log.With("part", "mqtt"))
+		var before listener
+		if old, ok := replaces.(*listener); ok {
+			before = *old
+		}
+		guard, err := newGuard(&c.MQTT, before.guard, g.log.With("part", "mqtt"))
 		if err != nil {
 			return nil, err
 		}
-		var before *mqtt.Server
-		if old, ok := replaces.(*listener); ok {
-			before = old.server
-		}
-		if err := server.TakeOver(before); err != nil {
+		server, err := mqtt.New(mqtt.Options{
+			Access:           guard,
+			Listen:           c.MQTT.Listen,
+			Listeners:        listenersOf(&c.MQTT),
+			Anonymous:        c.MQTT.Anonymous,
+			MaxPacket:        int(c.MQTT.MaxPacket),
+			MaxConnections:   c.MQTT.MaxConnections,
+			MaxSubscriptions: c.MQTT.MaxSubscriptions,
+			MaxLevels:        c.MQTT.MaxLevels,
+			MaxRate:          c.MQTT.MaxRate,
+			MaxKeepAlive:     time.Duration(c.MQTT.MaxKeepAlive),
+			Version:          g.options.Version,
+		}, backend{g.broker, g.store}, g.log.With("part", "mqtt"))
+		if err != nil {
 			return nil, err
 		}
-		return &listener{server, c.MQTT.Listen}, nil
+		if err := server.TakeOver(before.server); err != nil {
+			return nil, err
+		}
+		return &listener{server, mqttListen(&c.MQTT), guard, g.broker}, nil
 	}}
+}
+
+// listenersOf gives the addresses that have settings of their own: those of the list, and the two that
+// the short forms tls and websocket stand for.
+func listenersOf(m *config.MQTT) (all []mqtt.Listener) {
+	if tls := m.TLS; tls != nil {
+		all = append(all, mqtt.Listener{Anonymous: m.Anonymous, Spec: transport.Spec{
+			Address: tls.Listen,
+			TLS:     &transport.TLS{Cert: tls.Cert, Key: tls.Key, ClientCA: tls.ClientCA},
+		}})
+	}
+	if m.WebSocket != nil {
+		all = append(all, mqtt.Listener{Anonymous: m.Anonymous, Spec: transport.Spec{
+			Address: m.WebSocket.Listen, WebSocket: &transport.WebSocket{},
+		}})
+	}
+	for _, l := range m.Listeners {
+		next := mqtt.Listener{Anonymous: m.Anonymous, Spec: transport.Spec{
+			Address: l.Listen, ProxyProtocol: l.ProxyProtocol, Connections: l.MaxConnections,
+		}}
+		if l.Anonymous != nil {
+			next.Anonymous = *l.Anonymous
+		}
+		if tls := l.TLS; tls != nil {
+			next.TLS = &transport.TLS{Cert: tls.Cert, Key: tls.Key, ClientCA: tls.ClientCA, Optional: tls.ClientCert == "optional"}
+		}
+		if l.WebSocket {
+			next.WebSocket = &transport.WebSocket{Path: l.Path, Origins: l.Origins}
+		}
+		all = append(all, next)
+	}
+	return all
+}
+
+// mqttListen are all addresses for MQTT.
+func mqttListen(m *config.MQTT) []string {
+	all := append([]string(nil), m.Listen...)
+	for _, l := range listenersOf(m) {
+		all = append(all, l.Address)
+	}
+	return all
 }
 
 func (l *listener) Run(ctx context.Context) error { return l.server.Run(ctx) }
@@ -41,7 +99,12 @@ func (l *listener) Close() { l.server.Close() }
 
 func (l *listener) show() web.MQTT {
 	s := l.server.Stats()
-	return web.MQTT{
-		Listen: l.listen, Connections: s.Connections, Received: s.Received, Delivered: s.Delivered, Dropped: s.Dropped,
+	shown := web.MQTT{
+		Listen: l.listen, Connections: s.Connections, Received: s.Received, Delivered: s.Delivered,
+		Dropped: s.Dropped + l.broker.Stats().Dropped, Sleeping: l.broker.Stats().Sleeping, Unwelcome: l.guard.Stats().Refused,
 	}
+	for _, address := range s.Listeners {
+		shown.Excess += address.Refused
+	}
+	return shown
 }

@@ -40,7 +40,7 @@ func (g *Gateway) places(c *config.Config) (all []place) {
 	if c.Web.Listen != "" {
 		all = append(all, g.pagePlace(c))
 	}
-	if len(c.MQTT.Listen) > 0 {
+	if len(mqttListen(&c.MQTT)) > 0 {
 		all = append(all, g.listenerPlace(c))
 	}
 	kinds := bridges.Uplinks(g.log)

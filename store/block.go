@@ -35,6 +35,7 @@ const (
 	flagDevice     = 0x08
 	flagProperties = 0x10
 	flagQueue      = 0x20
+	flagClient     = 0x40
 )
 
 var errBlock = errors.New("damaged block")
@@ -50,6 +51,9 @@ func recordBound(m *message.Message) int {
 	n := 1 + 10 + queueBound + 5 + len(m.Topic) + 5 + len(m.Payload)
 	if m.Device != "" {
 		n += 5 + len(m.Device) + 10
+	}
+	if m.Client != "" {
+		n += 5 + len(m.Client)
 	}
 	if len(m.Properties) > 0 {
 		n += 5
@@ -76,6 +80,9 @@ func appendRecord(b []byte, m *message.Message, before int64, at queueRef) []byt
 	if at.queue != message.NoQueue {
 		flags |= flagQueue
 	}
+	if m.Client != "" {
+		flags |= flagClient
+	}
 	b = append(b, flags)
 	b = binary.AppendVarint(b, m.Time-before)
 	b = at.append(b)
@@ -83,6 +90,9 @@ func appendRecord(b []byte, m *message.Message, before int64, at queueRef) []byt
 	if m.Device != "" {
 		b = appendText(b, m.Device)
 		b = binary.AppendUvarint(b, m.Seq)
+	}
+	if m.Client != "" {
+		b = appendText(b, m.Client)
 	}
 	if len(m.Properties) > 0 {
 		b = binary.AppendUvarint(b, uint64(len(m.Properties)))

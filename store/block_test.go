@@ -42,6 +42,8 @@ func samples() []message.Message {
 		{Topic: "a", Payload: []byte{}, Queue: message.MaxQueues - 1},
 		{Topic: "a/b", Payload: []byte("x"), Time: math.MaxInt64, QoS: 2, Retain: true},
 		{Topic: strings.Repeat("t", 65535), Payload: bytes.Repeat([]byte("p"), 100<<10), Time: 5},
+		{Topic: "c", Client: "phone-1", QoS: 1, Payload: []byte("z")},
+		{Topic: "c", Payload: []byte("z"), Client: strings.Repeat("long", 100), Device: "press", Seq: 1, Properties: []message.Property{{Name: message.Expiry, Value: "9"}}},
 		{Topic: "d", Payload: []byte("y"), Device: "press", Seq: math.MaxUint64, Properties: []message.Property{{Name: "k", Value: "v"}, {Name: "k"}, {}}},
 	}
 	for i := range 500 {

@@ -315,9 +315,12 @@ func (r *blockReader) make(into *message.Record, topic string, names *nameTable)
 	if into.Queue != message.NoQueue {
 		into.QueueOffset = r.b.offsets[r.record]
 	}
-	into.Device, into.Properties = "", nil
+	into.Device, into.Client, into.Properties = "", "", nil
 	if raw.flags&flagDevice != 0 {
 		into.Device, _ = names.text(raw.device.of(bytes))
+	}
+	if raw.flags&flagClient != 0 {
+		into.Client, _ = names.text(raw.client.of(bytes))
 	}
 	if raw.flags&flagProperties != 0 {
 		into.Properties = names.properties(raw.properties.of(bytes))

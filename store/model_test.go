@@ -103,6 +103,9 @@ func (m *model) append(l *storetest.Log, r *rand.Rand) {
 			m.seq[b.Device]++
 			b.Seq = m.seq[b.Device]
 		}
+		if r.IntN(3) == 0 {
+			b.Client = fmt.Sprint("client-", r.IntN(300))
+		}
 		if r.IntN(5) == 0 {
 			b.Properties = []message.Property{{Name: "n", Value: fmt.Sprint(at)}, {Name: "KEYS", Value: fmt.Sprintf("key-%d tens-%d", at, at/10)}, {Name: "UNIQ_KEY", Value: fmt.Sprint("u", at)}}
 		}

@@ -394,7 +394,12 @@ func TestDamagedIndexIsMadeAgain(t *testing.T) {
 			t.Fatalf("%s: nothing to damage", name)
 		}
 		s := openIndexed(t, dir)
-		agree(t, s) // reading notices what is broken
+		agree(t, s)          // reading notices what is broken,
+		for i := range 100 { // also in a page of fingerprints that no key of agree lies in
+			if _, err := s.FindByKey(t.Context(), fmt.Sprint("nobody's ", i), time.Time{}, time.Time{}, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
 		tended(t, s)
 		agree(t, s)
 		tended(t, s)

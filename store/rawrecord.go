@@ -18,6 +18,7 @@ type rawRecord struct {
 	topic      part
 	device     part
 	seq        uint64
+	client     part
 	properties part // their count and texts
 	payload    part
 }
@@ -26,7 +27,7 @@ type part struct{ from, to int }
 
 func (p part) of(b []byte) []byte { return b[p.from:p.to:p.to] }
 
-const knownFlags = flagQoS | flagRetain | flagDevice | flagProperties | flagQueue
+const knownFlags = flagQoS | flagRetain | flagDevice | flagProperties | flagQueue | flagClient
 
 // parse reads the record at the front of b and gives its size, 0 when there is no whole one. It is
 // where reading spends most of its time beside decompression: lengths of one byte, which nearly all
@@ -53,7 +54,7 @@ func (r *rawRecord) parse(b []byte) int {
 		return 0
 	}
 	at = r.topic.to
-	r.device, r.seq, r.properties = part{}, 0, part{}
+	r.device, r.seq, r.client, r.properties = part{}, 0, part{}, part{}
 	if flags&flagDevice != 0 {
 		if at < len(b) && b[at] < 0x80 && at+1+int(b[at]) < len(b) {
 			r.device = part{at + 1, at + 1 + int(b[at])}
@@ -61,6 +62,14 @@ func (r *rawRecord) parse(b []byte) int {
 			return 0
 		}
 		r.seq, at = uvarintAt(b, r.device.to)
+	}
+	if flags&flagClient != 0 {
+		if at < len(b) && b[at] < 0x80 && at+1+int(b[at]) < len(b) {
+			r.client = part{at + 1, at + 1 + int(b[at])}
+		} else if r.client = textAt(b, at); r.client.to > len(b) {
+			return 0
+		}
+		at = r.client.to
 	}
 	if flags&flagProperties != 0 {
 		if r.properties = (part{at, passProperties(b, at)}); r.properties.to > len(b) {
@@ -116,7 +125,8 @@ const noOffset = math.MaxUint64
 
 // sound says whether a record that could be parsed is one that we write.
 func (r *rawRecord) sound() bool {
-	return r.flags&^knownFlags == 0 && (r.flags&flagDevice != 0) == (r.device.to > r.device.from)
+	return r.flags&^knownFlags == 0 && (r.flags&flagDevice != 0) == (r.device.to > r.device.from) &&
+		(r.flags&flagClient != 0) == (r.client.to > r.client.from)
 }
 
 // properties makes the list of which b has the bytes. The values are parts of one text, so that they

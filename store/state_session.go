@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -94,6 +95,10 @@ func (ss *sessions) openLocked(id string, expiry time.Duration, fresh bool) (*Se
 	}
 	now := ss.small.store.clock()
 	known, ok := ss.byID[id]
+	if ok && known.expiredLocked(now) { // a moment before expireLocked comes round
+		fresh = true
+		ss.expired++
+	}
 	if ok && fresh {
 		ss.dropLocked(known)
 	}
@@ -239,6 +244,28 @@ func (ss *sessions) dropLocked(x *Session) {
 	x.filters, x.left = nil, nil // what names an ended session is nobody's
 }
 
+// EachSession visits the sessions that nobody uses and that have a cursor, with their filters; busy are
+// those with messages under way.
+func (s *Store) EachSession(visit func(id string, filters []string, busy bool, cursor *Cursor)) {
+	type sleeping struct {
+		id      string
+		filters []string
+		busy    bool
+		cursor  *Cursor
+	}
+	var list []sleeping
+	s.small.mu.Lock()
+	for _, x := range s.small.sessions.byID {
+		if x.holders == 0 && x.cursor != nil {
+			list = append(list, sleeping{x.id, slices.Sorted(maps.Keys(x.filters)), len(x.flights.runs) > 0, x.cursor})
+		}
+	}
+	s.small.mu.Unlock()
+	for _, one := range list {
+		visit(one.id, one.filters, one.busy, one.cursor)
+	}
+}
+
 // Session gives one session.
 func (s *Store) Session(id string) (status SessionStatus, known bool) {
 	s.small.mu.Lock()
@@ -290,13 +317,17 @@ func (ss *sessions) expireLocked(now int64) (gone []SessionStatus) {
 			if x.idle > 0 && now-x.noted >= max(usedEvery.Milliseconds(), x.idle/64) {
 				ss.small.soilLocked(&x.tracked)
 			}
-		case x.idle >= 0 && now-x.used > x.idle:
+		case x.expiredLocked(now):
 			gone = append(gone, x.statusLocked(now))
 			ss.dropLocked(x)
 			ss.expired++
 		}
 	}
 	return gone
+}
+
+func (x *Session) expiredLocked(now int64) bool {
+	return x.holders == 0 && x.idle >= 0 && now-x.used > x.idle
 }
 
 func (x *Session) entriesLocked() ([]entry, func()) {

@@ -139,6 +139,7 @@ func (s *slots) goneLocked(v *slotted) ([]entry, func()) {
 
 // StateStats counts the small state.
 type StateStats struct {
+	Open                                                       int // sessions in use
 	Sessions, Subscriptions, Groups, Offsets, Topics, Retained int
 	Bytes                                                      int    // of all values as they are stored
 	CarriedBytes                                               int64  // of retained messages that the log has no more
@@ -152,8 +153,14 @@ func (s *Store) StateStats() StateStats {
 	m := &s.small
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	open := 0
+	for _, x := range m.sessions.byID {
+		if x.holders > 0 {
+			open++
+		}
+	}
 	return StateStats{
-		Sessions: len(m.sessions.byID), Subscriptions: m.sessions.subscribed, Groups: len(m.groups.byName), Offsets: m.groups.offsets,
+		Open: open, Sessions: len(m.sessions.byID), Subscriptions: m.sessions.subscribed, Groups: len(m.groups.byName), Offsets: m.groups.offsets,
 		Topics: len(m.topics.byName), Retained: m.retained.count, Bytes: m.bytes, CarriedBytes: m.retained.carried,
 		RetainedRefused: m.retained.refused, SessionsExpired: m.sessions.expired, GroupsExpired: m.groups.expired,
 		Replayed: m.replay.read,

@@ -28,6 +28,7 @@ const usage = `Sluice brings every reading that a PLC or a meter gave up to the 
   sluice demo                   simulated devices, a gateway and a cloud on this machine
   sluice simulate KIND          one simulated device or cloud: modbus, dlt645, cloud
   sluice log TOOL DIR           look at, export or restore the log of a stopped gateway
+  sluice passwd                 make the hash of a password, for an MQTT user's password_file
   sluice version                say which version this is
 
 Each command explains its flags with -h.
@@ -69,6 +70,8 @@ func command(ctx context.Context, args []string) error {
 		return simulate(ctx, rest)
 	case "log":
 		return logTool(ctx, rest)
+	case "passwd":
+		return passwd(ctx, rest)
 	case "version":
 		fmt.Println("sluice", version)
 		return nil

@@ -2,21 +2,31 @@ package broker
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"sluice/gateway/message"
 )
 
 // Broker publishes into one log and opens consumers and subscriptions over it. All its methods may
-// be called from any goroutine; it starts none.
+// be called from any goroutine.
 type Broker struct {
-	log Log
+	log     Log
+	router  router
+	durable durable
+	matched atomic.Bool
+	recent  recent
 }
 
 // New makes a broker over log.
-func New(log Log) *Broker { return &Broker{log: log} }
+func New(log Log) *Broker {
+	b := &Broker{log: log}
+	b.router.init(log)
+	return b
+}
 
-// Publish takes a copy of m and returns once m has its place in the log; ack, which may be nil,
+// Publish takes a copy of m and returns once m has its place in the log, or, as KeepQoS0Matched says, was
+// handed to those who listen; ack, which may be nil,
 // hears later whether it is durable: that, and nothing earlier, is the licence to acknowledge a
 // producer. An error means that m was not taken.
 func (b *Broker) Publish(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64) error {
@@ -29,6 +39,14 @@ func (b *Broker) Publish(ctx context.Context, m *message.Message, ack message.Ac
 	m.Queue = message.QueueOf(m.Topic, message.DefaultQueues)
 	if ack == nil {
 		ack = nobody{}
+	}
+	if m.QoS == 0 && m.Device == "" && b.matched.Load() {
+		if !m.Retain && !b.recent.wait(m.Topic, b.router.position()) && !b.Wanted(m.Topic) {
+			b.handWithin(ctx, m)
+			ack.Acknowledge(token, 0, nil)
+			return nil
+		}
+		return b.recent.append(ctx, b.log, m, ack, token)
 	}
 	if m.Device != "" { // a poller goes on polling meanwhile
 		if lazy, ok := b.log.(LazyLog); ok {
@@ -64,33 +82,21 @@ func (f filters) match(topic string) bool {
 // few enough that a reader holds on to little.
 const scanRecords = 256
 
-// readNext appends to dst up to max records from position from on that match filters and that keep,
-// unless it is nil, lets through. Another pointer says that the filters have changed. It waits
-// for the first one, and returns where the next call goes on. Passing over what does not match
-// ends the call too, every scanRecords, so that the caller's cursor can follow: then nothing is
-// appended and the error is nil.
-func readNext(ctx context.Context, log Log, from message.Position, dst []message.Record, max int,
-	filters func() *filters, keep func(*message.Record) bool,
-) ([]message.Record, message.Position, error) {
+// readNext appends to dst up to max records from position from on that match. It waits for the first
+// one, and returns where the next call goes on. Passing over what does not match ends the call too, every
+// scanRecords, so that the caller's cursor can follow: then nothing is appended and the error is nil.
+func readNext(ctx context.Context, log Log, from message.Position, dst []message.Record, max int, wanted filters) ([]message.Record, message.Position, error) {
 	start := len(dst)
 	for {
 		if err := ctx.Err(); err != nil {
 			return dst, from, err
 		}
-		wanted := filters()
-		records, next, err := scan(log, dst, from, min(max, scanRecords), *wanted)
+		records, next, err := scan(log, dst, from, min(max, scanRecords), wanted)
 		if err != nil {
 			return records[:start], from, err
 		}
-		if filters() != wanted {
-			dst = records[:start]
-			continue // a filter that was added meanwhile must not miss what was passed over
-		}
 		dst = records
 		if next > from {
-			if keep != nil {
-				dst = compact(dst, start, keep)
-			}
 			return dst, next, nil
 		}
 		tail, grown := log.Tail()

@@ -265,30 +265,6 @@ func TestBacklogAgainstAModel(t *testing.T) {
 	}
 }
 
-func TestSubscriptionSeesWhatComesAfterItsFilter(t *testing.T) {
-	log := newMemLog()
-	b := New(log)
-	s := b.Subscribe()
-	s.Add("a")
-	log.add("a", "b")
-	s.Add("b")
-	log.add("a", "b")
-	records, err := s.Next(t.Context(), nil, 10)
-	if want := []message.Position{1, 3, 4}; err != nil || !slices.Equal(positions(records), want) {
-		t.Errorf("got %v, %v, want %v", positions(records), err, want)
-	}
-	s.Remove("a")
-	log.add("a", "b", "a")
-	records, err = s.Next(t.Context(), nil, 10)
-	if want := []message.Position{6}; err != nil || !slices.Equal(positions(records), want) {
-		t.Errorf("got %v, %v, want %v", positions(records), err, want)
-	}
-	log.add("b", "b")
-	if got := s.Skip(); got != 2 {
-		t.Errorf("skipped %d, want 2", got)
-	}
-}
-
 func ExampleConsumer() {
 	log := newMemLog()
 	c, err := New(log).Consumer("uplink/cloud", []string{"readings/#"}, Oldest)

@@ -34,6 +34,9 @@ type Consumer struct {
 	out   queue // records returned by Next, until their acknowledgement is durable
 	ahead count // matching records from next on
 
+	durable *durable
+	closing sync.Once
+
 	counting chan struct{} // capacity 1: held by the one who counts, who may use scratch
 	scratch  []message.Record
 }
@@ -53,9 +56,12 @@ func (b *Broker) Consumer(name string, filter []string, start Start) (*Consumer,
 	if err != nil {
 		return nil, fmt.Errorf("open the cursor of consumer %s: %w", name, err)
 	}
+	for _, f := range filter {
+		b.durable.add(f)
+	}
 	at := cursor.Position() + 1
 	return &Consumer{
-		log: b.log, cursor: cursor, filters: filter, next: at, ahead: count{to: at},
+		log: b.log, durable: &b.durable, cursor: cursor, filters: filter, next: at, ahead: count{to: at},
 		counting: make(chan struct{}, 1),
 	}, nil
 }
@@ -71,7 +77,7 @@ func (c *Consumer) Next(ctx context.Context, dst []message.Record, max int) ([]m
 		from := c.next
 		c.mu.Unlock()
 		start := len(dst)
-		dst, next, err := readNext(ctx, c.log, from, dst, max, c.wanted, nil)
+		dst, next, err := readNext(ctx, c.log, from, dst, max, c.filters)
 		if err != nil {
 			return dst, err
 		}
@@ -81,8 +87,6 @@ func (c *Consumer) Next(ctx context.Context, dst []message.Record, max int) ([]m
 		}
 	}
 }
-
-func (c *Consumer) wanted() *filters { return &c.filters }
 
 // passed notes that the log was read up to next and that records matched.
 func (c *Consumer) passed(records []message.Record, next message.Position) {
@@ -137,7 +141,14 @@ func (c *Consumer) Ack(upTo message.Position) {
 func (c *Consumer) Sync(ctx context.Context) error { return c.cursor.Sync(ctx) }
 
 // Close tells the log that nobody uses the consumer's cursor any more. It keeps its place.
-func (c *Consumer) Close() { c.cursor.Close() }
+func (c *Consumer) Close() {
+	c.closing.Do(func() {
+		for _, f := range c.filters {
+			c.durable.remove(f)
+		}
+		c.cursor.Close()
+	})
+}
 
 // Rewind makes Next start again behind the last acknowledged record.
 func (c *Consumer) Rewind() {

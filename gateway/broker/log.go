@@ -52,6 +52,12 @@ type LazyLog interface {
 	AppendLazy(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64) error
 }
 
+// forgetfulLog is a Log whose cursors can be taken back.
+type forgetfulLog interface {
+	// DropCursor forgets the cursor of that name; what only it pinned may be trimmed.
+	DropCursor(name string) error
+}
+
 // Cursor is a durable position: everything up to it is done with and no longer pins the log.
 type Cursor interface {
 	// Position is the position last moved to, durable or not.

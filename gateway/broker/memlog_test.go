@@ -83,12 +83,21 @@ func (l *memLog) Head() message.Position {
 }
 
 func (l *memLog) OpenCursor(name string, done message.Position) (Cursor, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if c := l.cursors[name]; c != nil {
 		return c, nil
 	}
 	c := &memCursor{position: done, durable: done}
 	l.cursors[name] = c
 	return c, nil
+}
+
+func (l *memLog) DropCursor(name string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.cursors, name)
+	return nil
 }
 
 func (l *memLog) Sequence(string) (uint64, uint64, error) { return 1, 0, nil }

@@ -21,6 +21,7 @@ func (d *decoder) check(c *Config) {
 	d.checkStore(&c.Store)
 	d.checkListeners(c)
 	d.checkMQTT(&c.MQTT)
+	d.checkUsers(&c.MQTT)
 	d.checkBuses(c)
 	d.checkRoutes(c)
 	d.checkReferences(c)
@@ -96,6 +97,9 @@ func (d *decoder) checkListeners(c *Config) {
 	if c.MQTT.WebSocket != nil {
 		add("mqtt.websocket.listen", c.MQTT.WebSocket.Listen)
 	}
+	for i, l := range c.MQTT.Listeners {
+		add(item("mqtt.listeners", i)+".listen", l.Listen)
+	}
 	if c.RocketMQ != nil {
 		add("rocketmq.listen", c.RocketMQ.Listen)
 		add("rocketmq.nameserver", c.RocketMQ.NameServer)
@@ -150,16 +154,69 @@ func loopback(address string) bool {
 	return err == nil && ip.IsLoopback()
 }
 
+// door is one address at which MQTT clients come in.
+type door struct {
+	path, address          string
+	anonymous, certificate bool // a certificate is asked for
+}
+
+func (m *MQTT) doors() (all []door) {
+	for i, address := range m.Listen {
+		all = append(all, door{item("mqtt.listen", i), address, m.Anonymous, false})
+	}
+	if m.TLS != nil {
+		all = append(all, door{"mqtt.tls.listen", m.TLS.Listen, m.Anonymous, m.TLS.ClientCA != ""})
+	}
+	if m.WebSocket != nil {
+		all = append(all, door{"mqtt.websocket.listen", m.WebSocket.Listen, m.Anonymous, false})
+	}
+	for i, l := range m.Listeners {
+		anonymous := m.Anonymous
+		if l.Anonymous != nil {
+			anonymous = *l.Anonymous
+		}
+		certificate := l.TLS != nil && l.TLS.ClientCA != "" && l.TLS.ClientCert != "optional"
+		all = append(all, door{item("mqtt.listeners", i) + ".listen", l.Listen, anonymous, certificate})
+	}
+	return all
+}
+
 func (d *decoder) checkMQTT(m *MQTT) {
+	d.checkListenerKeys(m)
 	if d.blamed["mqtt.anonymous"] || d.blamed["mqtt.users"] {
 		return
 	}
-	if len(m.Listen) > 0 && !m.Anonymous && len(m.Users) == 0 {
-		d.warn("mqtt.listen", "nobody can connect: there are no users, and anonymous is not true")
+	for _, at := range m.doors() {
+		switch {
+		case d.blamed[at.path]:
+		case !at.anonymous && len(m.Users) == 0:
+			d.warn(at.path, "nobody can connect: there are no users, and anonymous is not true")
+		case at.anonymous && !at.certificate && !loopback(at.address):
+			d.warn(at.path, "anonymous is true: whoever reaches "+at.address+" can publish and subscribe")
+		}
 	}
-	for i, address := range m.Listen {
-		if path := item("mqtt.listen", i); m.Anonymous && !d.blamed[path] && !loopback(address) {
-			d.warn(path, "anonymous is true: whoever reaches "+address+" can publish and subscribe")
+}
+
+// checkListenerKeys finds keys that stand beside what they need, or do not.
+func (d *decoder) checkListenerKeys(m *MQTT) {
+	for i, l := range m.Listeners {
+		path := item("mqtt.listeners", i)
+		switch {
+		case l.Path != "" && !l.WebSocket:
+			d.reportAt(path+".path", "only a WebSocket has a path; add websocket: true")
+		case l.Path != "" && (l.Path[0] != '/' || strings.ContainsAny(l.Path, "?# ")):
+			d.reportAt(path+".path", fmt.Sprintf("%q is not a path; write for example /mqtt", clip(l.Path)))
+		}
+		if len(l.Origins) > 0 && !l.WebSocket {
+			d.reportAt(path+".origins", "only browsers have an origin, and they speak WebSocket; add websocket: true")
+		}
+		for j, origin := range l.Origins {
+			if err := checkOrigin(origin); err != nil {
+				d.reportAt(item(path+".origins", j), err.Error())
+			}
+		}
+		if l.TLS != nil && l.TLS.ClientCert == "optional" && l.TLS.ClientCA == "" {
+			d.reportAt(path+".tls.client_cert", "nothing says who signs the certificates of clients; add client_ca")
 		}
 	}
 }

@@ -195,11 +195,7 @@ func TestWiringMistakesAreBugs(t *testing.T) {
 
 func TestNotYetAvailable(t *testing.T) {
 	for text, want := range map[string]string{
-		"mqtt: {users: [{name: a, password_file: /dev/null}]}":         "test.yaml:1:15: mqtt.users: ",
-		"mqtt: {tls: {listen: ':1', cert: a, key: b}}":                 "mqtt.tls: ",
-		"mqtt: {websocket: {listen: ':1'}}":                            "mqtt.websocket: ",
-		"mqtt: {store_qos0: matched}":                                  "mqtt.store_qos0: ",
-		"rocketmq: {queues: 8}":                                        "rocketmq: ",
+		"rocketmq: {queues: 8}": "rocketmq: ",
 		"uplinks: [{forward: [{order: strict}, {order: live-first}]}]": "uplinks[0].forward[1].order: ",
 		"uplinks: [{forward: [{qos: 2}]}]":                             "uplinks[0].forward[0].qos: ",
 		"devices: [{name: a, driver: dlt645-1997, meter: 1}]":          "devices[0].driver: ",

@@ -69,7 +69,7 @@ func TestReferenceNamesEveryKey(t *testing.T) {
 	text := b.String()
 	for _, want := range []string{
 		"## `store`\n", "| `retention.age` | duration | `720h` |", "| `when_full` | text: drop-oldest or refuse | `drop-oldest` |",
-		"| `users[].password_file` | file | required |", "### The driver `modbus`", "| `points[].type` |", "| `unit` | integer, 1 to 247 | `1` | Modbus unit id |",
+		"| `users[].name` | text | required |", "### The driver `modbus`", "| `points[].type` |", "| `unit` | integer, 1 to 247 | `1` | Modbus unit id |",
 		"### The uplink driver `mqtt`", "| `tls.server_name` |", "| `interval` | duration, at least 10ms | `1s` |",
 	} {
 		if !strings.Contains(text, want) {

@@ -8,13 +8,6 @@ import (
 // What the schema has but this version does not serve. Whoever builds a part deletes its line.
 var (
 	laterKeys = []laterKey{
-		{path: "mqtt.users", what: "logging in as a user"},
-		{path: "mqtt.deny_subscribe", what: "refusing subscriptions"},
-		{path: "mqtt.deny_publish", what: "refusing topics"},
-		{path: "mqtt.max_keep_alive", except: "0s", what: "a longest keep alive"},
-		{path: "mqtt.tls", what: "MQTT over TLS"},
-		{path: "mqtt.websocket", what: "MQTT over WebSocket"},
-		{path: "mqtt.store_qos0", value: "matched", what: "storing only the QoS 0 messages that are wanted"},
 		{path: "rocketmq", what: "the RocketMQ listener"},
 		{path: "uplinks[].forward[].order", value: "live-first", what: "sending what is new first"},
 		{path: "uplinks[].forward[].qos", value: "2", what: "QoS 2"},

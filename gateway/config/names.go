@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,6 +46,18 @@ func checkListen(s string) error {
 	}
 	if err != nil || strings.ContainsAny(host, " /") {
 		return fmt.Errorf("%q is not an address to listen on; write host:port, for example 127.0.0.1:1883 or 0.0.0.0:1883", clip(s))
+	}
+	return nil
+}
+
+// checkOrigin tells why s is not what a browser calls the place that a page comes from.
+func checkOrigin(s string) error {
+	if s == "*" {
+		return nil
+	}
+	page, err := url.Parse(s)
+	if err != nil || page.Scheme == "" || page.Host == "" || page.Scheme+"://"+page.Host != s {
+		return fmt.Errorf("%q is not where a page comes from; write for example https://panel.example:8443, without a path, or *", clip(s))
 	}
 	return nil
 }

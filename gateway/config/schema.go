@@ -51,30 +51,56 @@ type Web struct {
 
 // MQTT is the MQTT listener's section.
 type MQTT struct {
-	Listen        []string   `yaml:"listen" check:"listen" doc:"Addresses for plain TCP; without any there is no such listener."`
-	Anonymous     bool       `yaml:"anonymous" doc:"Whether clients may come without a user and password."`
-	Users         []User     `yaml:"users" unique:"name" doc:"Who may connect, and what they may do."`
-	DenySubscribe []string   `yaml:"deny_subscribe" check:"filter" doc:"Filters that nobody may subscribe to."`
-	DenyPublish   []string   `yaml:"deny_publish" check:"filter" doc:"Filters under which nobody may publish."`
-	MaxKeepAlive  Duration   `yaml:"max_keep_alive" default:"0s" max:"65535s" doc:"The longest keep alive; 0: whatever the client asks."`
-	MaxPacket     Size       `yaml:"max_packet" default:"1MiB" min:"1KiB" max:"4MiB" doc:"The largest packet that is taken."`
-	StoreQoS0     string     `yaml:"store_qos0" default:"all" enum:"all,matched" doc:"Which QoS 0 messages are stored: all, or only those that a durable cursor, an uplink or a group wants."`
-	TLS           *MQTTTLS   `yaml:"tls" doc:"MQTT over TLS; without this section there is none."`
-	WebSocket     *WebSocket `yaml:"websocket" doc:"MQTT over WebSocket; without this section there is none."`
+	Listen           []string   `yaml:"listen" check:"listen" doc:"Addresses for plain TCP; without any there is no such listener."`
+	Listeners        []Listener `yaml:"listeners" doc:"More addresses, each with settings of its own."`
+	Anonymous        bool       `yaml:"anonymous" doc:"Whether clients may come without a user and password; they may do everything but what is denied to everybody."`
+	Users            []User     `yaml:"users" unique:"name" doc:"Who may connect, and what they may do."`
+	DenySubscribe    []string   `yaml:"deny_subscribe" check:"filter" doc:"Filters that nobody may subscribe to; a wider subscription does not get what falls under them."`
+	DenyPublish      []string   `yaml:"deny_publish" check:"filter" doc:"Filters under which nobody may publish."`
+	MaxConnections   int        `yaml:"max_connections" default:"1000" min:"1" max:"1000000" doc:"How many clients may be connected, at all addresses together."`
+	MaxKeepAlive     Duration   `yaml:"max_keep_alive" default:"0s" max:"65535s" doc:"The longest keep alive; 0: whatever the client asks."`
+	MaxPacket        Size       `yaml:"max_packet" default:"1MiB" min:"1KiB" max:"4MiB" doc:"The largest packet that is taken."`
+	MaxSubscriptions int        `yaml:"max_subscriptions" default:"1000" min:"1" max:"100000" doc:"Filters that one client may have."`
+	MaxLevels        int        `yaml:"max_levels" default:"128" min:"1" max:"65535" doc:"Levels that a topic or filter may have."`
+	MaxRate          int        `yaml:"max_rate" default:"0" min:"0" max:"1000000" doc:"Messages a second that are taken from one client, which is not read when it sends more; a burst of one second passes. 0: as many as come."`
+	StoreQoS0        string     `yaml:"store_qos0" default:"all" enum:"all,matched" doc:"Which QoS 0 messages are stored: all, or only those that a durable cursor, an uplink or a group wants."`
+	TLS              *MQTTTLS   `yaml:"tls" doc:"MQTT over TLS; without this section there is none."`
+	WebSocket        *WebSocket `yaml:"websocket" doc:"MQTT over WebSocket; without this section there is none."`
 }
 
 // User is somebody who may connect over MQTT.
 type User struct {
-	Name         string   `yaml:"name" required:"true" check:"name" doc:"The user name that the client sends."`
-	PasswordFile string   `yaml:"password_file" required:"true" path:"secret" doc:"A file with the password's bcrypt or argon2id hash."`
-	Publish      []string `yaml:"publish" check:"filter" doc:"Filters under which this user may publish."`
-	Subscribe    []string `yaml:"subscribe" check:"filter" doc:"Filters that this user may subscribe to."`
+	Name         string   `yaml:"name" required:"true" check:"name" doc:"The user name that the client sends, or the name in its certificate."`
+	PasswordFile string   `yaml:"password_file" path:"secret" doc:"A file with the password's bcrypt or argon2id hash, as sluice passwd writes it, or one that mosquitto_passwd wrote; read again when it changes."`
+	Certificate  bool     `yaml:"certificate" doc:"Whether a client certificate of this name lets the user in, without a password."`
+	Publish      []string `yaml:"publish" check:"filter" doc:"Filters under which this user may publish; empty: nowhere. %u stands for the user's name, %c for the client identifier."`
+	Subscribe    []string `yaml:"subscribe" check:"filter" doc:"Filters that this user may subscribe to, with %u and %c too; empty: none. Topics that begin with $ need a filter that does."`
+}
+
+// Listener is one address of the MQTT listener, with settings of its own.
+type Listener struct {
+	Listen         string       `yaml:"listen" required:"true" check:"listen" doc:"The address."`
+	TLS            *ListenerTLS `yaml:"tls" doc:"The certificates; without this section there is no TLS."`
+	WebSocket      bool         `yaml:"websocket" doc:"Whether MQTT comes over WebSocket; with tls over wss."`
+	Path           string       `yaml:"path" doc:"The path of the WebSocket; empty: /mqtt and /."`
+	Origins        []string     `yaml:"origins" doc:"Web pages whose scripts may connect over WebSocket, as https://host:port; * is any page. Empty: any page, if clients need a password; else only pages opened from this host by IP address or localhost."`
+	Anonymous      *bool        `yaml:"anonymous" doc:"Whether clients may come here without a user and password; as mqtt.anonymous when missing."`
+	ProxyProtocol  bool         `yaml:"proxy_protocol" doc:"Whether only a proxy connects, which names the client in a PROXY header, version 1 or 2. Whoever else reaches the address can claim any."`
+	MaxConnections int          `yaml:"max_connections" default:"0" min:"0" max:"1000000" doc:"How many clients may be connected here; 0: mqtt.max_connections alone counts."`
+}
+
+// ListenerTLS is what TLS needs to know.
+type ListenerTLS struct {
+	Cert       string `yaml:"cert" required:"true" path:"true" doc:"The server's certificate and those between it and the authority, PEM. Changed files count within seconds, without a restart."`
+	Key        string `yaml:"key" required:"true" path:"secret" doc:"The certificate's key, PEM."`
+	ClientCA   string `yaml:"client_ca" path:"true" doc:"Who may have signed the certificates of clients, PEM; empty: clients show none."`
+	ClientCert string `yaml:"client_cert" default:"required" enum:"required,optional" doc:"With client_ca: whether clients must show a certificate, or may."`
 }
 
 // MQTTTLS is the MQTT listener over TLS.
 type MQTTTLS struct {
 	Listen   string `yaml:"listen" required:"true" check:"listen" doc:"The address for TLS."`
-	Cert     string `yaml:"cert" required:"true" path:"true" doc:"The server's certificate, PEM."`
+	Cert     string `yaml:"cert" required:"true" path:"true" doc:"The server's certificate, PEM. Changed files count within seconds, without a restart."`
 	Key      string `yaml:"key" required:"true" path:"secret" doc:"The certificate's key, PEM."`
 	ClientCA string `yaml:"client_ca" path:"true" doc:"Clients must have a certificate signed by one of these, PEM; empty: they need none."`
 }

@@ -18,6 +18,7 @@ import (
 	"sluice/collectors/dlt645/dlt645sim"
 	"sluice/collectors/modbus/modbussim"
 	"sluice/gateway"
+	"sluice/gateway/broker"
 	"sluice/gateway/config"
 )
 
@@ -65,7 +66,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	scene.start("line to the cloud", line.Run)
-	proof := &proof{line: line, subscription: cloud.Broker().Subscribe()}
+	proof := &proof{line: line, subscription: cloud.Broker().Subscribe(broker.FromNow)}
 	scene.start("proof", proof.Run)
 
 	site, err := gatewayFrom(dir, "gateway", siteConfig(o, plc.Addr(), meter.Path(), line.Addr()), gateway.Options{

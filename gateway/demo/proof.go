@@ -22,10 +22,10 @@ type proof struct {
 // Run reads until ctx ends.
 func (p *proof) Run(ctx context.Context) error {
 	p.subscription.Add("plants/readings/#")
-	var records []message.Record
+	var got []message.Delivery
 	for {
 		var err error
-		records, err = p.subscription.Next(ctx, records[:0], 256)
+		got, err = p.subscription.Next(ctx, got[:0], 256)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -33,8 +33,8 @@ func (p *proof) Run(ctx context.Context) error {
 			return err
 		}
 		p.mu.Lock()
-		for i := range records {
-			p.checker.Add(records[i].Payload)
+		for i := range got {
+			p.checker.Add(got[i].Payload)
 		}
 		p.mu.Unlock()
 	}

@@ -18,7 +18,7 @@ func BenchmarkPublish(b *testing.B) {
 	for qos := range byte(2) {
 		b.Run(fmt.Sprintf("QoS%d", qos), func(b *testing.B) {
 			const batch = 100 // the window of a client
-			socket := benchServer(b, forgetful{})
+			socket := benchServer(b, forgetful{newMemoryLog()})
 			var stream []byte
 			for id := range uint16(batch) {
 				p := packet.Publish{QoS: qos, ID: id + 1, Topic: []byte("readings/line-3/press"), Payload: make([]byte, 256)}
@@ -49,7 +49,7 @@ func BenchmarkPublish(b *testing.B) {
 func BenchmarkDelivery(b *testing.B) {
 	for qos := range byte(2) {
 		b.Run(fmt.Sprintf("QoS%d", qos), func(b *testing.B) {
-			socket := benchServer(b, endless{})
+			socket := benchServer(b, endless{forgetful{newMemoryLog()}})
 			p := packet.Subscribe{ID: 1, Filters: []packet.Filter{{Filter: []byte("readings/#"), QoS: qos}}}
 			if _, err := socket.Write(p.Append(nil, packet.V311)); err != nil {
 				b.Fatal(err)
@@ -84,18 +84,20 @@ func BenchmarkDelivery(b *testing.B) {
 // endless is a Backend whose subscribers never run out of records.
 type endless struct{ forgetful }
 
-func (endless) Subscribe() (Subscription, error) { return endlessSubscription{}, nil }
+func (endless) Subscribe(message.Position) Subscription { return endlessSubscription{} }
 
 type endlessSubscription struct{ Subscription }
 
 var endlessPayload = bytes.Repeat([]byte{'x'}, 256)
 
-func (endlessSubscription) Add(string)   {}
-func (endlessSubscription) Close()       {}
-func (endlessSubscription) Skip() uint64 { return 0 }
-func (endlessSubscription) Next(_ context.Context, dst []message.Record, max int) ([]message.Record, error) {
+func (endlessSubscription) Add(string) message.Position { return 0 }
+func (endlessSubscription) Passed() message.Position    { return 0 }
+func (endlessSubscription) Remove(string)               {}
+func (endlessSubscription) Close()                      {}
+func (endlessSubscription) Skip() uint64                { return 0 }
+func (endlessSubscription) Next(_ context.Context, dst []message.Delivery, max int) ([]message.Delivery, error) {
 	for range max {
-		dst = append(dst, message.Record{Message: message.Message{Topic: "readings/line-3/press", Payload: endlessPayload, QoS: 1}})
+		dst = append(dst, message.Delivery{Record: message.Record{Message: message.Message{Topic: "readings/line-3/press", Payload: endlessPayload, QoS: 1}}})
 	}
 	return dst, nil
 }

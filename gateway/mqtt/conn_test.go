@@ -24,8 +24,9 @@ func TestPacketsAndTheirAnswers(t *testing.T) {
 		{"no client id", "100c 00044d515454 04 02 0000 0000", "20020000", true, ""},
 		{"no client id and no clean session", "100c 00044d515454 04 00 0000 0000", "20020002", false, "client identifier is empty"},
 		{"no client id in 3.1", "100e 00064d5149736470 03 02 0000 0000", "20020002", false, "client identifier is empty"},
-		{"no clean session", "100d 00044d515454 04 00 0000 000161", "20020003", false, "clean session 0"},
-		{"MQTT 5", "100e 00044d515454 05 02 0000 00 000161", "2003008400", false, "MQTT 5 is not there yet"},
+		{"no clean session", "100d 00044d515454 04 00 0000 000161", "20020000", true, ""},
+		{"MQTT 5", "100e 00044d515454 05 02 0000 00 000161", "200e00000b 2104002700001388220040", true, ""},
+		{"MQTT 5 with a mistake", "1011 00044d515454 05 02 0000 03 210000 000161", "2003008200", false, "property 33 is 0"},
 		{"MQTT 6", "100e 00044d515454 06 02 0000 00 000161", "2003008400", false, "level 6"},
 		{"MQTT 2", "100d 00044d515454 02 02 0000 000161", "20020001", false, "level 2"},
 		{"a private bridge", "100d 00044d515454 84 02 0000 000161", "20020001", false, "level 132"},
@@ -35,22 +36,24 @@ func TestPacketsAndTheirAnswers(t *testing.T) {
 		{"CONNECT twice", connectA + connectA, "20020000", false, "MQTT-3.1.0-2"},
 		{"a will with too many levels", "1018 00044d515454 04 06 0000 000161 0006 2f2f2f2f2f2f 000178", "20020003", false, "will topic"},
 		{"CONNACK from a client", connectA + "20020000", "20020000", false, "CONNACK from a client"},
-		{"AUTH from a client", connectA + "f000", "20020000", false, "AUTH from a client"},
-		{"QoS 2", connectA + "3406 000161 0001 78", "20020000", false, "QoS 2 is not there yet"},
-		{"PUBREL", connectA + "62020001", "20020000", false, "QoS 2 is not there yet"},
+		{"AUTH from a client", connectA + "f000", "20020000", false, "packet type 15"},
+		{"QoS 2", connectA + "3406 000161 0001 78 | 62020001", "20020000 50020001 70020001", true, ""},
+		{"QoS 2 twice", connectA + "3406 000161 0001 78 3c06 000161 0001 78 | 62020001", "20020000 50020001 50020001 70020001", true, ""},
+		{"PUBREL", connectA + "62020001", "20020000 70020001", true, ""},
+		{"PUBREL in MQTT 5", "100e 00044d515454 05 02 0000 00 000161 62020001", "200e00000b 2104002700001388220040 7003000192", true, ""},
 		{"QoS 1", connectA + "3206 000161 0007 78", "20020000 40020007", true, ""},
 		{"QoS 1 again and again", connectA + "3206 000161 0007 78 3a06 000161 0007 78 3206 000161 0003 78", "20020000 40020007 40020007 40020003", true, ""},
 		{"QoS 0 for itself", connectA + "8206 0001 000161 00 | 3004 000161 78", "20020000 9003000100 3004 000161 78", true, ""},
-		{"retained", connectA + "8206 0001 000161 00 | 3104 000161 78", "20020000 9003000100 3004 000161 78", true, "not kept yet"},
+		{"retained", connectA + "8206 0001 000161 00 | 3104 000161 78 | 8206 0002 000161 00", "20020000 9003000100 3004 000161 78 9003000200 3104 000161 78", true, ""},
 		{"a topic with a wildcard", connectA + "3004 00012b 78", "20020000", false, "MQTT-3.3.2-2"},
 		{"too many levels", connectA + "3009 0006 2f2f2f2f2f2f 78", "20020000", false, "7 levels"},
 		{"a filter with too many levels", connectA + "820b 0001 0006 2f2f2f2f2f2f 00", "20020000", false, "7 levels"},
 		{"the gateway's topics", connectA + "8206 0001 000123 00 | 3209 0004 24535953 0007 78 | 3007 0004 24535953 78 c000", "20020000 9003000100 40020007 d000", true, ""},
-		{"subscribe to QoS 2", connectA + "8206 0001 000161 02", "20020000 9003000101", true, ""},
-		{"subscribe to three", connectA + "820e 0001 000161 00 000162 01 000163 02", "20020000 90050001000101", true, ""},
+		{"subscribe to QoS 2", connectA + "8206 0001 000161 02", "20020000 9003000102", true, ""},
+		{"subscribe to three", connectA + "820e 0001 000161 00 000162 01 000163 02", "20020000 90050001000102", true, ""},
 		{"a bad filter", connectA + "820a 0001 000161 00 00012b 03", "20020000", false, "QoS 3"},
 		{"a wildcard in a level", connectA + "8207 0001 0002 612b 00", "20020000", false, "whole level"},
-		{"a shared subscription", connectA + "820f 0001 000a 2473686172652f612f61 01", "20020000 9003000180", true, "shared"},
+		{"a shared subscription", connectA + "820f 0001 000a 2473686172652f612f61 01", "20020000 9003000101", true, ""},
 		{"too many subscriptions", connectA + "8216 0001 000161 00 000162 00 000163 00 000164 00 000161 01", "20020000 9007000100000080 01", true, "too many"},
 		{"unsubscribe", connectA + "8206 0001 000161 00 a205 0002 000161 3004 000161 78 c000", "20020000 9003000100 b0020002 d000", true, ""},
 		{"unsubscribe from nothing", connectA + "a205 0002 000161", "20020000 b0020002", true, ""},
@@ -175,7 +178,7 @@ func TestAWillIsPublishedUnlessTheClientSaysGoodbye(t *testing.T) {
 		"closed":         {func(_ *rig, c *client) { c.socket.Close() }, 1},
 		"protocol error": {func(_ *rig, c *client) { c.send("e100") }, 1},
 		"silent":         {func(*rig, *client) { time.Sleep(16 * time.Second) }, 1},
-		"gateway stops":  {func(r *rig, _ *client) { r.stop() }, 0},
+		"gateway stops":  {func(r *rig, _ *client) { r.stop() }, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -196,32 +199,32 @@ func TestAWillIsPublishedUnlessTheClientSaysGoodbye(t *testing.T) {
 }
 
 func TestPasswords(t *testing.T) {
-	known := func(user string, password []byte) bool { return user == "sensor" && string(password) == "secret" }
+	known := passwords{"sensor", "secret"}
 	as := func(user, password string) func(*packet.Connect) {
 		return func(p *packet.Connect) {
 			p.HasUser, p.User, p.HasPassword, p.Password = true, []byte(user), true, []byte(password)
 		}
 	}
 	tests := []struct {
-		name         string
-		anonymous    bool
-		authenticate func(string, []byte) bool
-		edit         func(*packet.Connect)
-		want         string
+		name      string
+		anonymous bool
+		access    Access
+		edit      func(*packet.Connect)
+		want      string
 	}{
 		{"the right one", false, known, as("sensor", "secret"), "20020000"},
 		{"a wrong one", false, known, as("sensor", "Secret"), "20020005"},
 		{"no user", false, known, func(*packet.Connect) {}, "20020005"},
 		{"no user, anonymous", true, known, func(*packet.Connect) {}, "20020000"},
 		{"a wrong one, anonymous", true, known, as("sensor", ""), "20020005"},
-		{"nobody is known, anonymous", true, nil, as("sensor", "x"), "20020000"},
-		{"nobody is known", false, nil, as("sensor", "secret"), "20020005"},
+		{"nobody is known, anonymous", true, everybody{}, as("sensor", "x"), "20020000"},
+		{"nobody is known", false, everybody{}, as("sensor", "secret"), "20020005"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, Options{})
-				r.options.Anonymous, r.options.Authenticate = test.anonymous, test.authenticate
+				r.options.Anonymous, r.options.Access = test.anonymous, test.access
 				c := r.dial(t)
 				c.connect("a", test.edit)
 				c.expect(test.want)

@@ -1,10 +1,9 @@
 package mqtt
 
 import (
-	"bytes"
-	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,16 +12,28 @@ import (
 	"sluice/gateway/mqtt/packet"
 )
 
-// FuzzConnection drives two clients with what the input says: each byte picks a packet or an event,
-// some take more bytes. Nothing may panic; every goroutine must have gone when the server stops
-// (the bubble sees to that); what the server writes must be well-formed, with a PUBACK only for what
-// was published, in order.
+// FuzzConnection drives three clients of one server with what the input says: each pair of bytes picks
+// a client, a packet or an event, and what is in it. The clients share three identifiers, so that they
+// take over from each other, and speak 3.1, 3.1.1 and 5. Nothing may panic; every goroutine must have
+// gone when the server stops (the bubble sees to that), and nothing of a connection may be left in it;
+// what it writes is held against what each client did (wire).
 func FuzzConnection(f *testing.F) {
-	f.Add([]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20})
-	f.Add([]byte{0, 6, 2, 2, 2, 15, 2, 16, 13, 2, 14, 2, 2, 11})
-	f.Add([]byte{0, 128, 6, 134, 2, 130, 3, 131, 8, 136, 17, 1, 12, 140})
-	f.Add([]byte{20, 3, 0x10, 0x0d, 0x00, 0, 20, 2, 0x30, 0xff})
-	f.Add(append([]byte{0, 6, 19}, bytes.Repeat([]byte{3}, 300)...))
+	every := make([]byte, 0, 2*3*scriptSteps)
+	for i := range byte(3 * scriptSteps) {
+		every = append(every, i%3<<6|i/3, 85*i+i/7)
+	}
+	f.Add(every)
+	v5, v311 := byte(2), byte(1) // versions in a CONNECT's argument, clean
+	persistent := byte(0x0c)
+	// QoS 2 both ways, with a retry and a new connection in between.
+	f.Add([]byte{0, v5 | persistent, 4, 0x82, 64, v311, 65, 2, 17, 0, 6, 0, 2, 0, 66, 2, 3, 0, 17, 0, 15, 0, 0, v5 | persistent, 17, 0, 6, 0, 6, 0})
+	// Members of a share who refuse, leave and come back.
+	f.Add([]byte{0, v5 | persistent, 4, 0x86, 64, v5, 68, 0x86, 128, v311, 129, 1, 129, 2, 129, 2, 7, 0, 15, 0, 6, 0, 70, 0, 0, v5 | persistent, 17, 0, 70, 1, 71, 0})
+	// Wills with delays, take-overs, expiring sessions.
+	f.Add([]byte{0, v5 | persistent | 0x40, 15, 0, 16, 3, 0, v5 | 0x40, 64, v5 | 0x40, 15, 64, 16, 60, 0, v311, 10, 0})
+	// A log that holds, refuses and answers later, while everybody publishes.
+	f.Add([]byte{0, v5, 64, v311, 13, 0, 1, 1, 65, 2, 1, 0x12, 14, 0, 11, 0, 1, 1, 65, 1, 12, 0, 14, 0, 10, 0, 74, 0})
+	f.Add([]byte{18, 3, 0x10, 0x0d, 0x00, 0, 18, 2, 0x30, 0xff, 0, v5, 19, 7, 19, 200})
 	f.Fuzz(func(t *testing.T, script []byte) {
 		if len(script) > 2000 {
 			return
@@ -32,171 +43,128 @@ func FuzzConnection(f *testing.F) {
 }
 
 type player struct {
-	r    *rig
-	to   [2]net.Conn
-	read [2]chan struct{}
-	sent [2]chan uint16 // the identifiers of QoS 1 publishes, in order
-	next uint16
+	r     *rig
+	wires [3]*wire // nil without a connection
+	next  uint16
 }
 
 func playScript(t *testing.T, script []byte) {
-	r := newRig(t, Options{Window: 2, MaxLevels: 3, MaxSubscriptions: 3, MaxPacket: 3000})
+	r := newRig(t, Options{Window: 3, MaxLevels: 3, MaxSubscriptions: 4, MaxPacket: 3000, MaxKeepAlive: 100 * time.Second})
 	r.Server.log = slog.New(slog.DiscardHandler)
+	r.conns.Go(func() { r.keepHouse(r.ctx) })
 	p := &player{r: r}
 	for len(script) > 0 {
-		op := script[0]
+		op, arg := script[0], byte(0)
 		script = script[1:]
-		script = p.step(t, int(op>>7), op&0x7f, script)
+		if len(script) > 0 {
+			arg, script = script[0], script[1:]
+		}
+		script = p.step(t, int(op>>6)%len(p.wires), op&63, arg, script)
 	}
-	for i := range p.to {
+	for i := range p.wires {
 		p.hangUp(i)
 	}
 	r.log.refuse(nil)
+	r.log.release(r.log.waitingAcks(), nil)
 	r.stop()
 	r.conns.Wait()
+	if s := r.Stats(); s.Connections != 0 || s.Sessions != 0 || s.Subscriptions != 0 || len(r.wills) != 0 {
+		t.Errorf("when all is over there are %+v and %d wills", s, len(r.wills))
+	}
+	r.log.mu.Lock()
+	defer r.log.mu.Unlock()
+	for _, s := range r.log.subscriptions {
+		if !s.closed {
+			t.Error("a subscription is left open")
+		}
+	}
 }
 
-func (p *player) dial(t *testing.T, i int) {
-	here, there := net.Pipe()
-	p.to[i], p.read[i], p.sent[i] = here, make(chan struct{}), make(chan uint16, 2000)
-	p.r.conns.Go(func() { p.r.serve(p.r.ctx, there) })
-	ended, sent := p.read[i], p.sent[i]
-	go func() {
-		defer close(ended)
-		in := packet.NewReader(here, 1<<20)
-		for {
-			frame, err := in.Next()
-			if err != nil {
-				return
-			}
-			decodeFromServer(t, frame, &sent)
-		}
-	}()
-}
-
-// decodeFromServer checks that the server writes nothing malformed.
-func decodeFromServer(t *testing.T, frame packet.Frame, sent *chan uint16) {
-	var err error
-	switch frame.Type {
-	case packet.CONNACK:
-		version := packet.V311
-		if len(frame.Body) == 3 {
-			version = packet.V5
-		}
-		err = new(packet.Connack).Decode(frame, version)
-	case packet.PUBLISH:
-		err = new(packet.Publish).Decode(frame, packet.V311)
-	case packet.PUBACK:
-		var ack packet.Ack
-		err = ack.Decode(frame, packet.V311)
-		select {
-		case want := <-*sent:
-			if want == 0 { // random bytes follow: anything may be answered
-				*sent = nil
-			} else if ack.ID != want {
-				t.Errorf("PUBACK for %d, want %d", ack.ID, want)
-			}
-		default:
-			if *sent != nil {
-				t.Errorf("PUBACK for %d, which was not published", ack.ID)
-			}
-		}
-	case packet.SUBACK:
-		err = new(packet.Suback).Decode(frame, packet.V311)
-	case packet.UNSUBACK:
-		err = new(packet.Unsuback).Decode(frame, packet.V311)
-	case packet.PINGRESP:
-		err = new(packet.Ping).Decode(frame, packet.V311)
-	default:
-		t.Errorf("the server sent %s", frame.Type)
+// wire gives the connection of a client, a new one if it has none.
+func (p *player) wire(t *testing.T, i int) *wire {
+	if p.wires[i] == nil {
+		here, there := net.Pipe()
+		p.wires[i] = newWire(t, here)
+		p.r.conns.Go(func() { p.r.serve(p.r.ctx, there) })
 	}
-	if err != nil {
-		t.Errorf("the server sent %s %x: %v", frame.Type, frame.Body, err)
-	}
+	return p.wires[i]
 }
 
 func (p *player) hangUp(i int) {
-	if p.to[i] != nil {
-		p.to[i].Close()
-		<-p.read[i]
-		p.to[i] = nil
+	if w := p.wires[i]; w != nil {
+		w.close()
+		p.wires[i] = nil
 	}
 }
 
-// hangUpAfter sends any bytes at all. They may hold a PUBLISH, so no PUBACK is expected behind them.
-func (p *player) hangUpAfter(b []byte, i int) {
-	p.sent[i] <- 0
-	p.to[i].SetWriteDeadline(time.Now().Add(time.Second))
-	p.to[i].Write(b)
-	p.hangUp(i)
-}
+var (
+	scriptTopics  = []string{"a", "a/b", "$SYS/a", "a/b/c/d", "a/+", "é", ""}
+	scriptFilters = []string{"#", "a/#", "+/b", "$SYS/#", "a/b/c/d/e", "a#", "$share/g/a/#", "$share/h/#", "$share//a", "a"}
+)
 
-var scriptTopics = []string{"a", "a/b", "$SYS/a", "a/b/c/d", "a/+", "é"}
-var scriptFilters = []string{"#", "a/#", "+/b", "$SYS/#", "a/b/c/d/e", "a#", "$share/g/a"}
+const scriptSteps = 21 // kinds of them
 
-func (p *player) step(t *testing.T, i int, op byte, rest []byte) []byte {
-	arg := byte(0)
-	if len(rest) > 0 {
-		arg = rest[0]
-	}
-	if p.to[i] == nil {
-		p.dial(t, i)
-	}
-	p.next++
-	id := p.next | 1
+func (p *player) step(t *testing.T, i int, op, arg byte, rest []byte) []byte {
+	w := p.wire(t, i)
+	p.next = p.next%60000 + 1
+	id := p.next
 	var b []byte
-	switch op % 21 {
-	case 0, 1:
-		c := packet.Connect{Version: packet.V311, CleanStart: true, KeepAlive: uint16(arg), ClientID: []byte{'c', arg & 1}}
-		if op%21 == 1 {
-			c.Version, c.CleanStart, c.HasWill = packet.V31+arg%3, arg&8 == 0, arg&16 != 0
-			c.Will = packet.Will{QoS: arg >> 5 & 1, Topic: []byte("w")}
+	switch op % scriptSteps {
+	case 0:
+		b = w.connect(arg, i)
+	case 1:
+		b = w.publish(packet.Publish{QoS: arg % 3, ID: id, Retain: arg&0x10 != 0, Topic: []byte(scriptTopics[int(arg>>5)%len(scriptTopics)]), Payload: make([]byte, int(arg)*3)}, arg)
+	case 2: // again what waits for its PUBREL
+		if again := w.unreleased(); again != 0 {
+			id = again
 		}
-		b, rest = c.Append(nil), rest[min(1, len(rest)):]
-	case 2, 3, 4, 5:
-		q := packet.Publish{QoS: op % 21 & 1, ID: id, Topic: []byte(scriptTopics[int(arg)%len(scriptTopics)]), Payload: make([]byte, int(arg)*5)}
-		b = q.Append(nil, packet.V311)
-		if q.QoS == 1 {
-			p.sent[i] <- id
-		}
-	case 6, 7:
-		q := packet.Subscribe{ID: id, Filters: []packet.Filter{{Filter: []byte(scriptFilters[int(arg)%len(scriptFilters)]), QoS: arg % 3}}}
-		b = q.Append(nil, packet.V311)
-	case 8:
-		q := packet.Unsubscribe{ID: id, Filters: [][]byte{[]byte(scriptFilters[int(arg)%len(scriptFilters)])}}
-		b = q.Append(nil, packet.V311)
-	case 9, 10:
-		b = (&packet.Ack{Type: packet.PUBACK, ID: uint16(arg%4) + 1}).Append(nil, packet.V311)
+		b = w.publish(packet.Publish{QoS: 2, Dup: true, ID: id, Topic: []byte("a/b")}, 0)
+	case 3:
+		b = w.release(id)
+	case 4:
+		b = w.subscribe(id, arg)
+	case 5:
+		b = w.unsubscribe(id, scriptFilters[int(arg)%len(scriptFilters)])
+	case 6:
+		b = w.acknowledge(packet.Success)
+	case 7:
+		b = w.acknowledge(packet.QuotaExceeded)
+	case 8: // of something that may not be under way
+		w.forget()
+		b = (&packet.Ack{Type: []packet.Type{packet.PUBACK, packet.PUBREC, packet.PUBCOMP}[arg%3], ID: uint16(arg>>2)%5 + 1}).Append(nil, w.version)
+	case 9:
+		b = w.ping()
+	case 10:
+		b = w.disconnect(arg)
 	case 11:
-		b = (&packet.Ping{Type: packet.PINGREQ}).Append(nil, packet.V311)
-	case 12:
-		b = (&packet.Disconnect{}).Append(nil, packet.V311)
-	case 13:
 		p.r.log.refuse([]error{message.ErrFull, message.ErrTooLarge, message.ErrFailed}[arg%3])
-	case 14:
+	case 12:
 		p.r.log.refuse(nil)
-	case 15:
+	case 13:
 		p.r.log.hold()
-	case 16:
+	case 14:
 		p.r.log.release(p.r.log.waitingAcks(), nil)
-	case 17:
+	case 15:
 		p.hangUp(i)
 		return rest
-	case 18:
+	case 16:
 		time.Sleep(time.Duration(arg) * time.Second)
-	case 19:
+	case 17:
 		synctest.Wait()
-	case 20:
+	case 18: // any bytes at all
 		n := min(int(arg), len(rest))
-		b, rest = rest[:n], rest[n:]
-		p.hangUpAfter(b, i)
-		return rest
+		w.forget()
+		b, rest = slices.Clone(rest[:n]), rest[n:]
+	case 19: // a packet with a mistake in it
+		q := packet.Publish{QoS: 1, ID: id, Topic: []byte("a"), Properties: packet.Properties{{ID: packet.TopicAlias, Number: 1}}}
+		b = q.Append(nil, w.version)
+		b[int(arg)%len(b)] ^= 1 << (arg >> 5)
+		w.forget()
+	case 20:
+		w.stall(arg&1 == 0)
 	}
-	if len(b) > 0 {
-		p.to[i].SetWriteDeadline(time.Now().Add(time.Second)) // the server may have stopped reading
-		if _, err := io.Copy(p.to[i], bytes.NewReader(b)); err != nil {
-			p.hangUp(i)
-		}
+	if len(b) > 0 && !w.write(b) {
+		p.hangUp(i)
 	}
 	return rest
 }

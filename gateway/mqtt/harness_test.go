@@ -17,6 +17,16 @@ import (
 	"sluice/gateway/mqtt/packet"
 )
 
+// passwords is an Access that knows one user, who may do everything.
+type passwords struct{ user, password string }
+
+func (p passwords) Connect(_ context.Context, a *Attempt) Grant {
+	if a.HasUser && a.User == p.user && string(a.Password) == p.password || !a.HasUser && a.Anonymous {
+		return everything{}
+	}
+	return nil
+}
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // logLines collects what is logged.
@@ -53,7 +63,7 @@ func newRig(t *testing.T, options Options) *rig {
 	if len(options.Listen) == 0 {
 		options.Listen = []string{"127.0.0.1:0"}
 	}
-	if options.Authenticate == nil {
+	if options.Access == nil {
 		options.Anonymous = true
 	}
 	r := &rig{log: newMemoryLog(), lines: new(logLines)}
@@ -169,7 +179,7 @@ func (c *client) subscribe(filter string, qos byte) {
 	c.t.Helper()
 	p := packet.Subscribe{ID: 9, Filters: []packet.Filter{{Filter: []byte(filter), QoS: qos}}}
 	c.write(p.Append(nil, packet.V311))
-	want := packet.Suback{ID: 9, Codes: []packet.Reason{packet.Reason(min(qos, 1))}}
+	want := packet.Suback{ID: 9, Codes: []packet.Reason{packet.Reason(qos)}}
 	c.expect(hex.EncodeToString(want.Append(nil, packet.V311)))
 }
 

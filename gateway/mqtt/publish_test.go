@@ -78,7 +78,7 @@ func TestAFailedDiskAnswersNothingAndCloses(t *testing.T) {
 	})
 }
 
-func TestAnAcknowledgementOutOfOrderIsNotBelieved(t *testing.T) {
+func TestAnAcknowledgementOfNothingIsNotBelieved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Options{})
 		r.log.hold()
@@ -90,6 +90,9 @@ func TestAnAcknowledgementOutOfOrderIsNotBelieved(t *testing.T) {
 		second := r.log.waiting[1]
 		r.log.mu.Unlock()
 		second.ack.Acknowledge(second.token, second.at, nil)
+		synctest.Wait()
+		c.expectNothing() // it is not its turn [MQTT-4.6.0-2]
+		second.ack.Acknowledge(second.token+1, second.at, nil)
 		c.expectEnd()
 	})
 }
@@ -165,7 +168,7 @@ func TestUnacknowledgedPublishesAreBounded(t *testing.T) {
 		r := newRig(t, Options{})
 		r.log.hold()
 		c := r.connect(t, "a")
-		const all = maxUnacked + 500
+		const all = maxUnanswered + 500
 		var stream []byte
 		var want string
 		for id := uint16(1); id <= all; id++ {
@@ -175,13 +178,13 @@ func TestUnacknowledgedPublishesAreBounded(t *testing.T) {
 		}
 		go c.socket.Write(stream)
 		time.Sleep(time.Minute)
-		if got := r.log.waitingAcks(); got != maxUnacked {
-			t.Fatalf("%d publishes wait for the log, want %d", got, maxUnacked)
+		if got := r.log.waitingAcks(); got != maxUnanswered {
+			t.Fatalf("%d publishes wait for the log, want %d", got, maxUnanswered)
 		}
 		r.log.release(1, nil)
 		synctest.Wait()
-		if got := r.log.waitingAcks(); got != maxUnacked {
-			t.Errorf("%d publishes wait for the log after one was answered, want %d", got, maxUnacked)
+		if got := r.log.waitingAcks(); got != maxUnanswered {
+			t.Errorf("%d publishes wait for the log after one was answered, want %d", got, maxUnanswered)
 		}
 		for r.log.waitingAcks() > 0 {
 			r.log.release(r.log.waitingAcks(), nil)
@@ -203,7 +206,7 @@ func TestAClientThatDoesNotReadItsPubacksIsNotRead(t *testing.T) {
 		}
 		go c.socket.Write(stream)
 		time.Sleep(writeTimeout / 2)
-		if got := len(r.log.messages()); got > 3*maxUnacked {
+		if got := len(r.log.messages()); got > 3*maxUnanswered {
 			t.Errorf("%d publishes were taken from a client that reads nothing", got)
 		}
 		time.Sleep(writeTimeout)
@@ -244,7 +247,7 @@ func TestTopicsAreRemembered(t *testing.T) {
 func TestAPublishCostsNoAllocation(t *testing.T) {
 	const batch = 1000
 	r := newRig(t, Options{})
-	r.backend = forgetful{}
+	r.backend = forgetful{r.log}
 	socket, there := net.Pipe()
 	defer socket.Close()
 	r.conns.Go(func() { r.serve(r.ctx, there) })

@@ -16,7 +16,7 @@ import (
 // startServer runs a server on a free port of loopback.
 func startServer(t testing.TB, options Options, backend Backend) *Server {
 	t.Helper()
-	if len(options.Listen) == 0 {
+	if len(options.Listen)+len(options.Listeners) == 0 {
 		options.Listen = []string{"127.0.0.1:0"}
 	}
 	server, err := New(options, backend, slog.New(slog.NewTextHandler(io.Discard, nil)))

@@ -18,8 +18,10 @@ import (
 type publisher struct {
 	topic string
 	label string
-	acked int   // messages 1 to acked were acknowledged
-	err   error // what is wrong beyond the connection's end
+	every func(n int) string // the topic of message n, where it is not always the same
+	pause time.Duration      // after every tenth message
+	acked int                // messages 1 to acked were acknowledged
+	err   error              // what is wrong beyond the connection's end
 }
 
 const publisherWindow = 200
@@ -48,7 +50,10 @@ func (p *publisher) run(conn net.Conn) {
 		case <-ended:
 			return
 		}
-		body := binary.BigEndian.AppendUint16(mqttString(p.topic), packetID(n))
+		if n%10 == 0 && p.pause > 0 {
+			time.Sleep(p.pause)
+		}
+		body := binary.BigEndian.AppendUint16(mqttString(p.topicOf(n)), packetID(n))
 		if _, err := conn.Write(mqttPacket(0x32, append(body, p.payload(n)...))); err != nil {
 			<-ended // acknowledgements that were under way still count
 			return
@@ -70,6 +75,13 @@ func (p *publisher) acknowledge(in *bufio.Reader, window chan struct{}) {
 		p.acked++
 		<-window
 	}
+}
+
+func (p *publisher) topicOf(n int) string {
+	if p.every != nil {
+		return p.every(n)
+	}
+	return p.topic
 }
 
 func (p *publisher) payload(n int) string { return fmt.Sprintf("%s message %d", p.label, n) }

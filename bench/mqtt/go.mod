@@ -1,0 +1,3 @@
+module sluice/bench/mqtt
+
+go 1.26.8
