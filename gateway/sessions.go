@@ -31,6 +31,15 @@ func (b backend) Last() message.Position {
 	return last
 }
 
+// Message implements mqtt.Backend.
+func (b backend) Message(at message.Position) (message.Record, bool, error) {
+	found, err := b.log.Read(nil, at, 1)
+	if err != nil || len(found) == 0 || found[0].Position != at {
+		return message.Record{}, false, err
+	}
+	return found[0], true, nil
+}
+
 // EachRetained implements mqtt.Backend.
 func (b backend) EachRetained(filter string, visit func(*message.Record) error) error {
 	return b.log.EachRetained(filter, visit)
@@ -68,13 +77,27 @@ func (b backend) DropSession(id string) error {
 // sleepAll takes care of the sessions that a start finds.
 func (b backend) sleepAll() error {
 	var failed error
-	b.log.EachSession(func(id string, filters []string, cursor *store.Cursor) {
-		if err := b.Sleep(id, filters, cursor); err != nil {
+	b.log.EachSession(func(id string, filters []string, busy bool, cursor *store.Cursor) {
+		if err := b.sleep(id, filters, busy, cursor); err != nil {
 			failed = err
 		}
 	})
 	return failed
 }
+
+// sleep hands a session to the broker. The cursor of one with messages under way stays before them,
+// whatever its filters say today.
+func (b backend) sleep(id string, filters []string, busy bool, cursor *store.Cursor) error {
+	if busy {
+		return b.Sleep(id, filters, standing{cursor})
+	}
+	return b.Sleep(id, filters, cursor)
+}
+
+// standing is a cursor that does not follow the log.
+type standing struct{ *store.Cursor }
+
+func (standing) Move(message.Position) {}
 
 // session is one that the log keeps, as the listener sees it.
 type session struct {
@@ -142,12 +165,13 @@ func (s session) Close(expiry time.Duration) {
 		filters = append(filters, one.Filter)
 	}
 	cursor := s.kept.Cursor()
+	_, under := s.kept.Flights()
 	s.kept.Close(expiry)
 	if expiry == 0 || cursor == nil {
 		s.in.Forget(s.kept.ID())
 		return
 	}
-	if err := s.in.Sleep(s.kept.ID(), filters, cursor); err != nil {
+	if err := s.in.sleep(s.kept.ID(), filters, len(under) > 0, cursor); err != nil {
 		s.in.Forget(s.kept.ID())
 	}
 }

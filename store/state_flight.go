@@ -18,12 +18,13 @@ type Flight struct {
 // FlightState is how far a Flight has come.
 type FlightState byte
 
-// A message was sent, or is about to be; its receipt was confirmed (PUBREC), so that only its release
-// (PUBREL) is sent again; it is done with, while one before it is not.
+// A message was sent with QoS 1, or is about to be; its receipt was confirmed (PUBREC), so that only its
+// release (PUBREL) is sent again; it is done with, while one before it is not; it was sent with QoS 2.
 const (
 	FlightSent FlightState = iota
 	FlightReceived
 	FlightDone
+	FlightSentExactly
 )
 
 // flights is what is under way to a client, as the database has it: neighbours with neighbouring ids
@@ -130,7 +131,7 @@ func decodeFlights(body []byte) (v flightsValue, err error) {
 func appendFlights(b []byte, before message.Position, under []Flight) ([]byte, error) {
 	for i := 0; i < len(under); {
 		f := under[i]
-		if f.Position <= before || f.State > FlightDone {
+		if f.Position <= before || f.State > FlightSentExactly {
 			return nil, fmt.Errorf("bug: %d is under way behind %d in state %d", f.Position, before, f.State)
 		}
 		n := 1
@@ -157,7 +158,7 @@ func decodeRuns(before message.Position, runs []byte) (under []Flight, err error
 		many := in.uvarint()
 		state, n := FlightState(many&3), many>>2
 		first := before + step
-		if step == 0 || state > FlightDone || n == 0 || n > maxFlights-uint64(len(under)) || first >= 1<<62 {
+		if step == 0 || n == 0 || n > maxFlights-uint64(len(under)) || first >= 1<<62 {
 			in.short = true
 			break
 		}

@@ -11,7 +11,7 @@ import (
 
 // smallSeeds has a value of each kind.
 func smallSeeds() map[byte][]byte {
-	under, err := appendFlights(nil, 5, []Flight{{7, 6, FlightSent}, {8, 7, FlightSent}, {1, 90, FlightReceived}, {2, 91, FlightDone}})
+	under, err := appendFlights(nil, 5, []Flight{{7, 6, FlightSent}, {8, 7, FlightSent}, {1, 90, FlightReceived}, {2, 91, FlightDone}, {3, 92, FlightSentExactly}})
 	if err != nil {
 		panic(err)
 	}

@@ -305,7 +305,7 @@ func (m *smallModel) step(t *testing.T, s *Store, r *rand.Rand) {
 		var under []Flight
 		for at := upTo + 1; at <= s.index.tail; at++ {
 			if r.IntN(3) > 0 {
-				under = append(under, Flight{uint16(60000 + at), at, FlightState(r.IntN(3))})
+				under = append(under, Flight{uint16(60000 + at), at, FlightState(r.IntN(4))})
 			}
 		}
 		must(x.SaveFlights(upTo, under, nil))

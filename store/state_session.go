@@ -243,23 +243,25 @@ func (ss *sessions) dropLocked(x *Session) {
 	x.filters, x.left = nil, nil // what names an ended session is nobody's
 }
 
-// EachSession visits the sessions that nobody uses and that have a cursor, with their filters.
-func (s *Store) EachSession(visit func(id string, filters []string, cursor *Cursor)) {
+// EachSession visits the sessions that nobody uses and that have a cursor, with their filters; busy are
+// those with messages under way.
+func (s *Store) EachSession(visit func(id string, filters []string, busy bool, cursor *Cursor)) {
 	type sleeping struct {
 		id      string
 		filters []string
+		busy    bool
 		cursor  *Cursor
 	}
 	var list []sleeping
 	s.small.mu.Lock()
 	for _, x := range s.small.sessions.byID {
 		if x.holders == 0 && x.cursor != nil {
-			list = append(list, sleeping{x.id, slices.Sorted(maps.Keys(x.filters)), x.cursor})
+			list = append(list, sleeping{x.id, slices.Sorted(maps.Keys(x.filters)), len(x.flights.runs) > 0, x.cursor})
 		}
 	}
 	s.small.mu.Unlock()
 	for _, one := range list {
-		visit(one.id, one.filters, one.cursor)
+		visit(one.id, one.filters, one.busy, one.cursor)
 	}
 }
 

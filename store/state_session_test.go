@@ -232,7 +232,7 @@ func TestFlightsComeBackAndMoveTheCursor(t *testing.T) {
 	x := openSession(t, s, "c", NeverExpires)
 	subscribe(t, x, "t")
 	settleAll(s)
-	want := []Flight{{65535, 12, FlightSent}, {0, 13, FlightSent}, {9, 14, FlightReceived}, {10, 15, FlightReceived}, {3, 30, FlightDone}}
+	want := []Flight{{65535, 12, FlightSent}, {0, 13, FlightSent}, {9, 14, FlightReceived}, {10, 15, FlightReceived}, {3, 30, FlightDone}, {4, 31, FlightSentExactly}}
 	durable := false
 	if err := x.SaveFlights(11, want, func(err error) { durable = err == nil }); err != nil {
 		t.Fatal(err)

@@ -177,13 +177,6 @@ func (a *answers) owed() int {
 	return a.quota
 }
 
-// due says whether append would write something.
-func (a *answers) due() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.written < a.next && a.ring[a.written&uint64(len(a.ring)-1)].ready && !a.failed
-}
-
 // append writes the answers that are due and frees their slots.
 func (a *answers) append(b []byte) []byte {
 	a.mu.Lock()

@@ -38,6 +38,9 @@ type Backend interface {
 	// DropSession ends a client's session, if there is one, durably.
 	DropSession(id string) error
 
+	// Message gives the message at a position; known is false when the log no longer has it.
+	Message(at message.Position) (record message.Record, known bool, err error)
+
 	// Last is the last position that a reader may have been given.
 	Last() message.Position
 
@@ -132,10 +135,11 @@ type Flight struct {
 // FlightState is how far a Flight has come.
 type FlightState byte
 
-// A message was sent, or is about to be; its receipt was confirmed (PUBREC), so that only its release
-// is sent again; it is done with, while one before it is not.
+// A message was sent with QoS 1, or is about to be; its receipt was confirmed (PUBREC), so that only its
+// release is sent again; it is done with, while one before it is not; it was sent with QoS 2.
 const (
 	FlightSent FlightState = iota
 	FlightReceived
 	FlightDone
+	FlightSentExactly
 )

@@ -49,6 +49,7 @@ type peer struct {
 	maxPacket int           // bytes; 0: any
 	aliases   int           // topic aliases that it takes
 	explained bool          // it wants to be told why
+	lenient   bool          // it was not told the receive maximum
 }
 
 // requests are the packets other than PUBLISH that are decoded again and again.
@@ -180,6 +181,7 @@ func (c *conn) finish(gateway context.Context, err error) {
 		ended = c.leave()
 	}
 	if c.delivery != nil {
+		c.keepShared(ended)
 		for _, s := range c.filters.list { // nobody else is left
 			c.drop(s, ended)
 		}
@@ -188,6 +190,20 @@ func (c *conn) finish(gateway context.Context, err error) {
 	c.server.bequeath(gateway, c, err, ended)
 	c.server.forget(c)
 	close(c.done)
+}
+
+// keepShared takes over what came through shared subscriptions with QoS 2 and was begun: nobody else gets
+// it [MQTT-4.8.2-5], and the same client does when it is back [MQTT-4.8.2-4].
+func (c *conn) keepShared(ended bool) {
+	taken := c.delivery.flights.ofShares()
+	for _, f := range taken {
+		if f.origin > 0 {
+			c.delivery.subscription.Done(int(f.origin), f.Position)
+		}
+	}
+	if !ended && len(taken) > 0 {
+		c.server.keepTaken(c.clientID, taken, c.peer.expiry)
+	}
 }
 
 // leave closes the session, which keeps what is under way, and says whether that was its end.

@@ -184,14 +184,20 @@ func (c *conn) enter(ctx context.Context, request *packet.Connect) error {
 		c.server.warn("a session could not be opened", "client", c.clientID, "err", err)
 		return &refusal{packet.QuotaExceeded, packet.ReturnUnavailable, "the session cannot be opened"}
 	}
-	if err := c.socket.SetDeadline(time.Time{}); err != nil {
+	connack, fits := c.welcome(request, present)
+	if err = c.socket.SetDeadline(time.Time{}); err == nil && !fits {
+		err = &refusal{packet.PacketTooLarge, 0, "the client takes too small packets"}
+	}
+	if err != nil {
+		if c.session != nil {
+			c.session.Close(c.peer.expiry)
+		}
 		c.server.forget(c)
 		close(c.done)
 		return err
 	}
 	c.in.Limit(c.server.options.MaxPacket)
-	connack := packet.Connack{SessionPresent: present, Properties: c.welcome(request)} // [MQTT-3.2.2-1, MQTT-3.2.2-2, MQTT-3.2.2-3]
-	c.out.answer(&connack, c.version)                                                  // [MQTT-3.1.4-5, MQTT-3.2.0-1]
+	c.out.answer(&connack, c.version) // [MQTT-3.1.4-5, MQTT-3.2.0-1]
 	c.server.log.Debug("client connected", "client", c.clientID, "address", c.socket.RemoteAddr().String(), "session", present)
 	c.resume(ctx)
 	return nil
@@ -222,26 +228,38 @@ func (c *conn) resume(ctx context.Context) {
 	}
 	list := c.session.Subscriptions()
 	upTo, under := c.session.Flights()
-	if len(list) == 0 && len(under) == 0 {
+	taken := c.server.takenOver(c.clientID)
+	if len(list)+len(under)+len(taken) == 0 {
 		return
 	}
 	d := newDelivery(c, c.server.backend.Subscribe(upTo), upTo)
 	d.live = c.server.backend.Last()
 	d.resumed = make(map[message.Position]bool)
 	for _, f := range under { // also what the client has: it would be sent as new
-		d.resumed[f.Position] = true
+		d.resumed[f.Position], d.lastAgain = true, f.Position
 	}
-	d.flights.restore(under)
+	d.flights.restore(under, taken)
+	d.remember(under, ofSession)
+	d.remember(taken, ofNobody)
 	for _, s := range list { // first, or what they want is passed over
 		c.resubscribe(d, s)
 	}
 	c.begin(ctx, d)
-	for _, f := range under {
+	for _, f := range append(under, taken...) {
 		if f.State != FlightReceived {
 			continue
 		}
 		if token, ok := c.answers.reserve(ctx, packet.PUBREL, f.ID); ok { // [MQTT-4.4.0-1]
 			c.answers.ready(token, packet.Success)
+		}
+	}
+}
+
+// remember notes what is to be sent once more.
+func (d *delivery) remember(under []Flight, from origin) {
+	for _, f := range under {
+		if f.State == FlightSent || f.State == FlightSentExactly {
+			d.again = append(d.again, again{f, from})
 		}
 	}
 }
@@ -272,23 +290,35 @@ func (c *conn) resubscribe(d *delivery, kept Subscribed) {
 	}
 }
 
-// welcome is what MQTT 5 clients are told of the server.
-func (c *conn) welcome(request *packet.Connect) packet.Properties {
+// welcome is the CONNACK that lets a client in; ok is false when one that says what it must does not fit
+// into what the client takes [MQTT-3.1.2-24].
+func (c *conn) welcome(request *packet.Connect, present bool) (connack packet.Connack, ok bool) {
+	connack.SessionPresent = present // [MQTT-3.2.2-1, MQTT-3.2.2-2, MQTT-3.2.2-3]
 	if c.version < packet.V5 {
-		return nil
+		return connack, true
 	}
-	p := packet.Properties{
-		{ID: packet.ReceiveMaximum, Number: receiveMaximum},
-		{ID: packet.MaximumPacketSize, Number: uint32(c.server.options.MaxPacket)},
-		{ID: packet.TopicAliasMaximum, Number: maxAliases},
-	}
+	var must packet.Properties
 	if len(request.ClientID) == 0 {
-		p = append(p, packet.Property{ID: packet.AssignedClientID, Data: []byte(c.clientID)}) // [MQTT-3.2.2-16]
+		must = append(must, packet.Property{ID: packet.AssignedClientID, Data: []byte(c.clientID)}) // [MQTT-3.2.2-16]
 	}
 	if keepAlive := c.peer.patience * 2 / 3; keepAlive != time.Duration(request.KeepAlive)*time.Second {
-		p = append(p, packet.Property{ID: packet.ServerKeepAlive, Number: uint32(keepAlive / time.Second)}) // [MQTT-3.2.2-21]
+		must = append(must, packet.Property{ID: packet.ServerKeepAlive, Number: uint32(keepAlive / time.Second)}) // [MQTT-3.2.2-21]
 	}
-	return p
+	connack.Properties = append(must,
+		packet.Property{ID: packet.ReceiveMaximum, Number: receiveMaximum},
+		packet.Property{ID: packet.MaximumPacketSize, Number: uint32(c.server.options.MaxPacket)},
+		packet.Property{ID: packet.TopicAliasMaximum, Number: maxAliases})
+	for c.tooLarge(&connack) && len(connack.Properties) > len(must) {
+		connack.Properties = connack.Properties[:len(connack.Properties)-1]
+	}
+	_, told := connack.Properties.Number(packet.ReceiveMaximum)
+	c.peer.lenient = !told // then the ring of answers alone holds it back
+	return connack, !c.tooLarge(&connack)
+}
+
+// tooLarge says whether the client would not take a packet.
+func (c *conn) tooLarge(p appender) bool {
+	return c.peer.maxPacket > 0 && len(p.Append(nil, c.version)) > c.peer.maxPacket
 }
 
 // refuse writes the CONNACK and lets the client read it.
@@ -296,6 +326,9 @@ func (c *conn) refuse(r *refusal) {
 	connack := packet.Connack{Code: r.code} // no session present [MQTT-3.2.2-6]
 	if c.version < packet.V5 {
 		connack.Code = r.old
+	}
+	if c.version == packet.V5 && c.tooLarge(&connack) {
+		return
 	}
 	if _, err := c.socket.Write(connack.Append(nil, c.version)); err != nil {
 		return // the client has gone; what is logged is the refusal

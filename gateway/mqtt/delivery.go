@@ -20,7 +20,9 @@ type delivery struct {
 	outgoing     outgoing
 	log          backlog
 	live         message.Position          // what is up to it was published while the client was away
-	resumed      map[message.Position]bool // under way since an earlier connection, not met again yet
+	again        []again                   // to be sent before anything else
+	resumed      map[message.Position]bool // those of the session's own, which the log brings once more
+	lastAgain    message.Position          // of them
 	staged       []staged                  // QoS 2 messages that the session must remember before they go out
 	unsynced     atomic.Int64              // acknowledgements that a kill would forget
 
@@ -39,12 +41,15 @@ type staged struct {
 func newDelivery(c *conn, subscription Subscription, passed message.Position) *delivery {
 	d := &delivery{conn: c, subscription: subscription}
 	d.outgoing.aliases.most = c.peer.aliases
-	d.flights.init(min(c.server.options.Window, c.peer.window), passed)
+	d.flights.init(min(c.server.options.Window, c.peer.window), passed, c.session != nil)
 	return d
 }
 
 // run delivers until ctx ends. The caller closes flights and out then, on which it may wait.
 func (d *delivery) run(ctx context.Context) error {
+	if err := d.sendAgain(); err != nil {
+		return d.quiet(ctx, err)
+	}
 	var batch []message.Delivery
 	for {
 		waiting, cancel := context.WithCancel(ctx)
@@ -123,7 +128,10 @@ func (d *delivery) hand(ctx context.Context, batch []message.Delivery, passed me
 	if err := d.flush(); err != nil {
 		return err
 	}
-	d.flights.handed(passed, d.resumed)
+	d.flights.handed(passed)
+	if passed >= d.lastAgain {
+		d.resumed = nil
+	}
 	if len(batch) > 0 {
 		d.conn.out.signal()
 		s.delivered.Add(uint64(delivered))
@@ -142,8 +150,8 @@ func (d *delivery) hand(ctx context.Context, batch []message.Delivery, passed me
 
 // send puts one message on its way and says whether it went out.
 func (d *delivery) send(m *message.Delivery) (sent bool, err error) {
-	if m.Share == 0 && len(d.resumed) > 0 && d.resumed[m.Position] {
-		return d.sendAgain(m)
+	if m.Share == 0 && d.resumed[m.Position] {
+		return false, nil
 	}
 	match := d.conn.filters.match(m)
 	qos := min(m.QoS, match.qos) // [MQTT-3.8.4-8]
@@ -202,27 +210,42 @@ func (d *delivery) sendOnce(m *message.Delivery, match match) (bool, error) {
 	return sent, nil
 }
 
-// sendAgain goes on with what an earlier connection has begun, with the same identifier
-// [MQTT-4.4.0-1, MQTT-4.4.0-2].
-func (d *delivery) sendAgain(m *message.Delivery) (bool, error) {
-	delete(d.resumed, m.Position)
-	if err := d.flush(); err != nil {
-		return false, err
+// again is a message that was sent on an earlier connection and has to be once more.
+type again struct {
+	Flight
+	origin origin
+}
+
+// sendAgain sends what an earlier connection has begun and the client has not confirmed, with the same
+// identifiers and before anything else [MQTT-4.4.0-1, MQTT-4.4.0-2, MQTT-4.8.2-4]. That holds for what
+// the client has unsubscribed from since [MQTT-3.10.4-3]; what the log no longer has is done with.
+func (d *delivery) sendAgain() error {
+	for _, one := range d.again {
+		qos := byte(1)
+		if one.State == FlightSentExactly {
+			qos = 2
+		}
+		record, known, err := d.conn.server.backend.Message(one.Position)
+		if err != nil {
+			return err
+		}
+		if !known {
+			d.flights.lost(one.ID)
+			continue
+		}
+		if !d.flights.takeAgain(d.conn.out.signal) {
+			return errClosing
+		}
+		m := message.Delivery{Record: record}
+		match := d.conn.filters.match(&m)
+		d.flights.begun(one.ID, one.origin, one.Position, qos, nil)
+		if d.put(&m, match, qos, one.ID, true) {
+			d.conn.server.delivered.Add(1)
+		}
 	}
-	flight, _, ok := d.flights.find(m.Position)
-	if !ok || flight.State != FlightSent {
-		return false, nil
-	}
-	match := d.conn.filters.match(m)
-	if !match.any { // unsubscribed since: what has begun is completed [MQTT-3.10.4-3]
-		match.qos = m.QoS
-	}
-	qos := max(1, min(m.QoS, match.qos))
-	if !d.flights.takeAgain(d.conn.out.signal) {
-		return false, errClosing
-	}
-	d.flights.begun(flight.ID, ofSession, m.Position, qos, nil)
-	return d.put(m, match, qos, flight.ID, true), nil
+	d.again = nil
+	d.conn.out.signal()
+	return nil
 }
 
 // put writes a PUBLISH. One that the client could not take is done with as if it had [MQTT-3.1.2-24,

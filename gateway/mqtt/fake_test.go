@@ -105,6 +105,15 @@ func (l *memoryLog) Last() message.Position {
 	return message.Position(len(l.records))
 }
 
+func (l *memoryLog) Message(at message.Position) (message.Record, bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if at == 0 || int(at) > len(l.records) {
+		return message.Record{}, false, nil
+	}
+	return l.records[at-1], true, nil
+}
+
 func (l *memoryLog) Stored() Stored { return Stored{Messages: uint64(l.Last())} }
 
 func (l *memoryLog) Subscribe(after message.Position) Subscription {

@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"slices"
 	"sync"
 
 	"sluice/gateway/message"
@@ -25,6 +26,7 @@ type flights struct {
 	passed message.Position // what is up to it was handed out, or is nobody's
 	acked  int              // since Acked was asked last
 	exact  bool             // some of the session's own have QoS 2: a kill must not forget their state
+	kept   bool             // there is a session that remembers its own
 	closed bool
 }
 
@@ -41,14 +43,19 @@ type flight struct {
 type origin int
 
 const (
+	ofNobody   origin = -2 // of a shared subscription, begun on an earlier connection
 	ofRetained origin = -1 // a retained message, for a new subscription
 	ofSession  origin = 0
 	// above: the number of a shared subscription
 )
 
-func (f *flights) init(window int, passed message.Position) {
+// maxSpan is how many of its own a session remembers: so many the log takes. A client that leaves one
+// unanswered and answers those behind it waits until it does.
+const maxSpan = 250
+
+func (f *flights) init(window int, passed message.Position, kept bool) {
 	f.freed.L = &f.mu
-	f.window, f.passed = window, passed
+	f.window, f.passed, f.kept = window, passed, kept
 }
 
 // take gives an identifier. Before it waits for one it calls hurry, to let out what the client may
@@ -82,16 +89,18 @@ func (f *flights) takeAgain(hurry func()) bool {
 }
 
 func (f *flights) waitLocked(hurry func()) bool {
-	if f.busy >= f.window && !f.closed {
+	if f.fullLocked() && !f.closed {
 		f.mu.Unlock()
 		hurry()
 		f.mu.Lock()
 	}
-	for f.busy >= f.window && !f.closed {
+	for f.fullLocked() && !f.closed {
 		f.freed.Wait()
 	}
 	return !f.closed
 }
+
+func (f *flights) fullLocked() bool { return f.busy >= f.window || len(f.own)-f.begin >= maxSpan }
 
 // growLocked makes room for identifiers up to n.
 func (f *flights) growLocked(n int) {
@@ -110,26 +119,33 @@ func (f *flights) growLocked(n int) {
 	f.slots, f.free, f.first = slots, free, 0
 }
 
-// restore puts in what was under way when the client went, before anything else is.
-func (f *flights) restore(under []Flight) {
+// restore puts in what was under way when the client went, before anything else is: the session's own,
+// in the order of their positions, and what it took over from shared subscriptions.
+func (f *flights) restore(own, taken []Flight) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	highest := uint16(0)
-	for _, u := range under {
-		highest = max(highest, u.ID)
+	highest := 8
+	for _, u := range append(slices.Clip(own), taken...) {
+		highest = max(highest, int(u.ID))
 	}
-	f.growLocked(max(8, int(highest)))
-	for _, u := range under {
-		if u.ID == 0 || f.slots[u.ID].inUse {
+	f.growLocked(highest)
+	for i, u := range append(slices.Clip(own), taken...) {
+		slot := &f.slots[u.ID]
+		if u.ID == 0 || slot.inUse {
 			continue // a tail that was lost
 		}
-		f.slots[u.ID] = flight{Flight: u, inUse: true, qos: 1}
+		*slot = flight{Flight: u, inUse: true, qos: 2, origin: ofNobody}
+		if u.State == FlightSent {
+			slot.qos = 1
+		}
 		if u.State == FlightReceived {
-			f.slots[u.ID].qos = 2
-			f.exact = true
 			f.busy++ // its PUBREL goes out at once
 		}
-		f.own = append(f.own, u.ID)
+		if i < len(own) {
+			slot.origin = ofSession
+			f.own = append(f.own, u.ID)
+			f.exact = f.exact || slot.qos == 2
+		}
 	}
 	kept := f.free[:0:0]
 	for i := range f.count {
@@ -149,44 +165,34 @@ func (f *flights) begun(id uint16, from origin, at message.Position, qos byte, j
 	slot := &f.slots[id]
 	again := slot.Position != 0
 	slot.Position, slot.origin, slot.qos, slot.retained = at, from, qos, job
-	if from == ofSession && !again {
+	if from != ofSession || !f.kept {
+		return
+	}
+	if !again {
 		f.own = append(f.own, id)
 	}
-	if from == ofSession && qos == 2 {
-		f.exact = true
+	if qos == 2 {
+		slot.State, f.exact = FlightSentExactly, true
 	}
 }
 
-// find gives the flight of an earlier connection that was on its way with a message.
-func (f *flights) find(at message.Position) (found Flight, qos byte, ok bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, id := range f.own[f.begin:] {
-		if slot := &f.slots[id]; slot.Position == at {
-			return slot.Flight, slot.qos, true
-		}
-	}
-	return Flight{}, 0, false
-}
-
-// handed notes that everything up to a position was handed out, or is nobody's. Flights of an earlier
-// connection whose message did not come again end: it has expired, or was dropped.
-func (f *flights) handed(upTo message.Position, resumed map[message.Position]bool) {
+// handed notes that everything up to a position was handed out, or is nobody's.
+func (f *flights) handed(upTo message.Position) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.passed = max(f.passed, upTo)
-	for at := range resumed {
-		if at > upTo {
-			continue
+}
+
+// ofShares gives what came through shared subscriptions with QoS 2 and is not done with.
+func (f *flights) ofShares() (taken []flight) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, slot := range f.slots {
+		if slot.inUse && slot.qos == 2 && slot.origin != ofSession && slot.origin != ofRetained && slot.State != FlightDone {
+			taken = append(taken, slot)
 		}
-		delete(resumed, at)
-		for _, id := range f.own[f.begin:] {
-			if slot := &f.slots[id]; slot.Position == at && slot.State == FlightSent {
-				slot.State = FlightDone
-			}
-		}
-		f.trimLocked()
 	}
+	return taken
 }
 
 // acknowledged is told of PUBACK, PUBCOMP, or a PUBREC that refuses: the flight is done with. It gives
@@ -202,13 +208,26 @@ func (f *flights) acknowledged(id uint16, qos byte) (done flight, ok bool) {
 	slot.State = FlightDone
 	f.busy = max(0, f.busy-1)
 	f.acked++
-	if slot.origin == ofSession {
+	if slot.origin == ofSession && f.kept {
 		f.trimLocked()
 	} else {
 		f.releaseLocked(id)
 	}
 	f.freed.Signal()
 	return done, true
+}
+
+// lost is told of one to be sent once more that nobody has any more.
+func (f *flights) lost(id uint16) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	slot := &f.slots[id]
+	slot.State = FlightDone
+	if slot.origin != ofSession {
+		f.releaseLocked(id)
+		return
+	}
+	f.trimLocked()
 }
 
 // trimLocked lets go of the session's own up to the first that is not done with.
@@ -272,13 +291,6 @@ func (f *flights) upToLocked() message.Position {
 		return min(f.passed, f.slots[f.own[f.begin]].Position-1)
 	}
 	return f.passed
-}
-
-// inFlight is how many are under way.
-func (f *flights) inFlight() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.busy
 }
 
 func (f *flights) close() {

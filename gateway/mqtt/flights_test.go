@@ -10,7 +10,7 @@ import (
 // whole batch was handed out, else a kill would send it as new.
 func TestAcknowledgedWithinABatchIsDoneWith(t *testing.T) {
 	var f flights
-	f.init(2, 10)
+	f.init(2, 10, true)
 	begin := func(at message.Position) uint16 {
 		id, ok := f.take(func() {})
 		if !ok {
@@ -25,7 +25,7 @@ func TestAcknowledgedWithinABatchIsDoneWith(t *testing.T) {
 	}
 	third := begin(15)
 	upTo, under, exact := f.state()
-	want := []Flight{{ID: second, Position: 14}, {ID: third, Position: 15}}
+	want := []Flight{{ID: second, Position: 14, State: FlightSentExactly}, {ID: third, Position: 15, State: FlightSentExactly}}
 	if upTo < 11 || upTo > 13 || !exact || len(under) != 2 || under[0] != want[0] || under[1] != want[1] {
 		t.Errorf("done with up to %d, under way %v (exact %v); want 11 to 13 and %v", upTo, under, exact, want)
 	}

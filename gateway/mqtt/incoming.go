@@ -47,7 +47,7 @@ func (c *conn) publish(ctx context.Context, frame packet.Frame) error {
 	if err != nil {
 		return err
 	}
-	if in.packet.QoS > 0 && c.version >= packet.V5 && c.answers.owed() >= receiveMaximum {
+	if in.packet.QoS > 0 && c.version >= packet.V5 && !c.peer.lenient && c.answers.owed() >= receiveMaximum {
 		return &packet.Error{Code: packet.ReceiveMaximumExceeded, Clause: "MQTT-3.3.4-7", Text: "more than the receive maximum is under way"}
 	}
 	in.message = message.Message{

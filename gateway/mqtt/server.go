@@ -26,10 +26,11 @@ type Server struct {
 
 	mu        sync.Mutex // guards what follows
 	listeners []listening
-	open      int                    // connections, those before CONNECT included
-	sessions  map[string]*conn       // by client identifier
-	most      int                    // sessions at a time since New
-	wills     map[string]pendingWill // by client identifier
+	open      int                     // connections, those before CONNECT included
+	sessions  map[string]*conn        // by client identifier
+	most      int                     // sessions at a time since New
+	wills     map[string]pendingWill  // by client identifier
+	taken     map[string]takenFlights // likewise
 }
 
 // Stats are the listener's counters since New, and what it has now.
@@ -58,6 +59,7 @@ func New(options Options, backend Backend, log *slog.Logger) (*Server, error) {
 		started:  time.Now(),
 		sessions: make(map[string]*conn),
 		wills:    make(map[string]pendingWill),
+		taken:    make(map[string]takenFlights),
 	}, nil
 }
 

@@ -33,6 +33,9 @@ func (s *Server) takeOver(c *conn, fresh bool) {
 			s.connected.Add(1)
 			waiting, known := s.wills[c.clientID]
 			delete(s.wills, c.clientID)
+			if fresh {
+				delete(s.taken, c.clientID)
+			}
 			s.mu.Unlock()
 			if known && fresh { // the session that it belongs to ends now
 				s.publishWill(context.Background(), waiting.will)
@@ -52,6 +55,43 @@ func (s *Server) forget(c *conn) {
 	if s.sessions[c.clientID] == c {
 		delete(s.sessions, c.clientID)
 	}
+}
+
+// takenFlights are messages of shared subscriptions whose delivery a session has begun, while its client
+// is away. A kill forgets them: then another member has them again.
+type takenFlights struct {
+	list  []Flight
+	until time.Time // zero: for ever
+}
+
+// maxTaken bounds the sessions with such messages; the messages of one are bounded by its window.
+const maxTaken = 10_000
+
+func (s *Server) keepTaken(id string, taken []flight, expiry time.Duration) {
+	kept := takenFlights{}
+	for _, f := range taken {
+		if f.State != FlightReceived {
+			f.Flight.State = FlightSentExactly
+		}
+		kept.list = append(kept.list, f.Flight)
+	}
+	if expiry > 0 {
+		kept.until = time.Now().Add(expiry)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.taken) < maxTaken {
+		s.taken[id] = kept
+	}
+}
+
+// takenOver gives what keepTaken kept for a session, once.
+func (s *Server) takenOver(id string) []Flight {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kept := s.taken[id]
+	delete(s.taken, id)
+	return kept.list
 }
 
 // bequeath publishes the will of a connection that ended without a goodbye [MQTT-3.1.2-8, MQTT-3.1.2-10],
@@ -125,6 +165,11 @@ func (s *Server) publishWills(ctx context.Context, due func(pendingWill) bool) {
 func (s *Server) visit(idle bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for id, kept := range s.taken {
+		if idle && !kept.until.IsZero() && time.Now().After(kept.until) {
+			delete(s.taken, id)
+		}
+	}
 	for _, c := range s.sessions {
 		c.out.rest()
 		if idle && c.delivery != nil && c.session != nil {

@@ -193,6 +193,13 @@ func (c *conn) unsubscribe(ctx context.Context, frame packet.Frame) error {
 	if err := request.Decode(frame, c.version); err != nil {
 		return err
 	}
+	if c.session != nil && c.delivery != nil { // or the session's place in the log goes with its last filter
+		if upTo, under, _ := c.delivery.flights.state(); len(under) > 0 {
+			if err := c.session.SaveFlights(upTo, under, nil); err != nil {
+				return fmt.Errorf("unsubscribe: %w", err)
+			}
+		}
+	}
 	answer := packet.Unsuback{ID: request.ID} // also when there was none of them [MQTT-3.10.4-4, MQTT-3.10.4-5]
 	for _, filter := range request.Filters {
 		group, inner, ok := splitShare(string(filter))
