@@ -28,14 +28,17 @@ func (g *Gateway) listenerPlace(c *config.Config) place {
 			return nil, err
 		}
 		server, err := mqtt.New(mqtt.Options{
-			Access:         guard,
-			Listen:         c.MQTT.Listen,
-			Listeners:      listenersOf(&c.MQTT),
-			Anonymous:      c.MQTT.Anonymous,
-			MaxPacket:      int(c.MQTT.MaxPacket),
-			MaxConnections: c.MQTT.MaxConnections,
-			MaxKeepAlive:   time.Duration(c.MQTT.MaxKeepAlive),
-			Version:        g.options.Version,
+			Access:           guard,
+			Listen:           c.MQTT.Listen,
+			Listeners:        listenersOf(&c.MQTT),
+			Anonymous:        c.MQTT.Anonymous,
+			MaxPacket:        int(c.MQTT.MaxPacket),
+			MaxConnections:   c.MQTT.MaxConnections,
+			MaxSubscriptions: c.MQTT.MaxSubscriptions,
+			MaxLevels:        c.MQTT.MaxLevels,
+			MaxRate:          c.MQTT.MaxRate,
+			MaxKeepAlive:     time.Duration(c.MQTT.MaxKeepAlive),
+			Version:          g.options.Version,
 		}, backend{g.broker, g.store}, g.log.With("part", "mqtt"))
 		if err != nil {
 			return nil, err

@@ -66,6 +66,7 @@ type sessions struct {
 	byID       map[string]*Session
 	subscribed int
 	expired    uint64
+	ahead      []*tracked // at open: what the database says of positions that the log does not reach
 }
 
 func newSessions(m *small) sessions {
@@ -380,12 +381,14 @@ func (ss *sessions) recoverLocked(values []smallValue) {
 			if x := byNumber[body.number]; err == nil && x != nil {
 				x.received.ids, x.received.asOf = body.ids, min(body.asOf, tail)
 				x.received.sizeLocked(len(v.body))
+				ss.aheadLocked(&x.received.tracked, body.asOf > tail)
 			}
 		case smallFlights:
 			body, err := decodeFlights(v.body)
 			if x := byNumber[body.number]; err == nil && x != nil {
 				x.flights.upTo, x.flights.runs = min(body.upTo, tail), body.runs
 				x.flights.sizeLocked(len(v.body))
+				ss.aheadLocked(&x.flights.tracked, body.upTo > tail)
 			}
 		case smallSubscription:
 			ss.filters.recoverLocked(v.slot)
@@ -396,9 +399,18 @@ func (ss *sessions) recoverLocked(values []smallValue) {
 				continue
 			}
 			sub := x.subscriptionLocked(v.slot, body)
+			ss.aheadLocked(&sub.tracked, sub.From > tail+1)
 			sub.From = min(sub.From, tail+1)
 			ss.small.sizeLocked(&sub.slotted, len(v.body))
 		}
+	}
+}
+
+// aheadLocked notes a value of which the log has lost what it speaks of, as a session does that was made
+// while something waited for the disk.
+func (ss *sessions) aheadLocked(t *tracked, is bool) {
+	if is {
+		ss.ahead = append(ss.ahead, t)
 	}
 }
 

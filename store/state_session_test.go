@@ -406,3 +406,38 @@ func TestSyncOfASessionWaitsForWhatItLeft(t *testing.T) {
 		t.Errorf("after a kill the session has %+v, want b/# alone", got)
 	}
 }
+
+// A new session knows nothing of what was appended before it, even if that was not durable. When it never
+// becomes durable its positions are given out again, also to what the new session receives.
+func TestReceivedIDsAtPositionsGivenOutAgain(t *testing.T) {
+	dir := t.TempDir()
+	s := standingYoung(t, dir, modelYoung)
+	for range 5 {
+		if err := s.Append(t.Context(), &message.Message{Topic: "t"}, nil, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x := openSession(t, s, "client", time.Hour)
+	if err := x.Subscribe(Subscription{Filter: "t", From: 6}); err != nil {
+		t.Fatal(err)
+	}
+	s.commit(nil) // the session, not the messages
+
+	s = standingYoung(t, copyStill(t, dir), modelYoung)
+	publish(t, s, message.Message{Topic: "q2", QoS: 2, Properties: []message.Property{{Name: "from", Value: "client:48"}}})
+	if x := openSession(t, s, "client", time.Hour); !x.Received(48) {
+		t.Fatal("the id is not known when its message is durable")
+	}
+	for range 9 {
+		publish(t, s, message.Message{Topic: "t"})
+	}
+
+	s = standingYoung(t, copyStill(t, s.opts.Dir), modelYoung)
+	x = openSession(t, s, "client", time.Hour)
+	if !x.Received(48) {
+		t.Error("after a kill the id is forgotten: its message would be taken twice")
+	}
+	if got := x.Subscriptions(); len(got) != 1 || got[0].From != 1 {
+		t.Errorf("the subscription is %+v, want it from 1 on: that is all it can have missed", got)
+	}
+}

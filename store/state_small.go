@@ -221,7 +221,12 @@ func (s *Store) recoverSmall(f *found) error {
 	m.retained.recoverLocked(f.small)
 	m.replay.recoverLocked(f.small, len(f.smallBroken) > 0)
 	m.sessions.adoptCursorsLocked()
+	err := m.pullBackLocked(m.sessions.ahead)
+	m.sessions.ahead = nil
 	m.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	for _, broken := range f.smallBroken {
 		b := newBatch(s.db)
 		if len(broken.key) == 6 {
@@ -252,4 +257,28 @@ func (f *found) latestSmall() (clock int64) {
 		}
 	}
 	return clock
+}
+
+// pullBackLocked writes values again that spoke of positions which are given out again now. It must be
+// done before they are: after the next kill nothing would tell what is there then from what was meant.
+func (m *small) pullBackLocked(values []*tracked) error {
+	b := newBatch(m.store.db)
+	for _, t := range values {
+		entries, _ := t.item.entriesLocked()
+		if b.setAll(entries) {
+			continue
+		}
+		if err := m.store.write(b); err != nil {
+			return fmt.Errorf("write values that were ahead of the log: %w", err)
+		}
+		b = newBatch(m.store.db)
+		b.setAll(entries)
+	}
+	if len(b.entries) == 0 {
+		return nil
+	}
+	if err := m.store.write(b); err != nil {
+		return fmt.Errorf("write values that were ahead of the log: %w", err)
+	}
+	return nil
 }

@@ -43,7 +43,8 @@ func (p *plan) contestants(bin string, say func(string, ...any)) ([]contestant, 
 	}
 	peers := filepath.Join(here, "peers")
 	makers := map[string]func() (contestant, error){
-		"sluice":   func() (contestant, error) { return contestant{"sluice", t.runSluice}, nil },
+		ours:       func() (contestant, error) { return contestant{ours, t.sluiceWith("")}, nil },
+		matched:    func() (contestant, error) { return contestant{matched, t.sluiceWith(", store_qos0: matched")}, nil },
 		"mosq":     func() (contestant, error) { return contestant{"mosq", t.mosquittoWith("persistence false\n")}, wrong },
 		"mosq-dur": func() (contestant, error) { return contestant{"mosq-dur", t.mosquittoWith(mostDurable)}, wrong },
 		"mochi": func() (contestant, error) {
@@ -97,7 +98,7 @@ func (t tools) versions(all []contestant) string {
 		command []string
 		word    int
 	}{
-		{"sluice", []string{t.sluice, "version"}, 1},
+		{ours, []string{t.sluice, "version"}, 1},
 		{"mosq", []string{t.mosquitto, "-h"}, 2},
 		{"nats", []string{t.nats, "-v"}, 1},
 	} {
@@ -112,20 +113,30 @@ func (t tools) versions(all []contestant) string {
 	return strings.Join(words, ", ")
 }
 
-// runSluice is the whole gateway with its page and a log on the disk, as it comes but for the number of
+// Names of the gateway as it comes, which stores every QoS 0 message, and of one that is told to store
+// those only that somebody durable wants, as all the others do.
+const (
+	ours    = "sluice"
+	matched = "matched"
+)
+
+// sluiceWith is the whole gateway with its page and a log on the disk, as it comes but for the number of
 // clients, which for the others is not limited either.
-func (t tools) runSluice(dir string, port int) ([]string, error) {
-	path := filepath.Join(dir, "sluice.yaml")
-	if _, err := os.Stat(path); err == nil {
-		return []string{t.sluice, "run", "--config", path}, nil
+func (t tools) sluiceWith(more string) func(string, int) ([]string, error) {
+	return func(dir string, port int) ([]string, error) {
+		path := filepath.Join(dir, "sluice.yaml")
+		command := []string{t.sluice, "run", "--config", path}
+		if _, err := os.Stat(path); err == nil {
+			return command, nil
+		}
+		web, err := freePort()
+		if err != nil {
+			return nil, err
+		}
+		text := fmt.Sprintf("gateway: {name: bench}\nstore: {dir: %s}\nweb: {listen: 127.0.0.1:%d}\nmqtt: {listen: [127.0.0.1:%d], anonymous: true, max_connections: 100000%s}\n",
+			filepath.Join(dir, "data"), web, port, more)
+		return command, os.WriteFile(path, []byte(text), 0o600)
 	}
-	web, err := freePort()
-	if err != nil {
-		return nil, err
-	}
-	text := fmt.Sprintf("gateway: {name: bench}\nstore: {dir: %s}\nweb: {listen: 127.0.0.1:%d}\nmqtt: {listen: [127.0.0.1:%d], anonymous: true, max_connections: 100000}\n",
-		filepath.Join(dir, "data"), web, port)
-	return []string{t.sluice, "run", "--config", path}, os.WriteFile(path, []byte(text), 0o600)
 }
 
 // mostDurable rewrites and syncs the whole database after each loop that changed something: the most

@@ -33,12 +33,17 @@ func judged(ok bool) state {
 	return missed
 }
 
-const ours = "sluice"
-
 // timesPeer wishes for a multiple of a peer's rate in the same round.
 func (all results) timesPeer(k loadCase, factor float64, peer string) goal {
+	return all.times(ours, k, factor, peer)
+}
+
+func (all results) times(who string, k loadCase, factor float64, peer string) goal {
 	g := goal{name: k.name, of: k.name, wish: fmt.Sprintf("%g × %s", factor, peer)}
-	list := ratios(all[k.name][ours], all[k.name][peer], k.rate)
+	if who != ours {
+		g.name += ", " + who
+	}
+	list := ratios(all[k.name][who], all[k.name][peer], k.rate)
 	if len(list) > 0 {
 		g.measured, g.state = spreadOf(list, digits)+" ×", judged(median(list) >= factor)
 	}
@@ -58,6 +63,7 @@ func (p *plan) judge(all results, sleepers []int) (list []goal) {
 		all.nothingLost(all.timesPeer(byName["fanin"], 1.5, "nats")),
 		all.timesPeer(byName["fanout"], 2, "mochi"),
 		all.timesPeer(byName["qos0"], 1, "nats"),
+		all.times(matched, byName["qos0"], 1, "nats"),
 		all.latency(),
 		all.atMost("cpu", "window100", "10 µs of CPU a message, window 100", "µs", 10, func(o outcome) float64 { return o.cpu }))
 	for _, n := range sleepers {

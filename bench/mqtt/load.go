@@ -33,6 +33,9 @@ var loadCases = []loadCase{
 
 // refused says which measurements are left out, and why.
 func (k loadCase) refused(broker string) bool {
+	if broker == matched {
+		return k.name != "qos0" // nothing else differs
+	}
 	// Its subscriber takes minutes for what came in seconds: it rewrites all that waits at every step.
 	return k.name == "fanin" && broker == "mosq-dur"
 }

@@ -21,7 +21,7 @@ func main() {
 	flag.IntVar(&p.rounds, "rounds", 5, "rounds; in each every broker is measured once")
 	flag.Float64Var(&p.seconds, "seconds", 3, "length of one run")
 	flag.StringVar(&p.only, "only", "", "run only these cases, by comma: "+strings.Join(caseNames(), ", "))
-	flag.StringVar(&p.brokers, "brokers", "sluice,mosq,mosq-dur,mochi,nats", "measure these, by comma; there is sink too, the load tool's own null broker")
+	flag.StringVar(&p.brokers, "brokers", "sluice,matched,mosq,mosq-dur,mochi,nats", "measure these, by comma; there is sink too, the load tool's own null broker")
 	flag.StringVar(&p.sleepers, "sleep", "50000,1000000", "messages that a sleeping session misses, by comma; from a million on it is measured in one round")
 	flag.IntVar(&p.idle, "idle", 10_000, "connections of the case crowd")
 	flag.StringVar(&p.dir, "dir", "", "directory on the disk to measure; default: the temporary one, or .cache where that is in memory")

@@ -95,7 +95,7 @@ func (p *plan) run(ctx context.Context, w io.Writer) error {
 			}
 			name := asleepName(n)
 			// mosq-dur rewrites all that waits with each message: 50,000 would take it hours.
-			all[name] = p.inTurns(ctx, name, rounds, func(broker string) bool { return broker == "mosq-dur" || broker == "sink" },
+			all[name] = p.inTurns(ctx, name, rounds, func(broker string) bool { return broker == "mosq-dur" || broker == "sink" || broker == matched },
 				func(c contestant) outcome { return p.sleep(ctx, c, n) },
 				func(o outcome) string {
 					return fmt.Sprintf("%d of %d arrived, %d out of order, %s/s", o.asleep.arrived, n, o.asleep.reordered, short(o.asleep.drain))
@@ -110,7 +110,7 @@ func (p *plan) run(ctx context.Context, w io.Writer) error {
 		if !p.wants(k.name) {
 			continue
 		}
-		all[k.name] = p.inTurns(ctx, k.name, k.rounds, func(broker string) bool { return broker == "sink" },
+		all[k.name] = p.inTurns(ctx, k.name, k.rounds, func(broker string) bool { return broker == "sink" || broker == matched },
 			func(c contestant) outcome { return p.crowd(ctx, c, k.number) },
 			func(o outcome) string {
 				return fmt.Sprintf("%.1f MB, %d connections %.1f KB each", o.idle.empty.rss(), o.idle.connections, o.idle.each())

@@ -14,8 +14,11 @@ import (
 // which then writes CASE.self and CASE.total (callers included) beside perf's own file. The kernel's
 // share is in it.
 func (p *plan) profiled(c contestant, name string, pid int) (stop func() error, err error) {
-	if p.profile == "" || c.name != "sluice" {
+	if p.profile == "" || c.name != ours && c.name != matched {
 		return func() error { return nil }, nil
+	}
+	if c.name != ours {
+		name += "-" + c.name
 	}
 	data := filepath.Join(p.profile, name+".perf")
 	cmd := exec.Command("perf", "record", "--quiet", "--call-graph", "fp", "--freq", "997", "--pid", strconv.Itoa(pid), "--output", data)

@@ -65,17 +65,25 @@ func TestHandDropsWhatHasNoRoom(t *testing.T) {
 	s.Add("a")
 	m, _ := join(t, b, "g", "a", false)
 	defer m.Close()
-	for range maxInbox + 10 {
+	const all = maxInbox + shareWindow
+	for range all + 5 {
 		b.Hand(&message.Message{Topic: "a"})
 	}
-	if stats := b.Stats(); stats.Handed != maxInbox+shareWindow || stats.Dropped != 10+maxInbox+10-shareWindow {
-		t.Errorf("%+v, want %d handed", stats, maxInbox+shareWindow)
+	if stats := b.Stats(); stats.Handed != maxInbox+shareWindow || stats.Dropped != shareWindow+5+5 {
+		t.Errorf("%+v, want %d handed, and the rest dropped", stats, maxInbox+shareWindow)
 	}
 	if got := s.Skip(); got != maxInbox {
 		t.Errorf("skipped %d, want %d", got, maxInbox)
 	}
 	if got := b.Hand(&message.Message{Topic: "a"}); got != 1 {
 		t.Errorf("it reached %d after the skip, want the subscription", got)
+	}
+	got := 0
+	for got < all {
+		got += len(receive(t, m, 100))
+	}
+	if got != all {
+		t.Errorf("the member got %d, want %d", got, all)
 	}
 }
 
@@ -186,5 +194,23 @@ func TestQoS0IsNotForgottenWhenTheLogRefuses(t *testing.T) {
 	}
 	if b.recent.wait("a", 0) {
 		t.Error("a message that was refused is on its way")
+	}
+}
+
+func TestQoS0OvertakesNothingThatTheRouterHasNotHandedOver(t *testing.T) {
+	log := newMemLog()
+	b := New(log) // it does not run
+	b.KeepQoS0Matched(true)
+	publish := func(m message.Message) {
+		t.Helper()
+		if err := b.Publish(t.Context(), &m, nil, 0); err != nil {
+			t.Fatal(err)
+		}
+		log.sync()
+	}
+	publish(message.Message{Topic: "a", Retain: true})
+	publish(message.Message{Topic: "a"})
+	if len(log.records) != 2 {
+		t.Errorf("the log holds %d messages, want both", len(log.records))
 	}
 }

@@ -46,6 +46,9 @@ func (i item) bytes() int {
 // own says that it came from the log on the reader's own account.
 func (i item) own() bool { return i.member == nil && i.at != 0 }
 
+// logged says that the log holds it.
+func (i item) logged() bool { return i.at != 0 }
+
 // room says whether a message fits.
 func (b *inbox) room(i item) bool {
 	return b.n == 0 || b.n < maxInbox && b.bytes+i.bytes() <= maxInboxBytes

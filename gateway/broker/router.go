@@ -61,9 +61,11 @@ type touch struct {
 }
 
 const (
-	dispatchRecords = 256     // are read at once, unless they are large
-	dispatchBytes   = 1 << 20 // of payload, from which on they are large
-	pauseOfFailure  = time.Second
+	dispatchRecords    = 256     // are read at once, unless they are large:
+	dispatchBytes      = 1 << 20 // of payload, which all stay in memory meanwhile,
+	dispatchDeliveries = 1 << 14 // or for so many readers that others wait too long for the mutex
+	keptTouches        = 64      // whose memory is used again
+	pauseOfFailure     = time.Second
 )
 
 func (r *router) init(log Log) {
@@ -106,23 +108,18 @@ func (b *Broker) Run(ctx context.Context) error {
 			wait(ctx, pauseOfFailure)
 			continue
 		}
-		bytes := 0
-		for i := range records {
-			bytes += len(records[i].Payload)
-		}
-		switch {
-		case bytes > dispatchBytes:
-			most = max(most/2, 1)
-		case bytes < dispatchBytes/4:
-			most = min(most*2, dispatchRecords)
-		}
 		if len(records) == 0 { // all of it was trimmed
 			r.mu.Lock()
 			r.at.Store(uint64(tail))
 			r.mu.Unlock()
 		}
-		r.dispatch(records, bytes)
+		large := r.dispatch(records)
 		clear(records) // they keep their blocks in memory
+		if large {
+			most = max(most/2, 1)
+		} else {
+			most = min(most+most/4+1, dispatchRecords)
+		}
 	}
 	return nil
 }
@@ -156,20 +153,24 @@ func (r *router) disperse() {
 	}
 }
 
-// dispatch hands over records that follow what was handed over before.
-func (r *router) dispatch(records []message.Record, bytes int) {
+// dispatch hands over records that follow what was handed over before. It says whether fewer should be
+// handed over at once.
+func (r *router) dispatch(records []message.Record) (large bool) {
 	if len(records) == 0 {
-		return
+		return false
 	}
+	bytes, deliveries := 0, 0
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var found matched[*interest]
 	for i := range records {
+		bytes += len(records[i].Payload)
 		if topic := records[i].Topic; i == 0 || topic != found.topic {
 			found = r.trie.match(topic)
 		}
 		if len(found.entries) > 0 {
 			r.hits = append(r.hits, hit{i, found.entries})
+			deliveries += len(found.entries)
 		}
 	}
 	var kept []message.Record // by those for whom they are
@@ -193,12 +194,16 @@ func (r *router) dispatch(records []message.Record, bytes int) {
 	r.hits = r.hits[:0]
 	for i := range r.touched {
 		r.deliver(&r.touched[i])
+		if i >= keptTouches {
+			r.touched[i].items = nil
+		}
 	}
 	r.touched = r.touched[:0]
 	last := records[len(records)-1].Position
 	r.at.Store(uint64(last))
 	r.rouseLocked()
 	r.retireLocked(last, bytes+len(records)*recordCost)
+	return bytes > dispatchBytes || deliveries > dispatchDeliveries
 }
 
 // wants says whether a record at that position is to be given to the reader behind a matching filter:

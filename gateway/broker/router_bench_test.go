@@ -95,7 +95,7 @@ func benchRouter(b *testing.B, subscriptions, matching int) {
 					b.Error(err)
 					return
 				}
-				for before := count; before/group < (before+len(got))/group; before += group {
+				for range (count+len(got))/group - count/group {
 					<-room[n]
 				}
 				count += len(got)
@@ -122,6 +122,54 @@ func BenchmarkRouter(b *testing.B) {
 		b.Run(fmt.Sprintf("one-of-%d", subscriptions), func(b *testing.B) { benchRouter(b, subscriptions, 1) })
 	}
 	b.Run("all-of-50", func(b *testing.B) { benchRouter(b, 50, 50) })
+}
+
+// BenchmarkShare divides what comes among the members of a shared subscription.
+func BenchmarkShare(b *testing.B) {
+	for _, members := range []int{1, 4} {
+		b.Run(fmt.Sprintf("members-%d", members), func(b *testing.B) {
+			const group = 64
+			log := newRingLog(benchTopic)
+			broker := New(log)
+			ctx, cancel := context.WithCancel(b.Context())
+			var parts sync.WaitGroup
+			parts.Go(func() { broker.Run(ctx) })
+			got := make(chan int, members)
+			for range members {
+				s, number := join(b, broker, "g", "readings/#", true)
+				parts.Go(func() {
+					defer s.Close()
+					var deliveries []message.Delivery
+					for {
+						var err error
+						if deliveries, err = s.Next(ctx, deliveries[:0], 256); err != nil {
+							return
+						}
+						for i := range deliveries {
+							s.Done(number, deliveries[i].Position)
+						}
+						select {
+						case got <- len(deliveries):
+						case <-ctx.Done():
+							return
+						}
+					}
+				})
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			sent, received := 0, 0
+			for received < b.N {
+				for ; sent < received+16*group && sent < b.N; sent += group {
+					log.grow(group)
+				}
+				received += <-got
+			}
+			b.StopTimer()
+			cancel()
+			parts.Wait()
+		})
+	}
 }
 
 // BenchmarkBacklog drains what waited for a session.

@@ -384,7 +384,55 @@ func shareAgainstAModel(t *testing.T, seed uint64, durable bool) {
 	}
 }
 
-// holdingLog lets the first read of a matching log wait until it is let go.
+// TestShareKeepsNoOldRecords: neither what waits for a member nor what lies in its inbox.
+func TestShareKeepsNoOldRecords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := newMemLog()
+		b := New(log)
+		route(t, b)
+		busy := b.Subscribe(FromNow)
+		defer busy.Close()
+		busy.Add("busy")
+		idle, number := join(t, b, "g", "a", false)
+		defer idle.Close()
+		for range 2 * shareWindow {
+			log.add("a")
+			b.Hand(&message.Message{Topic: "a"})
+		}
+		payload := make([]byte, 100_000)
+		for range 4 * maxAge / len(payload) {
+			log.addAtOnce(message.Message{Topic: "busy", Payload: payload})
+			synctest.Wait()
+			receive(t, busy, 10)
+		}
+		sh := b.router.shares["share/g/a"]
+		if _, some := idle.inbox.firstOf(func(i item) bool { return i.record != nil && i.logged() }); some {
+			t.Error("the inbox keeps records of the log")
+		}
+		if _, some := sh.waiting.firstOf(item.logged); some || sh.live {
+			t.Error("the share keeps records of the log")
+		}
+		var got []message.Position
+		handed := 0
+		for len(got) < 2*shareWindow || handed < 2*shareWindow {
+			for _, d := range receive(t, idle, 10) {
+				if d.Topic != "a" || d.Share != number {
+					t.Fatalf("got %+v", d)
+				}
+				if d.Position == 0 {
+					handed++
+				} else {
+					got = append(got, d.Position)
+				}
+			}
+		}
+		if !slices.IsSorted(got) || len(got) != 2*shareWindow {
+			t.Errorf("got %v, want %d in order", got, 2*shareWindow)
+		}
+	})
+}
+
+// holdingLog lets the first read of a matching log wait until it is let go, and then fail.
 type holdingLog struct {
 	*memLog
 	once   sync.Once
@@ -393,10 +441,15 @@ type holdingLog struct {
 }
 
 func (l *holdingLog) ReadMatching(dst []message.Record, from message.Position, most int, wanted []string) ([]message.Record, message.Position, error) {
+	var failed error
 	l.once.Do(func() {
 		close(l.inside)
 		<-l.letGo
+		failed = message.ErrFailed
 	})
+	if failed != nil {
+		return dst, from, failed
+	}
 	records, err := l.Read(nil, from, 10)
 	for _, r := range records {
 		if filters(wanted).match(r.Topic) {
@@ -415,15 +468,19 @@ func TestMemberThatWaitsReadsOnForTheOthers(t *testing.T) {
 		b := New(log)
 		one, _ := join(t, b, "g", "a", true)
 		two, _ := join(t, b, "g", "a", true)
-		var first, rest []message.Delivery
-		go func() { first, _ = one.Next(t.Context(), nil, 10) }()
+		var failed error
+		var got []message.Delivery
+		go func() { _, failed = one.Next(t.Context(), nil, 10) }()
 		<-log.inside
-		go func() { rest, _ = two.Next(t.Context(), nil, 10) }()
+		go func() { got, _ = two.Next(t.Context(), nil, 10) }()
 		synctest.Wait()
+		if got != nil || failed != nil {
+			t.Fatal("both read at once")
+		}
 		close(log.letGo)
 		synctest.Wait()
-		if len(first)+len(rest) != 3 || len(rest) == 0 {
-			t.Errorf("they got %v and %v, want three messages, and both some", places(first), places(rest))
+		if !errors.Is(failed, message.ErrFailed) || len(got) == 0 {
+			t.Errorf("the one that read failed with %v, the other got %v, want some", failed, places(got))
 		}
 		one.Close()
 		two.Close()

@@ -2,7 +2,12 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -148,4 +153,87 @@ func TestManySleepersAreMovedInTurn(t *testing.T) {
 			t.Errorf("%d cursors were moved in the end, want all %d", got, len(cursors))
 		}
 	})
+}
+
+// TestSessionsAgainstAModel: sessions whose clients come and go get each message once and in order.
+func TestSessionsAgainstAModel(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	synctest.Test(t, func(t *testing.T) {
+		log := newMemLog()
+		b := New(&restlessMatchingLog{restlessLog{Log: &matchLog{memLog: log}}})
+		route(t, b)
+		var sessions sync.WaitGroup
+		ended := make(chan struct{})
+		for n, filter := range []string{"a", "rare", "#", "b/+", "never"} {
+			random := rand.New(rand.NewPCG(seed, uint64(n)))
+			sessions.Go(func() { liveSession(t, b, random, log, filter, ended) })
+		}
+		random := rand.New(rand.NewPCG(seed, 99))
+		for range 200 {
+			burst := make([]message.Message, random.IntN(40))
+			for i := range burst {
+				burst[i] = message.Message{Topic: []string{"a", "a", "b/c", "b/d", "c"}[random.IntN(5)]}
+				if random.IntN(300) == 0 {
+					burst[i].Topic = "rare"
+				}
+			}
+			log.addAtOnce(burst...)
+			for range random.IntN(200) {
+				runtime.Gosched()
+			}
+			if random.IntN(10) == 0 {
+				time.Sleep(followEvery)
+			}
+		}
+		close(ended)
+		sessions.Wait()
+	})
+}
+
+func liveSession(t *testing.T, b *Broker, random *rand.Rand, log *memLog, filter string, ended chan struct{}) {
+	cursor := new(memCursor)
+	var got []message.Position
+	ending, last := false, false
+	for !last {
+		last = ending // once more when all is there
+		s := b.Subscribe(cursor.Position())
+		s.Resume(filter, 0)
+		tail, _ := log.Tail()
+		for n := random.IntN(20); n > 0 || last && s.Passed() < tail; n-- {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			deliveries, err := s.Next(ctx, nil, 1+random.IntN(50))
+			cancel()
+			if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+				t.Error(err)
+			}
+			got = append(got, places(deliveries)...)
+		}
+		cursor.Move(s.Passed())
+		s.Close()
+		if err := b.Sleep(filter, []string{filter}, cursor); err != nil {
+			t.Error(err)
+		}
+		for range random.IntN(300) {
+			runtime.Gosched()
+		}
+		if random.IntN(3) == 0 {
+			time.Sleep(time.Duration(random.IntN(10)) * time.Second)
+		}
+		b.Wake(filter)
+		select {
+		case <-ended:
+			ending = true
+		default:
+		}
+	}
+	var want []message.Position
+	for _, record := range log.records {
+		if message.Match(filter, record.Topic) {
+			want = append(want, record.Position)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%s got %d messages, want %d", filter, len(got), len(want))
+	}
 }

@@ -37,7 +37,9 @@ type Subscription struct {
 	inbox   inbox
 	logged  int // of the inbox: records of its own
 	logTurn bool
-	members []*member // in shared subscriptions; another slice after each change
+	members []*member     // in shared subscriptions; another slice after each change
+	roomy   chan struct{} // closed when the inbox has room again; nil while nobody waits
+	slow    bool          // somebody has waited in vain since the inbox was empty
 	closed  bool
 }
 
@@ -134,6 +136,9 @@ func (s *Subscription) wantsLocked(record *message.Record) bool {
 // many filters let it through, in order. What comes through a shared subscription has an order of its own.
 func (s *Subscription) Next(ctx context.Context, dst []message.Delivery, most int) ([]message.Delivery, error) {
 	start := len(dst)
+	if most < 1 {
+		return dst, nil
+	}
 	for {
 		if err := ctx.Err(); err != nil {
 			return dst, err
@@ -194,6 +199,7 @@ func (s *Subscription) takeLocked(dst []message.Delivery, most int) []message.De
 			s.logged--
 		}
 	}
+	s.roomLocked()
 	return dst
 }
 
@@ -208,6 +214,10 @@ func (s *Subscription) catchUp(dst []message.Delivery, most int) ([]message.Deli
 	s.mu.Unlock()
 	tail, _ := r.log.Tail()
 	records, next := (*buffer)[:0], r.position()+1
+	defer func() {
+		clear(records) // they keep their blocks in memory
+		*buffer = records
+	}()
 	if len(names) > 0 {
 		var err error
 		records, next, err = scan(r.log, records, from, min(most, scanRecords), names)
@@ -215,10 +225,6 @@ func (s *Subscription) catchUp(dst []message.Delivery, most int) ([]message.Deli
 			return dst, err
 		}
 	}
-	defer func() {
-		*buffer = records
-		clear(records)
-	}()
 	if next <= from { // nothing was there
 		next = max(from, tail+1)
 	}
@@ -348,6 +354,7 @@ func (s *Subscription) Skip() (dropped uint64) {
 	s.inbox.rework(func(i *item) bool { return i.member != nil })
 	s.logged = 0
 	dropped = uint64(before - s.inbox.n)
+	s.roomLocked()
 	tail, _ := r.log.Tail()
 	if s.live {
 		s.joined = max(s.joined, tail)
@@ -371,6 +378,7 @@ func (s *Subscription) Close() {
 	s.filters = nil
 	s.changes++
 	s.closed = true
+	s.roomLocked()
 	s.inbox.rework(func(i *item) bool { return i.member != nil })
 	s.logged = 0
 	delete(r.open, s)

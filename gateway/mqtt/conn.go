@@ -381,7 +381,7 @@ func (c *conn) confirm(ctx context.Context, id uint16) error {
 	if c.delivery != nil {
 		was, known = c.delivery.flights.received(id)
 	}
-	token, ok := c.answers.reserve(ctx, packet.PUBREL, id)
+	token, ok := c.answers.reserve(ctx, packet.PUBREL, id, 0)
 	switch {
 	case !ok:
 		return context.Cause(ctx)

@@ -249,7 +249,7 @@ func (c *conn) resume(ctx context.Context) {
 		if f.State != FlightReceived {
 			continue
 		}
-		if token, ok := c.answers.reserve(ctx, packet.PUBREL, f.ID); ok { // [MQTT-4.4.0-1]
+		if token, ok := c.answers.reserve(ctx, packet.PUBREL, f.ID, 0); ok { // [MQTT-4.4.0-1]
 			c.answers.ready(token, packet.Success)
 		}
 	}

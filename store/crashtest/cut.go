@@ -65,7 +65,15 @@ func (c *Cutter) Cut(path string, n int, r *rand.Rand) (promised *Model, err err
 			}
 		}
 	}
-	return c.model.Copy(), nil
+	promised = c.model.Copy()
+	for _, e := range c.events[c.next:] {
+		if e.kind == 'm' {
+			if err := promised.Foresee(string(e.data)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return promised, nil
 }
 
 // Close lets go of the image.

@@ -18,13 +18,20 @@ import (
 const (
 	workerDir  = "SLUICE_CRASH_DIR"
 	workerSeed = "SLUICE_CRASH_SEED"
+	workerNext = "SLUICE_CRASH_RESUME"
+
+	workerBoots = "SLUICE_CRASH_BOOT" // it only boots
 )
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(workerDir); dir != "" {
 		seed, err := strconv.ParseUint(os.Getenv(workerSeed), 10, 64)
-		if err == nil {
-			err = crashtest.Work(dir, seed)
+		switch {
+		case err != nil:
+		case os.Getenv(workerBoots) != "":
+			err = crashtest.Boot(dir, seed)
+		default:
+			err = crashtest.Work(dir, seed, os.Getenv(workerNext))
 		}
 		fmt.Println("x", err)
 		os.Exit(1)
@@ -44,12 +51,20 @@ func seed(t *testing.T) uint64 {
 	return s
 }
 
-// work lets a worker process work on dir for a while after it has opened the log, then kills it. hear
-// gets each line that it said.
-func work(t *testing.T, dir string, seed uint64, life time.Duration, hear func(line string)) {
+// worker is a process that works on a log until it is killed.
+type worker struct {
+	dir    string
+	seed   uint64
+	resume string        // where the worker before it ended: Model.Resume
+	life   time.Duration // counted from when it has opened the log
+	early  bool          // no, from its start: it may be killed while it opens
+}
+
+// work lets a worker live and then kills it. hear gets each line that it said.
+func (w worker) work(t *testing.T, hear func(line string)) {
 	t.Helper()
 	command := exec.Command(os.Args[0])
-	command.Env = append(os.Environ(), workerDir+"="+dir, workerSeed+"="+strconv.FormatUint(seed, 10))
+	command.Env = append(os.Environ(), workerDir+"="+w.dir, workerSeed+"="+strconv.FormatUint(w.seed, 10), workerNext+"="+w.resume)
 	command.Stderr = os.Stderr
 	out, err := command.StdoutPipe()
 	if err != nil {
@@ -58,7 +73,11 @@ func work(t *testing.T, dir string, seed uint64, life time.Duration, hear func(l
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	killer := time.AfterFunc(30*time.Second, func() { command.Process.Kill() }) // until it has opened
+	limit := 30 * time.Second // until it has opened
+	if w.early {
+		limit = w.life
+	}
+	killer := time.AfterFunc(limit, func() { command.Process.Kill() })
 	defer killer.Stop()
 	var opened sync.Once
 	lines := bufio.NewReader(out)
@@ -70,7 +89,9 @@ func work(t *testing.T, dir string, seed uint64, life time.Duration, hear func(l
 			}
 			break
 		}
-		opened.Do(func() { killer.Reset(life) })
+		if !w.early {
+			opened.Do(func() { killer.Reset(w.life) })
+		}
 		hear(line)
 	}
 	command.Wait() // it was killed: its status says no more

@@ -25,7 +25,7 @@ const (
 )
 
 func options(dir string) store.Options {
-	return store.Options{Dir: dir, FileSize: 1 << 20, RetentionSize: 256 << 10}
+	return store.Options{Dir: dir, FileSize: 1 << 20, RetentionSize: 256 << 10, Inbound: inbound}
 }
 
 func producerName(p int) string { return fmt.Sprint("producer-", p) }
@@ -49,15 +49,17 @@ type Model struct {
 	Seed   uint64
 	epoch  uint64
 	acked  [3]uint64                   // per producer: its last acknowledged message
-	at     map[message.Position]string // acknowledged messages by position, "producer n"
+	at     map[message.Position]string // acknowledged messages by position: who sent it, and its number
 	tail   message.Position            // the highest of them
 	saved  [consumers]message.Position // per consumer: durable for certain
 	worked [consumers]message.Position // per consumer: done with, perhaps not durable
+	small  small
+	read   int // messages that were compared
 }
 
 // NewModel is the model of an empty log.
 func NewModel(seed uint64) *Model {
-	return &Model{Seed: seed, at: make(map[message.Position]string)}
+	return &Model{Seed: seed, at: make(map[message.Position]string), small: newSmall()}
 }
 
 // Copy gives the model as it is now.
@@ -67,22 +69,51 @@ func (m *Model) Copy() *Model {
 	for at, what := range m.at {
 		c.at[at] = what
 	}
+	c.small = m.small.copy()
 	return &c
 }
 
-// Hear takes in one line of a worker; an error is a complaint of the worker.
+// Resume is what the next worker must know of this one.
+func (m *Model) Resume() string { return m.small.resume() }
+
+// Foresee takes of a line that a worker said later only what it was about to do: it may have begun, since
+// its word takes a moment.
+func (m *Model) Foresee(line string) error { return m.small.foresee(line) }
+
+// Hear takes in one line of a worker; an error is a complaint of the worker, or says what the worker found
+// that must not be.
 func (m *Model) Hear(line string) error {
+	if len(line) > 1 && (line[1] == '\t' || line[0] == 'F') {
+		if client, acked := strings.CutPrefix(line, "b\tclient-"); acked {
+			var c int
+			var n, at uint64
+			if fields, _ := fmt.Sscan(client, &c, &n, &at); fields == 3 {
+				m.acknowledged(message.Position(at), fmt.Sprint(clientName(c), " ", n))
+			}
+		}
+		return m.small.hear(line)
+	}
 	word, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
 	var who int
 	var a, b uint64
 	fmt.Sscan(rest, &who, &a, &b)
 	switch word {
 	case "e": // the log is open
+		if m.epoch != 0 && m.epoch != a {
+			return fmt.Errorf("the epoch is %d, was %d: nothing was lost", a, m.epoch)
+		}
 		m.epoch = a
+	case "q": // producer, last message that was found
+		if a < m.acked[who] {
+			return fmt.Errorf("LOST: producer %d goes on behind %d, acknowledged was %d", who, a, m.acked[who])
+		}
+	case "k": // consumer, position that was found
+		if at := message.Position(a); at < m.saved[who] || at+unsaved+batch < m.worked[who] {
+			return fmt.Errorf("consumer %d goes on behind %d, durable was %d, worked on %d", who, a, m.saved[who], m.worked[who])
+		}
 	case "a": // producer, message, position
 		m.acked[who] = a
-		m.at[message.Position(b)] = fmt.Sprint(who, " ", a)
-		m.tail = max(m.tail, message.Position(b))
+		m.acknowledged(message.Position(b), fmt.Sprint(producerName(who), " ", a))
 	case "c": // consumer, position
 		m.saved[who] = message.Position(a)
 	case "r":
@@ -91,6 +122,11 @@ func (m *Model) Hear(line string) error {
 		return fmt.Errorf("the worker says %q", line)
 	}
 	return nil
+}
+
+func (m *Model) acknowledged(at message.Position, what string) {
+	m.at[at] = what
+	m.tail = max(m.tail, at)
 }
 
 // Compare opens the log in dir and holds it against the promises. It gives the number of messages
@@ -121,6 +157,13 @@ func (m *Model) Compare(t *testing.T, dir string) (repeats int64) {
 	}
 	repeats = m.compareCursors(t, s)
 	m.compareMessages(t, s)
+	state, err := found(s)
+	if err == nil {
+		err = m.small.compare(state)
+	}
+	if err != nil {
+		t.Error(err)
+	}
 	return repeats
 }
 
@@ -152,12 +195,41 @@ func (m *Model) compareCursors(t *testing.T, s *store.Store) (repeats int64) {
 	return repeats
 }
 
-// compareMessages reads everything: each producer's messages in their order and without a gap, what
-// was acknowledged at its position.
+// sender is who sent a message, and which of his it is.
+type sender struct {
+	name   string
+	number uint64
+}
+
+func (s sender) String() string { return fmt.Sprint(s.name, " ", s.number) }
+
+// recognise says whose message a record is, and that it is as it was sent.
+func recognise(r *message.Record, seed uint64) (sender, error) {
+	var p int
+	var n uint64
+	switch {
+	case r.Device != "":
+		if _, err := fmt.Sscanf(r.Device, "producer-%d", &p); err == nil && string(r.Payload) == string(payload(p, r.Seq, seed)) {
+			return sender{r.Device, r.Seq}, nil
+		}
+	case strings.HasPrefix(r.Topic, "from/"):
+		if _, err := fmt.Sscan(string(r.Payload), &p, &n); err == nil && r.Topic == "from/"+clientName(p) && string(r.Payload) == string(clientPayload(p, n, seed)) {
+			return sender{clientName(p), n}, nil
+		}
+	case r.Retain:
+		if version, _, _ := strings.Cut(string(r.Payload), " "); version == "" || string(r.Payload) == string(retainedPayload(version)) {
+			return sender{name: r.Topic}, nil
+		}
+	}
+	return sender{}, fmt.Errorf("position %d holds seq %d of %q on %s, which nobody sent so", r.Position, r.Seq, r.Device, r.Topic)
+}
+
+// compareMessages reads everything: each producer's messages in their order and without a gap, each
+// client's, of QoS 2, in their order and never twice, what was acknowledged at its position.
 func (m *Model) compareMessages(t *testing.T, s *store.Store) {
 	t.Helper()
 	next := s.Head()
-	var last [3]uint64
+	last := make(map[string]uint64)
 	for {
 		records, err := s.Read(nil, next, 1000)
 		if err != nil {
@@ -169,19 +241,24 @@ func (m *Model) compareMessages(t *testing.T, s *store.Store) {
 		}
 		for i := range records {
 			r := &records[i]
-			var p int
-			if _, err := fmt.Sscanf(r.Device, "producer-%d", &p); err != nil || r.Position != next || string(r.Payload) != string(payload(p, r.Seq, m.Seed)) {
-				t.Errorf("position %d holds seq %d of %q at %d", next, r.Seq, r.Device, r.Position)
+			from, err := recognise(r, m.Seed)
+			if err != nil || r.Position != next {
+				t.Errorf("read %d at %d: %v", r.Position, next, err)
 				return
 			}
-			if last[p] != 0 && r.Seq != last[p]+1 {
-				t.Errorf("REORDERED: %d of %s follows its %d", r.Seq, r.Device, last[p])
+			before, known := last[from.name]
+			switch {
+			case r.Device != "" && known && from.number != before+1:
+				t.Errorf("REORDERED: %d of %s follows its %d", from.number, from.name, before)
+			case r.QoS == 2 && known && from.number <= before:
+				t.Errorf("REPEATED: %d of %s, with QoS 2, follows its %d", from.number, from.name, before)
 			}
-			last[p] = r.Seq
-			if want, acked := m.at[next]; acked && want != fmt.Sprint(p, " ", r.Seq) {
-				t.Errorf("position %d holds %d of %s, acknowledged was %s", next, r.Seq, r.Device, want)
+			last[from.name] = from.number
+			if want, acked := m.at[next]; acked && want != from.String() {
+				t.Errorf("position %d holds %s, acknowledged was %s", next, from, want)
 			}
 			next++
+			m.read++
 		}
 	}
 	for at := range m.at {
@@ -191,13 +268,15 @@ func (m *Model) compareMessages(t *testing.T, s *store.Store) {
 	}
 	for p := range windows {
 		_, seq, err := s.Sequence(producerName(p))
-		if err != nil || seq < m.acked[p] || last[p] != 0 && seq != last[p] {
-			t.Errorf("%s is at seq %d (%v), its last message has %d, acknowledged was %d", producerName(p), seq, err, last[p], m.acked[p])
+		had := last[producerName(p)]
+		if err != nil || seq < m.acked[p] || had != 0 && seq != had {
+			t.Errorf("%s is at seq %d (%v), its last message has %d, acknowledged was %d", producerName(p), seq, err, had, m.acked[p])
 		}
 	}
 }
 
 // String sums the promises up.
 func (m *Model) String() string {
-	return fmt.Sprintf("acknowledged %v per producer, up to position %d; consumers at %v", m.acked, m.tail, m.worked)
+	return fmt.Sprintf("acknowledged %v per producer and %v per client with QoS 2, up to position %d; consumers at %v; %d messages and %d small values compared",
+		m.acked, m.small.sent, m.tail, m.worked, m.read, m.small.checked)
 }

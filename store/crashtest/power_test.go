@@ -153,7 +153,7 @@ func live(t *testing.T, folder, base, mnt string, seed uint64, life time.Duratio
 	device := run(t, "losetup", "-f", "--show", filepath.Join(folder, "fuse", crashtest.File))
 	mounted := exec.Command("mount", device, mnt).Run()
 	if mounted == nil {
-		work(t, filepath.Join(mnt, "log"), seed, life, disk.Mark)
+		worker{dir: filepath.Join(mnt, "log"), seed: seed, life: life}.work(t, disk.Mark)
 		run(t, "umount", mnt)
 	}
 	run(t, "losetup", "-d", device)

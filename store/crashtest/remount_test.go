@@ -30,13 +30,15 @@ func TestReadOnlyRemountLosesNothingAcknowledged(t *testing.T) {
 			exec.Command("e2fsck", "-fy", image).Run()
 			run(t, "mount", "-o", "loop", image, mnt)
 		}
+		done := make(chan struct{})
 		broken := time.AfterFunc(time.Duration(500+200*round)*time.Millisecond, func() {
+			defer close(done)
 			if out, err := exec.Command("mount", "-o", "remount,abort", mnt).CombinedOutput(); err != nil {
 				t.Errorf("remount: %v: %s", err, out)
 			}
 		})
 		said := ""
-		work(t, filepath.Join(mnt, "log"), seed, 2*time.Second, func(line string) {
+		worker{dir: filepath.Join(mnt, "log"), seed: seed, resume: model.Resume(), life: 2 * time.Second}.work(t, func(line string) {
 			if strings.HasPrefix(line, "x") { // why it ended
 				said = strings.TrimSpace(line)
 				return
@@ -45,7 +47,9 @@ func TestReadOnlyRemountLosesNothingAcknowledged(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		broken.Stop()
+		if !broken.Stop() {
+			<-done // while it runs the file system is busy
+		}
 		t.Logf("round %d: the worker ended with %q", round, said)
 		run(t, "umount", mnt)
 		exec.Command("e2fsck", "-fy", image).Run() // its status counts what it did
