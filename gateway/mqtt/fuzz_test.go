@@ -66,6 +66,7 @@ func playScript(t *testing.T, script []byte) {
 	}
 	r.log.refuse(nil)
 	r.log.release(r.log.waitingAcks(), nil)
+	synctest.Wait() // every connection has ended
 	r.stop()
 	r.conns.Wait()
 	if s := r.Stats(); s.Connections != 0 || s.Sessions != 0 || s.Subscriptions != 0 || len(r.wills) != 0 {
