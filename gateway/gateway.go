@@ -116,6 +116,7 @@ func New(options Options) (*Gateway, error) {
 func (g *Gateway) Run(ctx context.Context) error {
 	g.parts.start(partStore, g.store.Run)
 	g.parts.start("broker", g.broker.Run)
+	g.parts.start("sessions", backend{g.broker, g.store}.tend)
 	g.parts.start("watcher", g.watcher.Run)
 	g.parts.start("gaps", func(ctx context.Context) error {
 		return g.gaps.run(ctx, func() string { return g.Config().Gateway.Name }, g.broker)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"sluice/gateway/config"
@@ -77,7 +78,11 @@ func (k keeper) BackupProgress() web.Backup {
 	return shown
 }
 
-// DropCursor forgets a cursor that nobody uses.
+// shownSession begins the names under which the cursors of MQTT sessions are shown: the client's name
+// follows, which says more than the number of a slot.
+const shownSession = "mqtt/"
+
+// DropCursor forgets a cursor that nobody uses, or ends the session whose it is.
 func (k keeper) DropCursor(name string) error {
 	// While an uplink is being replaced nobody holds its cursors for a moment.
 	for _, u := range k.Config().Uplinks {
@@ -86,6 +91,16 @@ func (k keeper) DropCursor(name string) error {
 				return web.ErrInUse
 			}
 		}
+	}
+	if id, ok := strings.CutPrefix(name, shownSession); ok {
+		session, known := k.store.Session(id)
+		switch {
+		case !known:
+			return web.ErrUnknown
+		case session.Open:
+			return web.ErrInUse
+		}
+		return backend{k.broker, k.store}.DropSession(id)
 	}
 	err := k.store.DropIdleCursor(name)
 	switch {
@@ -153,6 +168,11 @@ func (g *Gateway) showCursors() (shown []web.Cursor, total int) {
 	now := time.Now()
 	for _, c := range all[:min(total, shownCursors)] {
 		cursor := web.Cursor{Name: c.Name, Position: uint64(c.Durable), Messages: c.Messages, Bytes: c.Bytes, InUse: c.Open}
+		if c.Session != "" {
+			session, _ := g.store.Session(c.Session)
+			cursor.Name, cursor.InUse = shownSession+c.Session, session.Open
+			c.Open, c.Idle, c.Limit = session.Open, session.Unused, max(0, session.Limit)
+		}
 		if c.Oldest != 0 {
 			oldest := time.UnixMilli(c.Oldest)
 			cursor.Oldest = &oldest

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"sluice/gateway/broker"
 	"sluice/gateway/config"
 	"sluice/gateway/mqtt"
 	"sluice/gateway/mqtt/transport"
@@ -15,6 +16,7 @@ type listener struct {
 	server *mqtt.Server
 	listen []string
 	guard  guard
+	broker *broker.Broker
 }
 
 func (g *Gateway) listenerPlace(c *config.Config) place {
@@ -28,14 +30,17 @@ func (g *Gateway) listenerPlace(c *config.Config) place {
 			return nil, err
 		}
 		server, err := mqtt.New(mqtt.Options{
-			Access:         guard,
-			Listen:         c.MQTT.Listen,
-			Listeners:      listenersOf(&c.MQTT),
-			Anonymous:      c.MQTT.Anonymous,
-			MaxPacket:      int(c.MQTT.MaxPacket),
-			MaxConnections: c.MQTT.MaxConnections,
-			MaxKeepAlive:   time.Duration(c.MQTT.MaxKeepAlive),
-			Version:        g.options.Version,
+			Access:           guard,
+			Listen:           c.MQTT.Listen,
+			Listeners:        listenersOf(&c.MQTT),
+			Anonymous:        c.MQTT.Anonymous,
+			MaxPacket:        int(c.MQTT.MaxPacket),
+			MaxConnections:   c.MQTT.MaxConnections,
+			MaxSubscriptions: c.MQTT.MaxSubscriptions,
+			MaxLevels:        c.MQTT.MaxLevels,
+			MaxRate:          c.MQTT.MaxRate,
+			MaxKeepAlive:     time.Duration(c.MQTT.MaxKeepAlive),
+			Version:          g.options.Version,
 		}, backend{g.broker, g.store}, g.log.With("part", "mqtt"))
 		if err != nil {
 			return nil, err
@@ -43,7 +48,7 @@ func (g *Gateway) listenerPlace(c *config.Config) place {
 		if err := server.TakeOver(before.server); err != nil {
 			return nil, err
 		}
-		return &listener{server, mqttListen(&c.MQTT), guard}, nil
+		return &listener{server, mqttListen(&c.MQTT), guard, g.broker}, nil
 	}}
 }
 
@@ -94,7 +99,12 @@ func (l *listener) Close() { l.server.Close() }
 
 func (l *listener) show() web.MQTT {
 	s := l.server.Stats()
-	return web.MQTT{
-		Listen: l.listen, Connections: s.Connections, Received: s.Received, Delivered: s.Delivered, Dropped: s.Dropped,
+	shown := web.MQTT{
+		Listen: l.listen, Connections: s.Connections, Received: s.Received, Delivered: s.Delivered,
+		Dropped: s.Dropped + l.broker.Stats().Dropped, Sleeping: l.broker.Stats().Sleeping, Unwelcome: l.guard.Stats().Refused,
 	}
+	for _, address := range s.Listeners {
+		shown.Excess += address.Refused
+	}
+	return shown
 }

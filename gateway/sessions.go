@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"sluice/gateway/broker"
@@ -83,6 +84,43 @@ func (b backend) sleepAll() error {
 		}
 	})
 	return failed
+}
+
+// tendEvery is how soon it is noticed that the log has let a session expire.
+const tendEvery = time.Minute
+
+// tend ends, for the broker too, the sessions that the log has let expire, and drops the places of shared
+// subscriptions that nobody is a member of any more.
+func (b backend) tend(ctx context.Context) error {
+	tick := time.NewTicker(tendEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			b.tendOnce()
+		}
+	}
+}
+
+func (b backend) tendOnce() {
+	for _, id := range b.Sleepers() {
+		if _, known := b.log.Session(id); !known {
+			b.Forget(id)
+		}
+	}
+	member := make(map[string]bool)
+	b.log.EachSession(func(_ string, filters []string, _ bool, _ *store.Cursor) {
+		for _, f := range filters {
+			member[strings.TrimPrefix(f, "$")] = true
+		}
+	})
+	for _, c := range b.log.Cursors() {
+		if strings.HasPrefix(c.Name, "share/") && !c.Open && !member[c.Name] {
+			_ = b.log.DropIdleCursor(c.Name) // it refuses for one that is in use by now
+		}
+	}
 }
 
 // sleep hands a session to the broker. The cursor of one with messages under way stays before them,

@@ -156,6 +156,7 @@ func TestMetricsAreInTheExpositionFormat(t *testing.T) {
 		`sluice_device_up{device="conveyor",driver="modbus"} 0`,
 		`sluice_uplink_up{uplink="cloud",driver="mqtt"} 1`,
 		`sluice_mqtt_connections 2`,
+		`sluice_mqtt_unwelcome_total 7`,
 		`sluice_demo_line_up 1`,
 		`sluice_log_cursors 3`,
 		`sluice_log_cursors_expired_total 1`,

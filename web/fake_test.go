@@ -128,7 +128,7 @@ func (g *fakeGateway) Status() Status {
 				{Name: "uplink/cloud/readings/#", Position: uint64(g.sent), Messages: backlog, Bytes: int64(backlog) * 71, InUse: true},
 			})},
 		MQTT: MQTT{
-			Listen: []string{"127.0.0.1:1883"}, Connections: 2, Received: 412, Delivered: logged / 2,
+			Listen: []string{"127.0.0.1:1883"}, Connections: 2, Received: 412, Delivered: logged / 2, Sleeping: 1, Unwelcome: 7,
 		},
 		Demo: &Demo{LineUp: g.lineUp, Received: uint64(g.sent)},
 	}

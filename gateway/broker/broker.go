@@ -42,7 +42,7 @@ func (b *Broker) Publish(ctx context.Context, m *message.Message, ack message.Ac
 	}
 	if m.QoS == 0 && m.Device == "" && b.matched.Load() {
 		if !m.Retain && !b.recent.wait(m.Topic, b.router.position()) && !b.Wanted(m.Topic) {
-			b.Hand(m)
+			b.handWithin(ctx, m)
 			ack.Acknowledge(token, 0, nil)
 			return nil
 		}

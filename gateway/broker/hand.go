@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"sluice/gateway/message"
 )
@@ -13,15 +14,36 @@ import (
 // position 0, and says how many that were. One whose inbox is full does not get it, which is
 // counted. It takes a copy of what it needs.
 func (b *Broker) Hand(m *message.Message) (reached int) {
+	reached, full, _ := b.hand(m)
+	b.router.dropped.Add(uint64(len(full)))
+	return reached
+}
+
+// handWithin is Hand for a publisher, whom a subscription with a full inbox may hold up for a moment: the
+// producer of a burst is made to go as fast as its readers, as a socket would. One that has no room by
+// then gets nothing, and holds up nobody again before it has read what it has.
+func (b *Broker) handWithin(ctx context.Context, m *message.Message) {
+	_, full, record := b.hand(m)
+	for _, s := range full {
+		if !s.takeWithin(ctx, record) {
+			b.router.dropped.Add(1)
+		}
+	}
+}
+
+// patience is how long a publisher may be held up.
+const patience = 100 * time.Millisecond
+
+// hand gives also the subscriptions that have no room for the record.
+func (b *Broker) hand(m *message.Message) (reached int, full []*Subscription, record *message.Record) {
 	r := &b.router
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	found := r.trie.match(m.Topic)
 	if len(found.entries) == 0 {
-		return 0
+		return 0, nil, nil
 	}
 	r.hands++
-	var record *message.Record
 	for _, in := range found.entries {
 		if in.sleeper != nil || in.sub != nil && in.sub.hand == r.hands {
 			continue
@@ -33,20 +55,20 @@ func (b *Broker) Hand(m *message.Message) (reached int) {
 			record.Client = strings.Clone(m.Client)
 			record.Properties = cloned(m.Properties)
 		}
-		taken := false
-		if in.sub != nil {
-			in.sub.hand = r.hands
-			taken = in.sub.take(record)
-		} else {
-			taken = in.share.hand(record)
-		}
-		if taken {
+		switch {
+		case in.sub == nil && in.share.hand(record):
 			reached++
-		} else {
+		case in.sub == nil:
 			r.dropped.Add(1)
+		case in.sub.take(record):
+			in.sub.hand = r.hands
+			reached++
+		default:
+			in.sub.hand = r.hands
+			full = append(full, in.sub)
 		}
 	}
-	return reached
+	return reached, full, record
 }
 
 func cloned(properties []message.Property) []message.Property {
@@ -72,6 +94,46 @@ func (s *Subscription) take(record *message.Record) bool {
 		s.signal()
 	}
 	return taken
+}
+
+// takeWithin is take that waits a moment for room.
+func (s *Subscription) takeWithin(ctx context.Context, record *message.Record) bool {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for !s.take(record) {
+		s.mu.Lock()
+		if s.closed || s.slow {
+			s.mu.Unlock()
+			return false
+		}
+		if s.roomy == nil {
+			s.roomy = make(chan struct{})
+		}
+		roomy := s.roomy
+		s.mu.Unlock()
+		select {
+		case <-roomy:
+		case <-timer.C:
+			s.mu.Lock()
+			s.slow = true
+			s.mu.Unlock()
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// roomLocked lets publishers go on that wait for room.
+func (s *Subscription) roomLocked() {
+	if s.inbox.n == 0 {
+		s.slow = false
+	}
+	if s.roomy != nil {
+		close(s.roomy)
+		s.roomy = nil
+	}
 }
 
 // KeepQoS0Matched says that Publish keeps a message with QoS 0 in the log only if it is retained, a reading or

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -87,6 +88,14 @@ func (b *Broker) Wake(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	b.wakeLocked(name)
+}
+
+// Sleepers lists the sessions that sleep.
+func (b *Broker) Sleepers() []string {
+	r := &b.router
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Keys(r.sleepers))
 }
 
 // Forget is Wake for a session that has ended: shared subscriptions whose last durable member it was

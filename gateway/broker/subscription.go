@@ -37,7 +37,9 @@ type Subscription struct {
 	inbox   inbox
 	logged  int // of the inbox: records of its own
 	logTurn bool
-	members []*member // in shared subscriptions; another slice after each change
+	members []*member     // in shared subscriptions; another slice after each change
+	roomy   chan struct{} // closed when the inbox has room again; nil while nobody waits
+	slow    bool          // somebody has waited in vain since the inbox was empty
 	closed  bool
 }
 
@@ -197,6 +199,7 @@ func (s *Subscription) takeLocked(dst []message.Delivery, most int) []message.De
 			s.logged--
 		}
 	}
+	s.roomLocked()
 	return dst
 }
 
@@ -351,6 +354,7 @@ func (s *Subscription) Skip() (dropped uint64) {
 	s.inbox.rework(func(i *item) bool { return i.member != nil })
 	s.logged = 0
 	dropped = uint64(before - s.inbox.n)
+	s.roomLocked()
 	tail, _ := r.log.Tail()
 	if s.live {
 		s.joined = max(s.joined, tail)
@@ -374,6 +378,7 @@ func (s *Subscription) Close() {
 	s.filters = nil
 	s.changes++
 	s.closed = true
+	s.roomLocked()
 	s.inbox.rework(func(i *item) bool { return i.member != nil })
 	s.logged = 0
 	delete(r.open, s)

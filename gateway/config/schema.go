@@ -51,18 +51,21 @@ type Web struct {
 
 // MQTT is the MQTT listener's section.
 type MQTT struct {
-	Listen         []string   `yaml:"listen" check:"listen" doc:"Addresses for plain TCP; without any there is no such listener."`
-	Listeners      []Listener `yaml:"listeners" doc:"More addresses, each with settings of its own."`
-	Anonymous      bool       `yaml:"anonymous" doc:"Whether clients may come without a user and password; they may do everything but what is denied to everybody."`
-	Users          []User     `yaml:"users" unique:"name" doc:"Who may connect, and what they may do."`
-	DenySubscribe  []string   `yaml:"deny_subscribe" check:"filter" doc:"Filters that nobody may subscribe to; a wider subscription does not get what falls under them."`
-	DenyPublish    []string   `yaml:"deny_publish" check:"filter" doc:"Filters under which nobody may publish."`
-	MaxConnections int        `yaml:"max_connections" default:"1000" min:"1" max:"1000000" doc:"How many clients may be connected, at all addresses together."`
-	MaxKeepAlive   Duration   `yaml:"max_keep_alive" default:"0s" max:"65535s" doc:"The longest keep alive; 0: whatever the client asks."`
-	MaxPacket      Size       `yaml:"max_packet" default:"1MiB" min:"1KiB" max:"4MiB" doc:"The largest packet that is taken."`
-	StoreQoS0      string     `yaml:"store_qos0" default:"all" enum:"all,matched" doc:"Which QoS 0 messages are stored: all, or only those that a durable cursor, an uplink or a group wants."`
-	TLS            *MQTTTLS   `yaml:"tls" doc:"MQTT over TLS; without this section there is none."`
-	WebSocket      *WebSocket `yaml:"websocket" doc:"MQTT over WebSocket; without this section there is none."`
+	Listen           []string   `yaml:"listen" check:"listen" doc:"Addresses for plain TCP; without any there is no such listener."`
+	Listeners        []Listener `yaml:"listeners" doc:"More addresses, each with settings of its own."`
+	Anonymous        bool       `yaml:"anonymous" doc:"Whether clients may come without a user and password; they may do everything but what is denied to everybody."`
+	Users            []User     `yaml:"users" unique:"name" doc:"Who may connect, and what they may do."`
+	DenySubscribe    []string   `yaml:"deny_subscribe" check:"filter" doc:"Filters that nobody may subscribe to; a wider subscription does not get what falls under them."`
+	DenyPublish      []string   `yaml:"deny_publish" check:"filter" doc:"Filters under which nobody may publish."`
+	MaxConnections   int        `yaml:"max_connections" default:"1000" min:"1" max:"1000000" doc:"How many clients may be connected, at all addresses together."`
+	MaxKeepAlive     Duration   `yaml:"max_keep_alive" default:"0s" max:"65535s" doc:"The longest keep alive; 0: whatever the client asks."`
+	MaxPacket        Size       `yaml:"max_packet" default:"1MiB" min:"1KiB" max:"4MiB" doc:"The largest packet that is taken."`
+	MaxSubscriptions int        `yaml:"max_subscriptions" default:"1000" min:"1" max:"100000" doc:"Filters that one client may have."`
+	MaxLevels        int        `yaml:"max_levels" default:"128" min:"1" max:"65535" doc:"Levels that a topic or filter may have."`
+	MaxRate          int        `yaml:"max_rate" default:"0" min:"0" max:"1000000" doc:"Messages a second that are taken from one client, which is not read when it sends more; a burst of one second passes. 0: as many as come."`
+	StoreQoS0        string     `yaml:"store_qos0" default:"all" enum:"all,matched" doc:"Which QoS 0 messages are stored: all, or only those that a durable cursor, an uplink or a group wants."`
+	TLS              *MQTTTLS   `yaml:"tls" doc:"MQTT over TLS; without this section there is none."`
+	WebSocket        *WebSocket `yaml:"websocket" doc:"MQTT over WebSocket; without this section there is none."`
 }
 
 // User is somebody who may connect over MQTT.

@@ -27,6 +27,7 @@ type answers struct {
 	failed        bool
 	draining      bool
 	asked         int // publishes that the log has not answered
+	bytes         int // of publishes that are not answered
 	quota         int // publishes that the client may not yet count as answered [MQTT-4.9.0-1]
 }
 
@@ -36,6 +37,7 @@ type answer struct {
 	id    uint16
 	code  packet.Reason
 	ready bool
+	size  int32 // bytes of the publish that it answers
 }
 
 const leastRing = 16
@@ -47,35 +49,44 @@ func (a *answers) init(end context.CancelCauseFunc, version byte) {
 
 // reserve takes the slot of an answer, whose number is the token for the log. It waits while the
 // ring is full and reports false when the connection ends.
-func (a *answers) reserve(ctx context.Context, kind packet.Type, id uint16) (token uint64, ok bool) {
+func (a *answers) reserve(ctx context.Context, kind packet.Type, id uint16, size int) (token uint64, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if int(a.next-a.written) == len(a.ring) && !a.roomLocked(ctx) {
+	if (int(a.next-a.written) == len(a.ring) || a.tooMuchLocked(size)) && !a.roomLocked(ctx, size) {
 		return 0, false
 	}
+	a.bytes += size
 	if kind == packet.PUBACK || kind == packet.PUBREC {
 		a.quota++
 		a.asked++
 	}
 	token = a.next
 	a.next++
-	a.ring[token&uint64(len(a.ring)-1)] = answer{kind: kind, id: id}
+	a.ring[token&uint64(len(a.ring)-1)] = answer{kind: kind, id: id, size: int32(size)}
 	return token, true
 }
 
-// roomLocked makes the ring larger, or waits once it is as large as it may be.
-func (a *answers) roomLocked(ctx context.Context) bool {
-	if len(a.ring) < maxUnanswered {
+// tooMuchLocked says whether a publish of that size must wait for those before it: one client shall not
+// fill what the log takes at a time.
+func (a *answers) tooMuchLocked(size int) bool {
+	return a.bytes > 0 && size > 0 && a.bytes+size > maxUnansweredBytes
+}
+
+// roomLocked makes the ring larger, or waits once it, or what it answers, is as large as it may be.
+func (a *answers) roomLocked(ctx context.Context, size int) bool {
+	if len(a.ring) < maxUnanswered && int(a.next-a.written) == len(a.ring) {
 		ring := make([]answer, max(leastRing, 2*len(a.ring)))
 		for i := a.written; i < a.next; i++ {
 			ring[i&uint64(len(ring)-1)] = a.ring[i&uint64(len(a.ring)-1)]
 		}
 		a.ring = ring
+	}
+	if a.next-a.written < maxUnanswered && !a.tooMuchLocked(size) {
 		return true
 	}
 	stop := context.AfterFunc(ctx, a.wakeReader)
 	defer stop()
-	for a.next-a.written == maxUnanswered && ctx.Err() == nil {
+	for (a.next-a.written == maxUnanswered || a.tooMuchLocked(size)) && ctx.Err() == nil {
 		a.room.Wait()
 	}
 	return ctx.Err() == nil
@@ -192,6 +203,7 @@ func (a *answers) append(b []byte) []byte {
 			break
 		}
 		ack.Type, ack.ID, ack.Code = slot.kind, slot.id, slot.code
+		a.bytes -= int(slot.size)
 		b = ack.Append(b, a.version)
 		// A QoS 2 message counts until PUBCOMP, or a PUBREC that refuses it [MQTT-4.9.0-2].
 		if slot.kind == packet.PUBACK || slot.kind == packet.PUBREC && slot.code >= packet.UnspecifiedError ||

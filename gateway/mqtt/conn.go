@@ -38,7 +38,7 @@ type conn struct {
 	delivery  *delivery // nil until the first SUBSCRIBE
 	confirmed []uint64  // PUBRELs whose PUBREC the session does not know yet
 	requests  requests
-	fresh     bool // of the connection that takes this one's place: it begins anew
+	fresh     atomic.Bool // of the connection that takes this one's place: it begins anew
 }
 
 // peer is what the client said of itself.
@@ -108,7 +108,9 @@ func (c *conn) linger() {
 
 // run serves an accepted client until one of its goroutines or the gateway ends it.
 func (c *conn) run(ctx context.Context) error {
+	told := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(told)
 		c.sayGoodbye(context.Cause(ctx))
 		c.leaving.Store(true)
 		c.socket.SetReadDeadline(time.Unix(1, 0))
@@ -118,7 +120,9 @@ func (c *conn) run(ctx context.Context) error {
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause // not the deadline that it led to
 	}
-	stop()
+	if !stop() {
+		<-told // its deadline must not come after the one of lingering
+	}
 	c.sayGoodbye(err)
 	if c.delivery != nil {
 		c.delivery.flights.close()
@@ -209,7 +213,7 @@ func (c *conn) keepShared(ended bool) {
 // leave closes the session, which keeps what is under way, and says whether that was its end.
 func (c *conn) leave() (ended bool) {
 	expiry := c.peer.expiry
-	if c.fresh {
+	if c.fresh.Load() {
 		expiry = 0
 	}
 	if c.delivery != nil && expiry != 0 {
@@ -381,7 +385,7 @@ func (c *conn) confirm(ctx context.Context, id uint16) error {
 	if c.delivery != nil {
 		was, known = c.delivery.flights.received(id)
 	}
-	token, ok := c.answers.reserve(ctx, packet.PUBREL, id)
+	token, ok := c.answers.reserve(ctx, packet.PUBREL, id, 0)
 	switch {
 	case !ok:
 		return context.Cause(ctx)

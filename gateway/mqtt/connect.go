@@ -249,7 +249,7 @@ func (c *conn) resume(ctx context.Context) {
 		if f.State != FlightReceived {
 			continue
 		}
-		if token, ok := c.answers.reserve(ctx, packet.PUBREL, f.ID); ok { // [MQTT-4.4.0-1]
+		if token, ok := c.answers.reserve(ctx, packet.PUBREL, f.ID, 0); ok { // [MQTT-4.4.0-1]
 			c.answers.ready(token, packet.Success)
 		}
 	}
@@ -293,7 +293,7 @@ func (c *conn) resubscribe(d *delivery, kept Subscribed) {
 // welcome is the CONNACK that lets a client in; ok is false when one that says what it must does not fit
 // into what the client takes [MQTT-3.1.2-24].
 func (c *conn) welcome(request *packet.Connect, present bool) (connack packet.Connack, ok bool) {
-	connack.SessionPresent = present // [MQTT-3.2.2-1, MQTT-3.2.2-2, MQTT-3.2.2-3]
+	connack.SessionPresent = present && c.version > packet.V31 // [MQTT-3.2.2-1, MQTT-3.2.2-2, MQTT-3.2.2-3]; 3.1 has no such flag
 	if c.version < packet.V5 {
 		return connack, true
 	}

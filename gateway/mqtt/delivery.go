@@ -156,7 +156,7 @@ func (d *delivery) send(m *message.Delivery) (sent bool, err error) {
 	match := d.conn.filters.match(m)
 	qos := min(m.QoS, match.qos) // [MQTT-3.8.4-8]
 	switch {
-	case !match.any, !d.conn.grant.Receive(m.Topic), expired(&m.Record, time.Now()),
+	case !match.any, !d.conn.grant.Receive(m.Topic), expired(&m.Record),
 		qos == 0 && m.Share == 0 && m.Position != 0 && m.Position <= d.live: // QoS 0 waits for nobody
 		if m.Share != 0 {
 			d.subscription.Done(m.Share, m.Position)

@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"context"
 	"log/slog"
 	"net"
 	"slices"
@@ -68,6 +69,7 @@ func playScript(t *testing.T, script []byte) {
 	r.log.release(r.log.waitingAcks(), nil)
 	r.stop()
 	r.conns.Wait()
+	r.closeHouse(context.WithoutCancel(r.ctx))
 	if s := r.Stats(); s.Connections != 0 || s.Sessions != 0 || s.Subscriptions != 0 || len(r.wills) != 0 {
 		t.Errorf("when all is over there are %+v and %d wills", s, len(r.wills))
 	}

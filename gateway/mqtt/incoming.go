@@ -20,6 +20,31 @@ type incoming struct {
 	aliases           []string          // by alias [MQTT-3.3.2-12]
 	taken             map[uint16]uint64 // QoS 2 identifiers that were not released, with the number of their PUBREC
 	received, dropped uint64            // since the last count
+	pace              pace
+}
+
+// pace keeps a client to a rate by not reading it: MQTT has no other way that loses nothing.
+type pace struct{ free time.Time }
+
+// wait returns when the next message may be taken; what was not taken in the last second does not add up.
+func (p *pace) wait(ctx context.Context, rate int) error {
+	if rate == 0 {
+		return nil
+	}
+	now := time.Now()
+	if earliest := now.Add(-time.Second); p.free.Before(earliest) {
+		p.free = earliest
+	}
+	p.free = p.free.Add(time.Second / time.Duration(rate))
+	if p.free.Before(now) {
+		return nil
+	}
+	select {
+	case <-time.After(p.free.Sub(now)):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // count adds to the server's counters what came since it was last called: once for many messages,
@@ -43,6 +68,9 @@ func (c *conn) publish(ctx context.Context, frame packet.Frame) error {
 		return err
 	}
 	in.received++
+	if err := in.pace.wait(ctx, c.server.options.MaxRate); err != nil {
+		return err
+	}
 	topic, err := in.topic(c.server.options.MaxLevels)
 	if err != nil {
 		return err
@@ -71,7 +99,7 @@ func (c *conn) publish(ctx context.Context, frame packet.Frame) error {
 		}
 		return c.publishOnce(ctx)
 	case 1:
-		token, ok := c.answers.reserve(ctx, packet.PUBACK, in.packet.ID)
+		token, ok := c.answers.reserve(ctx, packet.PUBACK, in.packet.ID, len(in.packet.Payload))
 		if !ok {
 			return context.Cause(ctx)
 		}
@@ -96,7 +124,7 @@ func (c *conn) publishExactly(ctx context.Context, allowed bool) error {
 	if !again && len(in.taken) >= receiveMaximum {
 		return protocolError("MQTT-3.3.4-7", "more QoS 2 messages than can be remembered were not released")
 	}
-	token, ok := c.answers.reserve(ctx, packet.PUBREC, id)
+	token, ok := c.answers.reserve(ctx, packet.PUBREC, id, len(in.packet.Payload))
 	if !ok {
 		return context.Cause(ctx)
 	}
@@ -134,7 +162,7 @@ func (c *conn) released(ctx context.Context, ack *packet.Ack) error {
 		known = c.session.Received(ack.ID)
 	}
 	delete(in.taken, ack.ID)
-	token, ok := c.answers.reserve(ctx, packet.PUBCOMP, ack.ID)
+	token, ok := c.answers.reserve(ctx, packet.PUBCOMP, ack.ID, 0)
 	switch {
 	case !ok:
 		return context.Cause(ctx)

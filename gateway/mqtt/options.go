@@ -26,6 +26,7 @@ type Options struct {
 	MaxConnections   int           // default 1,000
 	MaxSubscriptions int           // filters of one client; default 1,000
 	MaxLevels        int           // levels of a topic or filter; default 128
+	MaxRate          int           // messages a second that are taken from one client; 0: as many as come
 	Window           int           // QoS 1 messages on their way to one client; default 100
 }
 
@@ -58,13 +59,14 @@ const (
 	fullPause      = 250 * time.Millisecond
 	behindLimit    = 10 * time.Second // then a QoS 0 subscriber with a full socket is skipped ahead
 
-	lingerLimit      = 1 << 20   // bytes that are read away meanwhile
-	connectLimit     = 128 << 10 // bytes of a CONNECT: it comes from anybody
-	maxUnanswered    = 2048      // answers that one connection is owed; a power of two
-	receiveMaximum   = 1024      // publishes of an MQTT 5 client that are not answered to their end
-	maxClientID      = 256       // bytes
-	deliverAtOnce    = 256       // records a subscriber is handed in one turn
-	defaultMaxPacket = 1 << 20
+	lingerLimit        = 1 << 20   // bytes that are read away meanwhile
+	connectLimit       = 128 << 10 // bytes of a CONNECT: it comes from anybody
+	maxUnanswered      = 2048      // answers that one connection is owed; a power of two
+	maxUnansweredBytes = 4 << 20   // of the publishes among them
+	receiveMaximum     = 1024      // publishes of an MQTT 5 client that are not answered to their end
+	maxClientID        = 256       // bytes
+	deliverAtOnce      = 256       // records a subscriber is handed in one turn
+	defaultMaxPacket   = 1 << 20
 )
 
 func (o Options) withDefaults() (Options, error) {

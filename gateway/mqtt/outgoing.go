@@ -71,7 +71,7 @@ func propertyOf(p *message.Property, taken int64) (packet.Property, bool) {
 func age(taken int64, now time.Time) int64 { return max(0, (now.UnixMilli()-taken)/1000) }
 
 // expired says whether nobody wants a message any more [MQTT-3.3.2-5].
-func expired(m *message.Record, now time.Time) bool {
+func expired(m *message.Record) bool {
 	if len(m.Properties) == 0 {
 		return false
 	}
@@ -80,7 +80,7 @@ func expired(m *message.Record, now time.Time) bool {
 		return false
 	}
 	seconds, err := strconv.ParseUint(value, 10, 32)
-	return err == nil && age(m.Time, now) >= int64(seconds)
+	return err == nil && age(m.Time, time.Now()) >= int64(seconds)
 }
 
 // outgoingAliases are the topic aliases towards a client: the first topics that it is sent get one each,

@@ -2,7 +2,6 @@ package mqtt
 
 import (
 	"sync/atomic"
-	"time"
 
 	"sluice/gateway/message"
 )
@@ -35,7 +34,7 @@ func (d *delivery) retained(job *retainedJob) error {
 		if now, known := c.filters.get(s.group, s.filter); !known || now.after != s.after {
 			return nil // unsubscribed, or subscribed anew
 		}
-		if m.Position > job.upTo || !c.grant.Receive(m.Topic) || expired(m, time.Now()) || s.noLocal && m.Client == c.clientID {
+		if m.Position > job.upTo || !c.grant.Receive(m.Topic) || expired(m) || s.noLocal && m.Client == c.clientID {
 			return nil
 		}
 		record := *m

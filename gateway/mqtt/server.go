@@ -91,6 +91,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return errors.New("mqtt: Run without Listen")
 	}
 	var all sync.WaitGroup
+	defer s.closeHouse(ctx)
 	defer all.Wait()
 	for _, listener := range listeners {
 		all.Go(func() { s.admit(ctx, listener, &all) })

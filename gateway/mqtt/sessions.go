@@ -42,7 +42,9 @@ func (s *Server) takeOver(c *conn, fresh bool) {
 			}
 			return
 		}
-		old.fresh = old.fresh || fresh
+		if fresh {
+			old.fresh.Store(true)
+		}
 		s.mu.Unlock()
 		old.end(errTakenOver)
 		<-old.done // soon: nothing in an ending connection waits without a limit
@@ -134,7 +136,6 @@ func (s *Server) keepHouse(ctx context.Context) {
 	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():
-			s.publishWills(ctx, func(pendingWill) bool { return true })
 			return
 		case now := <-tick.C:
 			s.publishWills(ctx, func(w pendingWill) bool { return !now.Before(w.at) })
@@ -144,6 +145,12 @@ func (s *Server) keepHouse(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// closeHouse is for when the last connection has ended: a gateway that stops cannot wait for the delay of
+// a will.
+func (s *Server) closeHouse(ctx context.Context) {
+	s.publishWills(ctx, func(pendingWill) bool { return true })
 }
 
 func (s *Server) publishWills(ctx context.Context, due func(pendingWill) bool) {

@@ -12,7 +12,7 @@ import (
 const (
 	deliveryRoom = 64 << 10  // bytes waiting to be written, above which messages wait
 	answerRoom   = 128 << 10 // and above which answers do, and with them the reading
-	keptBuffer   = 64 << 10  // a buffer that one message has stretched beyond this is let go
+	keptBuffer   = 256 << 10 // a buffer that one message has stretched beyond this is let go
 )
 
 // writer writes to a client, with what waits for it. While a write is on its way packets gather, and

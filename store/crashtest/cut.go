@@ -9,6 +9,9 @@ import (
 // sector is what a disk writes whole or not at all.
 const sector = 512
 
+// pipe is how much a worker may have said that is not among the events yet: what is in its pipe, and some.
+const pipe = 80 << 10
+
 // Cutter makes images of what a power cut would have left of a disk, at places that must not go back.
 type Cutter struct {
 	base    *os.File // the starting image with everything flushed so far
@@ -66,11 +69,16 @@ func (c *Cutter) Cut(path string, n int, r *rand.Rand) (promised *Model, err err
 		}
 	}
 	promised = c.model.Copy()
+	late := 0
 	for _, e := range c.events[c.next:] {
-		if e.kind == 'm' {
-			if err := promised.Foresee(string(e.data)); err != nil {
-				return nil, err
-			}
+		if e.kind != 'm' {
+			continue
+		}
+		if late += len(e.data); late > pipe {
+			break
+		}
+		if err := promised.Foresee(string(e.data)); err != nil {
+			return nil, err
 		}
 	}
 	return promised, nil

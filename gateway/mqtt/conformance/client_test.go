@@ -54,6 +54,17 @@ func dialTo(t *testing.T, to string, version int) *peer {
 	return &peer{t: t, version: version, socket: socket, in: bufio.NewReader(socket)}
 }
 
+// dialQuietly sends a CONNECT without a test to fail.
+func dialQuietly(h hello) (*peer, error) {
+	socket, err := net.Dial("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	p := &peer{version: v5, id: h.id, socket: socket, in: bufio.NewReader(socket)}
+	_, err = socket.Write(h.bytes())
+	return p, err
+}
+
 // hello is a CONNECT; zero is a clean start of MQTT 5 with no keep alive.
 type hello struct {
 	version  int // 0: MQTT 5

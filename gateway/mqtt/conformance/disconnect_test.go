@@ -3,6 +3,7 @@ package conformance
 import (
 	"fmt"
 	"testing"
+	"time"
 )
 
 // [MQTT-3.14.4-1, MQTT-3.14.4-2, MQTT-4.13.2-1]: the server closes behind its DISCONNECT and sends no
@@ -83,5 +84,20 @@ func TestClientsDisconnect(t *testing.T) {
 			p.send(packet)
 			p.dropped(0x81, 0x82)
 		})
+	}
+}
+
+// A client that is still sending when the server ends the connection reads why, a little later: closing
+// both ways at once would destroy what is on its way to it (4.13.1).
+func TestAClientInTheMiddleOfSendingReadsWhy(t *testing.T) {
+	t.Parallel()
+	for range 30 {
+		p := connect(t, hello{})
+		p.send(raw(0xD0)) // no client sends PINGRESP
+		for range 2 {
+			time.Sleep(10 * time.Millisecond)
+			p.send(raw(0xC0))
+		}
+		p.dropped(0x81, 0x82)
 	}
 }

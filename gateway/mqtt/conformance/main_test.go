@@ -8,8 +8,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -109,6 +111,11 @@ func startGateway(dir, text string) (stop func() error, err error) {
 func ownGateway(t *testing.T, dir, text string) (stop func()) {
 	t.Helper()
 	end, err := startGateway(dir, text)
+	for tries := 0; err != nil && strings.Contains(err.Error(), "in use by another process") && tries < 100; tries++ {
+		// A program that another test is just starting has what is open here until it runs.
+		time.Sleep(20 * time.Millisecond)
+		end, err = startGateway(dir, text)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

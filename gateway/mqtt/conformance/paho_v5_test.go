@@ -211,10 +211,10 @@ func TestPaho5SessionExpiry(t *testing.T) {
 	set := func(expiry int) []byte { return cat(u8(0), props(prop(pSessionExpiry, expiry))) }
 	round(0, false, 0, 0)
 	round(0, true, 0, 0)
-	round(2, false, 0, 0)
-	round(2, true, 700*time.Millisecond, 1)
-	round(1, true, 3200*time.Millisecond, 0, set(4))
-	round(1, true, 1800*time.Millisecond, 1, set(0))
+	round(4, false, 0, 0)
+	round(4, true, time.Second, 1)
+	round(1, true, 5200*time.Millisecond, 0, set(6))
+	round(1, true, 2200*time.Millisecond, 1, set(0))
 	round(0, true, 0, 0)
 }
 
@@ -251,16 +251,16 @@ func TestPaho5PublicationExpiry(t *testing.T) {
 	c.subscribe(want{topic, 2})
 	c.leave(u8(0), props(prop(pSessionExpiry, 999999999)))
 	p := connect(t, hello{})
-	for _, expiry := range []int{1, 6} {
+	for _, expiry := range []int{1, 60} {
 		for qos := 1; qos <= 2; qos++ {
 			p.publish(post{topic: topic, payload: fmt.Sprint(expiry), qos: qos, props: [][]byte{prop(pExpiry, expiry)}})
 		}
 	}
 	time.Sleep(2500 * time.Millisecond)
 	c = connect(t, hello{id: h.id, resume: true})
-	for _, got := range c.expect("6", "6") {
-		if n, ok := got.number(pExpiry); !ok || n >= 6 || n == 0 {
-			t.Errorf("the expiry is %d (%v), want less than 6", n, ok)
+	for _, got := range c.expect("60", "60") {
+		if n, ok := got.number(pExpiry); !ok || n >= 60 || n < 30 {
+			t.Errorf("the expiry is %d (%v), want less than 60", n, ok)
 		}
 	}
 	c.quietAt(2)
@@ -457,9 +457,9 @@ func TestPaho5FlowControlOfTheServer(t *testing.T) {
 func TestPaho5WillDelay(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ delay, expiry, least, most int }{
-		"3 within 5": {3, 5, 2900, 5000},
-		"5 within 0": {5, 0, 0, 2000},
-		"5 within 2": {5, 2, 1900, 4000},
+		"3 within 60": {3, 60, 2900, 19000},
+		"60 within 0": {60, 0, 0, 19000},
+		"60 within 2": {60, 2, 1900, 19000},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -142,25 +142,25 @@ func TestMessageExpiry(t *testing.T) {
 	live.subscribe(want{topic, 2})
 	p := publisher(t)
 	for qos := 1; qos <= 2; qos++ {
-		p.publish(post{topic: topic, payload: "short", qos: qos, props: [][]byte{prop(pExpiry, 1)}})
+		p.publish(post{topic: topic, payload: "short", qos: qos, props: [][]byte{prop(pExpiry, 3)}})
 		p.publish(post{topic: topic, payload: "long", qos: qos, props: [][]byte{prop(pExpiry, 60)}})
 		p.publish(post{topic: topic, payload: "ever", qos: qos})
 	}
 	for range 2 {
 		for i, got := range live.expect("short", "long", "ever") {
 			n, ok := got.number(pExpiry)
-			if limit := []int{1, 60, 0}[i]; ok != (limit > 0) || n > limit || limit == 60 && n < 50 {
+			if limit := []int{3, 60, 0}[i]; ok != (limit > 0) || n > limit || limit == 60 && n < 50 {
 				t.Errorf("live %q has an expiry of %d (%v), want %d", got.payload, n, ok, limit)
 			}
 		}
 	}
-	time.Sleep(2100 * time.Millisecond)
+	time.Sleep(4100 * time.Millisecond)
 	c = connect(t, h)
 	for range 2 {
 		for i, got := range c.expect("long", "ever") {
 			n, ok := got.number(pExpiry)
-			if ok != (i == 0) || i == 0 && (n > 58 || n < 40) {
-				t.Errorf("%q has an expiry of %d (%v), want 58", got.payload, n, ok)
+			if ok != (i == 0) || i == 0 && (n > 56 || n < 30) {
+				t.Errorf("%q has an expiry of %d (%v), want 56", got.payload, n, ok)
 			}
 		}
 	}
@@ -179,7 +179,7 @@ func TestRetainedMessageExpires(t *testing.T) {
 	time.Sleep(2100 * time.Millisecond)
 	c := connect(t, hello{})
 	c.subscribe(want{short, 1}, want{long, 1})
-	if n, ok := c.expect("long")[0].number(pExpiry); !ok || n > 58 || n < 40 {
+	if n, ok := c.expect("long")[0].number(pExpiry); !ok || n > 58 || n < 30 {
 		t.Errorf("the expiry is %d (%v), want 58", n, ok)
 	}
 	c.quiet()
@@ -193,10 +193,10 @@ func TestWhatWasSentDoesNotExpire(t *testing.T) {
 	h := hello{id: clientID(), resume: true, props: [][]byte{prop(pSessionExpiry, 60)}}
 	c := connect(t, h)
 	c.subscribe(want{topic, 2})
-	publisher(t).publish(post{topic: topic, payload: "sent", qos: 2, props: [][]byte{prop(pExpiry, 1)}})
+	publisher(t).publish(post{topic: topic, payload: "sent", qos: 2, props: [][]byte{prop(pExpiry, 2)}})
 	first := c.message()
 	c.vanish()
-	time.Sleep(1500 * time.Millisecond)
+	time.Sleep(2500 * time.Millisecond)
 	c = connect(t, h)
 	if got := c.receive(); got.payload != "sent" || got.id != first.id || !got.dup() {
 		t.Errorf("got %v, want the message again", got)

@@ -263,6 +263,7 @@ func wrapAround(t *testing.T, all, atOnce, held int) {
 			for i := sent; i < min(sent+500, all); i++ {
 				batch = append(batch, post{topic: topic, payload: fmt.Sprint(i), qos: 1, id: p.nextID()}.bytes(v5)...)
 			}
+			p.socket.SetWriteDeadline(time.Now().Add(patience))
 			if _, err := p.socket.Write(batch); err != nil {
 				t.Error(err)
 				return

@@ -79,20 +79,20 @@ func TestSessionWithoutExpiry(t *testing.T) {
 func TestSessionExpires(t *testing.T) {
 	t.Parallel()
 	topic := topicOf(t)
-	h := hello{id: clientID(), resume: true, props: [][]byte{prop(pSessionExpiry, 2)}}
+	h := hello{id: clientID(), resume: true, props: [][]byte{prop(pSessionExpiry, 4)}}
 	c := connect(t, h)
 	c.subscribe(want{topic, 1})
-	time.Sleep(2500 * time.Millisecond) // connected: nothing expires
+	time.Sleep(4500 * time.Millisecond) // connected: nothing expires
 	publisher(t).publish(post{topic: topic, payload: "1", qos: 1})
 	c.expect("1")
 	c.vanish()
-	time.Sleep(500 * time.Millisecond)
+	time.Sleep(time.Second)
 	c = connect(t, h)
 	if c.connack.ackFlags != 1 {
 		t.Error("the session is gone too early")
 	}
 	c.leave()
-	time.Sleep(3500 * time.Millisecond)
+	time.Sleep(5500 * time.Millisecond)
 	c = connect(t, h)
 	if c.connack.ackFlags != 0 {
 		t.Error("the session is still there")

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	smallBuffer = 4 << 10  // what an idle connection holds
+	smallBuffer = 1 << 10  // what an idle connection holds
 	largeBuffer = 64 << 10 // what a busy one reads at once
 	quietReads  = 64       // so many short reads in a row make a busy connection an idle one
 )

@@ -15,6 +15,6 @@ export function sample(): Status {
       { name: 'cloud', driver: 'mqtt', address: 'mqtt://c', state: 'online', since: '2026-01-01T00:59:30Z', backlog: 0, in_flight: 0, sent: 1, repeated: 0, rate: 20 },
     ],
     log: { state: 'ok', messages: 1, bytes: 1, limit: 1024, first: 1, last: 1, rate: 20, dropped: 0, cursors: [], cursors_total: 0, cursors_expired: 0 },
-    mqtt: { listen: [], connections: 0, received: 0, delivered: 0, dropped: 0 },
+    mqtt: { listen: [], connections: 0, received: 0, delivered: 0, dropped: 0, sleeping: 0, unwelcome: 0, excess: 0 },
   }
 }

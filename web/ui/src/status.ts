@@ -85,6 +85,9 @@ export interface Mqtt {
   received: number
   delivered: number
   dropped: number
+  sleeping: number
+  unwelcome: number
+  excess: number
 }
 
 export interface Demo {
