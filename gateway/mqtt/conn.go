@@ -70,7 +70,6 @@ var (
 	errDisconnect = errors.New("the client disconnected")
 	errWill       = errors.New("the client disconnected and left its will")
 	errLeaving    = errors.New("the connection is being closed")
-	errDropped    = errors.New("the session was ended by the administrator")
 )
 
 // serve is the whole life of a connection.
@@ -167,8 +166,6 @@ func goodbye(err error) (code packet.Reason, tells bool) {
 		return packet.SessionTakenOver, true
 	case errors.Is(err, errKeepAlive):
 		return packet.KeepAliveTimeout, true // [MQTT-3.1.2-22]
-	case errors.Is(err, errDropped):
-		return packet.AdministrativeAction, true
 	case errors.Is(err, context.Canceled):
 		return packet.ServerShuttingDown, true
 	case network:
