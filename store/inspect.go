@@ -146,7 +146,7 @@ func examine(dir string) (broken []error) {
 		if i < len(files.logs)-1 {
 			continue
 		}
-		if spans, err := inspectLog(l.path, func(logEntry) {}, func(int, int) {}); err != nil || spans > 0 {
+		if spans, _, err := inspectLog(l.path, func(logEntry) {}, func(int, int) {}); err != nil || spans > 0 {
 			broken = append(broken, fmt.Errorf("%s: damaged in %d places, %v", filepath.Base(l.path), spans, err))
 		}
 	}
@@ -161,10 +161,8 @@ func (f *badgerFiles) none() bool {
 func (a *ailment) look(files badgerFiles) {
 	a.lsm = inspectTables(files)
 	for _, w := range files.wals {
-		var end tornEnd
-		broken, err := inspectLog(w.path, end.visit, end.damaged)
-		if (broken > end.spans || broken > 0 && !end.torn() || err != nil) && a.lsm == nil {
-			a.lsm = fmt.Errorf("%s is damaged in %d places, %v", filepath.Base(w.path), broken, err)
+		if a.lsm == nil {
+			a.lsm = inspectMemtable(w)
 		}
 	}
 	if err := registrySound(files.dir); err != nil {
@@ -177,6 +175,19 @@ func (a *ailment) look(files badgerFiles) {
 	}
 }
 
+// inspectMemtable looks through a memtable's log.
+func inspectMemtable(w badgerFile) error {
+	end := tornEnd{short: w.size < memtableLog}
+	broken, rest, err := inspectLog(w.path, end.visit, end.damaged)
+	if end.short && rest > 0 {
+		broken++
+	}
+	if broken > end.spans || broken > 0 && !end.torn() || err != nil {
+		return fmt.Errorf("%s is damaged in %d places, %v", filepath.Base(w.path), broken, err)
+	}
+	return nil
+}
+
 // tornEnd tells the last transaction in a memtable's log, of which a power cut kept some pages and not
 // others, from damage: nothing else is behind the damaged span, and what is before it is whole or the
 // same transaction. Its sync had not returned, so nobody was promised anything; Badger cuts it off.
@@ -184,7 +195,12 @@ type tornEnd struct {
 	spans          int
 	last, behind   uint64 // versions: of the last entry before the first span, of those behind it
 	whole, several bool   // the transaction before it has its end; those behind are of several
+	short          bool   // the file has not the size that Badger gives one that it writes to
 }
+
+// memtableLog is that size. Badger cuts one that it has read at the end of its last entry, behind which
+// nothing is torn: what ends in the middle of one was cut by somebody else.
+const memtableLog = 2 * memTableSize
 
 func (t *tornEnd) visit(e logEntry) {
 	if t.spans == 0 {
@@ -198,7 +214,7 @@ func (t *tornEnd) visit(e logEntry) {
 func (t *tornEnd) damaged(int, int) { t.spans++ }
 
 func (t *tornEnd) torn() bool {
-	return t.spans > 0 && !t.several && (t.last == 0 || t.whole || t.last == t.behind)
+	return t.spans > 0 && !t.short && !t.several && (t.last == 0 || t.whole || t.last == t.behind)
 }
 
 // note remembers the last blocks of the value log.
@@ -215,25 +231,26 @@ func (a *ailment) note(path string, e logEntry) {
 const maxNewest = 64
 
 // inspectLog counts the damaged spans of a log file without touching it.
-func inspectLog(path string, visit func(logEntry), damaged func(from, to int)) (broken int, err error) {
+// rest is how many bytes at its end are no whole entry.
+func inspectLog(path string, visit func(logEntry), damaged func(from, to int)) (broken, rest int, err error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer file.Close()
 	data, err := mapFile(file)
 	if err != nil || data == nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer func() { _ = unix.Munmap(data) }()
 	if len(data) < vlogHead {
-		return 0, nil
+		return 0, 0, nil
 	}
 	if binary.BigEndian.Uint64(data) != 0 {
 		broken++
 	}
-	scanLog(data, visit, func(from, to int) { broken++; damaged(from, to) })
-	return broken, nil
+	rest = scanLog(data, visit, func(from, to int) { broken++; damaged(from, to) })
+	return broken, rest, nil
 }
 
 // encrypted says whether Badger would look for an encryption key to a value log.

@@ -107,3 +107,35 @@ func TestATornEndIsNoDamage(t *testing.T) {
 		}
 	}
 }
+
+// A memtable's log that ends in the middle of an entry is what a power cut leaves only while Badger writes
+// to it, and then the file has its full size. A shorter one was cut, and what it lacks must be gathered.
+func TestAMemtableLogCutShortIsDamage(t *testing.T) {
+	entries := make([]byte, vlogHead)
+	for i := range 3 {
+		entries = appendLogEntry(entries, 0, fmt.Append(nil, "key", i), 1, []byte("value"))
+	}
+	whole := len(entries)
+	for _, c := range []struct {
+		name    string
+		content []byte
+		damaged bool
+	}{
+		{"in the first entry", entries[:vlogHead+10], true},
+		{"in the last entry", entries[:whole-3], true},
+		{"behind an entry", entries, false},
+		{"torn, while it was written to", append(append([]byte(nil), entries[:whole-3]...), make([]byte, memtableLog-whole+3)...), false},
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "00001.mem"), c.content, 0o640); err != nil {
+			t.Fatal(err)
+		}
+		files, err := listFiles(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := inspectMemtable(files.wals[0]); (err != nil) != c.damaged {
+			t.Errorf("cut %s: %v, want damage: %v", c.name, err, c.damaged)
+		}
+	}
+}

@@ -83,8 +83,9 @@ func appendLogEntry(b []byte, meta byte, key []byte, version uint64, value []byt
 }
 
 // scanLog visits every whole entry of a file and tells of each damaged span that has whole entries
-// behind it. What is broken at the very end is what a kill or a power cut leaves, and no span.
-func scanLog(data []byte, visit func(logEntry), damaged func(from, to int)) {
+// behind it. What is broken at the very end is what a kill or a power cut leaves, and no span; rest is how
+// many bytes that is.
+func scanLog(data []byte, visit func(logEntry), damaged func(from, to int)) (rest int) {
 	end := len(data)
 	for end > vlogHead && data[end-1] == 0 {
 		end--
@@ -104,11 +105,12 @@ func scanLog(data []byte, visit func(logEntry), damaged func(from, to int)) {
 			}
 		}
 		if next >= end {
-			return
+			return end - at
 		}
 		damaged(at, next)
 		at = next
 	}
+	return 0
 }
 
 // filler is an entry of exactly size bytes that means nothing: put in the place of a damaged span it

@@ -114,7 +114,7 @@ func (s *salvage) keep(key []byte, e tableEntry) {
 
 func (s *salvage) keepLogs(wals []badgerFile) error {
 	for _, w := range wals {
-		_, err := inspectLog(w.path, func(e logEntry) {
+		_, _, err := inspectLog(w.path, func(e logEntry) {
 			if e.meta&entryEnd == 0 {
 				s.keep(e.key, tableEntry{e.version, e.meta, slices.Clone(e.value)})
 			}
