@@ -257,6 +257,7 @@ func (c *conn) Read(b []byte) (int, error) {
 		return 0, errLeaving // the deadline that said so may just have been replaced
 	}
 	n, err := c.socket.Read(b)
+	c.server.bytesIn.Add(uint64(max(n, 0)))
 	if err != nil && c.out != nil && errors.Is(err, os.ErrDeadlineExceeded) {
 		err = errKeepAlive
 	}

@@ -174,7 +174,7 @@ func (c *conn) readWill(request *packet.Connect) error {
 func (c *conn) enter(ctx context.Context, request *packet.Connect) error {
 	c.answers.init(c.end, c.version)
 	c.filters.own = c.clientID
-	c.out = newWriter(c.socket, &c.answers, func(err error) { c.end(err) })
+	c.out = newWriter(c.socket, &c.answers, &c.server.bytesOut, func(err error) { c.end(err) })
 	c.answers.out = c.out
 	c.server.takeOver(c, request.CleanStart)
 	present, err := c.openSession(request.CleanStart)

@@ -21,6 +21,7 @@ type Server struct {
 	sys      sysTopics
 
 	received, delivered, dropped, connected atomic.Uint64
+	bytesIn, bytesOut                       atomic.Uint64
 
 	started time.Time
 

@@ -27,9 +27,9 @@ type sysTopics struct {
 }
 
 // sysCounts are counters of which a load is made.
-type sysCounts struct{ received, sent, connections uint64 }
+type sysCounts struct{ received, sent, connections, bytesIn, bytesOut uint64 }
 
-type load struct{ received, sent, connections float64 }
+type load struct{ received, sent, connections, bytesIn, bytesOut float64 }
 
 // each visits the topics under a filter.
 func (t *sysTopics) each(filter string, visit func(*message.Record) error) error {
@@ -52,7 +52,7 @@ func (s *Server) tell(now time.Time) {
 	stats, stored := s.Stats(), s.backend.Stored()
 	was := t.told
 	t.told = now
-	counts := sysCounts{stats.Received, stats.Delivered, stats.Connected}
+	counts := sysCounts{stats.Received, stats.Delivered, stats.Connected, s.bytesIn.Load(), s.bytesOut.Load()}
 	values := map[string]string{
 		"version":                   "sluice " + s.options.Version,
 		"uptime":                    fmt.Sprintf("%d seconds", int64(now.Sub(s.started).Seconds())),
@@ -63,6 +63,8 @@ func (s *Server) tell(now time.Time) {
 		"clients/inactive":          strconv.Itoa(stored.Sleeping),
 		"clients/disconnected":      strconv.Itoa(stored.Sleeping),
 		"clients/expired":           strconv.FormatUint(stored.Expired, 10),
+		"bytes/received":            strconv.FormatUint(counts.bytesIn, 10),
+		"bytes/sent":                strconv.FormatUint(counts.bytesOut, 10),
 		"messages/received":         strconv.FormatUint(stats.Received, 10),
 		"messages/sent":             strconv.FormatUint(stats.Delivered, 10),
 		"publish/messages/received": strconv.FormatUint(stats.Received, 10),
@@ -82,6 +84,8 @@ func (s *Server) tell(now time.Time) {
 			values["load/publish/received/"+span] = fmt.Sprintf("%.2f", l.received)
 			values["load/messages/sent/"+span] = fmt.Sprintf("%.2f", l.sent)
 			values["load/publish/sent/"+span] = fmt.Sprintf("%.2f", l.sent)
+			values["load/bytes/received/"+span] = fmt.Sprintf("%.2f", l.bytesIn)
+			values["load/bytes/sent/"+span] = fmt.Sprintf("%.2f", l.bytesOut)
 			values["load/connections/"+span] = fmt.Sprintf("%.2f", l.connections)
 		}
 	}
@@ -109,6 +113,8 @@ func (t *sysTopics) measure(now sysCounts, passed time.Duration) {
 		l := &t.loads[i]
 		l.received = follow(l.received, t.last.received, now.received)
 		l.sent = follow(l.sent, t.last.sent, now.sent)
+		l.bytesIn = follow(l.bytesIn, t.last.bytesIn, now.bytesIn)
+		l.bytesOut = follow(l.bytesOut, t.last.bytesOut, now.bytesOut)
 		l.connections = follow(l.connections, t.last.connections, now.connections)
 	}
 }

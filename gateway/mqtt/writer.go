@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sluice/gateway/mqtt/packet"
@@ -23,6 +24,7 @@ type writer struct {
 	socket  net.Conn
 	answers *answers
 	failed  func(error)    // hears what ended the writing
+	sent    *atomic.Uint64 // bytes, of all connections
 	running sync.WaitGroup // the goroutine, while there is one
 	due     bool           // there is an answer to be let out; the reading goroutine's own
 
@@ -42,8 +44,8 @@ type appender interface {
 	Append(b []byte, version byte) []byte
 }
 
-func newWriter(socket net.Conn, answers *answers, failed func(error)) *writer {
-	w := &writer{socket: socket, answers: answers, failed: failed}
+func newWriter(socket net.Conn, answers *answers, sent *atomic.Uint64, failed func(error)) *writer {
+	w := &writer{socket: socket, answers: answers, sent: sent, failed: failed}
 	w.room.L, w.wake.L = &w.mu, &w.mu
 	return w
 }
@@ -196,7 +198,9 @@ func (w *writer) write(out []byte, timeout time.Duration) error {
 	if err := w.socket.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
 		return fmt.Errorf("write to client: %w", err)
 	}
-	if _, err := w.socket.Write(out); err != nil {
+	n, err := w.socket.Write(out)
+	w.sent.Add(uint64(n))
+	if err != nil {
 		return fmt.Errorf("write to client: %w", err)
 	}
 	return nil
