@@ -124,7 +124,9 @@ func TestAFullLogDelaysWhatIsDue(t *testing.T) {
 		for _, err := range []error{
 			p.end(half, queue.Commit), p.end(half, queue.Rollback),
 			func() error {
-				_, err := waited(t, func(done func(queue.Sent, error)) error { return p.Recall(t.Context(), "later", "key", sent.DeliverAt, done) })
+				_, err := waited(t, func(done func(queue.Sent, error)) error {
+					return p.Recall(t.Context(), "later", "key", sent.DeliverAt, done)
+				})
 				return err
 			}(),
 		} {
@@ -139,6 +141,7 @@ func TestAFullLogDelaysWhatIsDue(t *testing.T) {
 			t.Error(err)
 		}
 		same(t, "committed", p.bodies("orders", 1), []string{"half"})
+		time.Sleep(time.Second) // until the mark is durable
 		same(t, "pending", p.Pending(), queue.Pending{Delayed: 1})
 	})
 }
