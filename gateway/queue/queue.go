@@ -87,6 +87,7 @@ type Queues struct {
 	pinned  atomic.Uint64
 	making  sync.Mutex // of topics and groups: one at a time
 	turn    atomic.Uint32
+	pops    pops
 }
 
 // New makes an engine over a log. It starts nothing.
@@ -96,6 +97,7 @@ func New(log Log, options Options) *Queues {
 	}
 	q := &Queues{log: log, options: options}
 	q.waiting.init()
+	q.pops.init()
 	return q
 }
 
@@ -104,6 +106,7 @@ func (q *Queues) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	parts.Go(func() { q.follow(ctx) })
 	parts.Go(func() { q.pin(ctx) })
+	parts.Go(func() { q.expire(ctx) })
 	parts.Wait()
 	return nil
 }
