@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,7 +23,21 @@ type popBench struct {
 	*queue.Queues
 	t    *testing.T
 	log  *storetest.Log
+	full atomic.Bool // the log takes nothing
 	stop func()
+}
+
+// fullLog is the log when it is full.
+type fullLog struct {
+	durable.Log
+	full *atomic.Bool
+}
+
+func (l fullLog) Publish(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64) (uint64, error) {
+	if l.full.Load() {
+		return 0, message.ErrFull
+	}
+	return l.Log.Publish(ctx, m, ack, token)
 }
 
 // inBubble runs a test with an engine in simulated time.
@@ -38,7 +53,7 @@ func inBubble(t *testing.T, test func(t *testing.T, b *popBench)) {
 }
 
 func (b *popBench) start() {
-	b.Queues = queue.New(durable.Log{Store: b.log.Store}, queue.Options{})
+	b.Queues = queue.New(fullLog{durable.Log{Store: b.log.Store}, &b.full}, queue.Options{})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -195,6 +210,30 @@ func TestWhatIsNotAcknowledgedIsRetriedAndDiesAtLast(t *testing.T) {
 		if _, known := b.Offset("g", "%DLQ%g", 0); known {
 			t.Error("the dead letters hold the log for the group that gave them up")
 		}
+	})
+}
+
+func TestAFullLogDoesNotKeepMessagesBack(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *popBench) {
+		b.fill("orders", 0, 0, 3)
+		r := queue.PopRequest{Group: "g", Topic: "orders", Queue: 0, Most: 9, Invisible: time.Second}
+		p := b.pop(r)
+		if err := b.AckPopped("g", "orders", 0, 1, p.Time); err != nil {
+			t.Error(err)
+		}
+		b.full.Store(true)
+		woken := make(chan bool, 1)
+		if _, err := b.WaitPop(r, func() { woken <- true }); err != nil {
+			t.Fatal(err)
+		}
+		<-woken
+		p = b.pop(r)
+		want(t, p, "0", "2")
+		if batch := p.Batches[0]; batch.Retry || !slices.Equal(batch.Times, []int{1, 1}) {
+			t.Errorf("the batch is %+v", batch)
+		}
+		b.ackAll("g", p)
+		b.wantFloor("g", "orders", 0, 3)
 	})
 }
 
@@ -428,11 +467,13 @@ func TestANewGroupBeginsAtTheEndIfItWants(t *testing.T) {
 		b.fill("orders", 0, 0, 3)
 		r := queue.PopRequest{Topic: "orders", Queue: 0, Most: 9, FromLast: true}
 		want(t, b.pop(r), "0", "1", "2") // the queue is all new
-		time.Sleep(2 * time.Hour)
-		r.Group = "other"
+		b.log.Append(message.Message{Topic: "old", Payload: []byte("0"), Time: time.Now().Add(-2 * time.Hour).UnixMilli()})
+		r.Topic = "old"
 		want(t, b.pop(r))
-		b.fill("orders", 0, 3, 4)
-		want(t, b.pop(r), "3")
+		b.fill("old", 0, 1, 2)
+		want(t, b.pop(r), "1")
+		r.Group, r.FromLast = "other", false
+		want(t, b.pop(r), "0", "1")
 	})
 }
 
