@@ -230,4 +230,3 @@ func (s *Server) notify(groups []string) {
 		}
 	}
 }
-
