@@ -104,6 +104,9 @@ func New(log Log, options Options) *Queues {
 // UseQueues changes Options.Queues.
 func (q *Queues) UseQueues(queues int) { q.most.Store(int32(queues)) }
 
+// NewQueues is how many queues a topic gets that is made because somebody uses it.
+func (q *Queues) NewQueues() int { return int(q.most.Load()) }
+
 // Run works until ctx ends.
 func (q *Queues) Run(ctx context.Context) error {
 	var parts sync.WaitGroup

@@ -12,6 +12,8 @@ var handlers = map[int]handler{
 	remoting.SendMessage:             {(*Server).sendMessage},
 	remoting.SendMessageV2:           {(*Server).sendMessage},
 	remoting.SendBatchMessage:        {(*Server).sendBatch},
+	remoting.SendReplyMessage:        {(*Server).sendReply},
+	remoting.SendReplyMessageV2:      {(*Server).sendReply},
 	remoting.PullMessage:             {(*Server).pullMessage},
 	remoting.LitePullMessage:         {(*Server).pullMessage},
 	remoting.QueryConsumerOffset:     {(*Server).queryConsumerOffset},
