@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"syscall"
-	"time"
 )
 
 // process is one Java virtual machine.
@@ -62,16 +61,6 @@ func (p *process) alive() error {
 		return fmt.Errorf("the %s ended by itself: %w", p.name, errors.Join(p.wrong, errors.New("see "+p.name+".out")))
 	default:
 		return nil
-	}
-}
-
-// stop asks the process to end, and kills it if it does not.
-func (p *process) stop(grace time.Duration) {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
-	select {
-	case <-p.exited:
-	case <-time.After(grace):
-		p.kill()
 	}
 }
 
