@@ -49,6 +49,7 @@ type Server struct {
 	kv      kv
 	stats   stats
 	unique  *remoting.UniqueIDs
+	turn    atomic.Uint32
 
 	mu        sync.Mutex // guards what follows
 	listeners []*transport.Listener
@@ -59,6 +60,7 @@ type Server struct {
 func New(options Options, queues *queue.Queues, log *slog.Logger) *Server {
 	s := &Server{options: options, queues: queues, log: log, started: time.Now(), conns: make(map[*conn]struct{})}
 	s.members.init()
+	queues.SetChecker(s.checkTransaction)
 	s.locks.init()
 	s.stats.init()
 	s.unique = remoting.NewUniqueIDs(netip.IPv4Unspecified(), os.Getpid(), uint32(s.started.UnixNano()))
