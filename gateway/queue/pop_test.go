@@ -405,7 +405,7 @@ func TestAPopWaitsForAnyQueue(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *popBench) {
 		b.fill("orders", 0, 0, 1)
 		r := queue.PopRequest{Group: "g", Topic: "orders", Queue: -1, Most: 9, Invisible: 5 * time.Second}
-		p := b.pop(r)
+		b.pop(r)
 		wait := func() (*queue.PopWaiter, chan bool) {
 			t.Helper()
 			woken := make(chan bool, 2)
