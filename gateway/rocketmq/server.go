@@ -48,6 +48,7 @@ type Server struct {
 	locks   locks
 	kv      kv
 	stats   stats
+	changes changes
 	unique  *remoting.UniqueIDs
 
 	mu        sync.Mutex // guards what follows
@@ -60,7 +61,7 @@ func New(options Options, queues *queue.Queues, log *slog.Logger) *Server {
 	s := &Server{options: options, queues: queues, log: log, started: time.Now(), conns: make(map[*conn]struct{})}
 	s.members.init()
 	s.locks.init()
-	s.stats.init()
+	s.stats.init(s.started)
 	s.unique = remoting.NewUniqueIDs(netip.IPv4Unspecified(), os.Getpid(), uint32(s.started.UnixNano()))
 	return s
 }
