@@ -68,7 +68,11 @@ func (q *Queues) Topic(name string) (Topic, bool) {
 func (q *Queues) Topics() []Topic {
 	names := make(map[string]bool)
 	q.log.EachTopic(func(topic string) { names[rocketTopic(topic)] = true })
-	q.log.EachTopicSettings(func(name string, _ TopicSettings) { names[name] = true })
+	q.log.EachTopicSettings(func(name string, _ TopicSettings) {
+		if !strings.HasPrefix(name, notePrefix) {
+			names[name] = true
+		}
+	})
 	list := make([]Topic, 0, len(names))
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		if topic, ok := q.Topic(name); ok {
