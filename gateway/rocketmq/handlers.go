@@ -39,4 +39,5 @@ var handlers = map[int]handler{
 	remoting.CheckClientConfig:          {(*Server).checkClientConfig},
 	remoting.GetRouteInfoByTopic:        {(*Server).routeInfo},
 	remoting.GetBrokerClusterInfo:       {(*Server).clusterInfo},
+	remoting.GetTopicConfig:             {(*Server).oneTopicConfig},
 }

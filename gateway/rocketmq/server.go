@@ -48,6 +48,7 @@ type Server struct {
 	locks   locks
 	kv      kv
 	stats   stats
+	changes changes
 	unique  *remoting.UniqueIDs
 	turn    atomic.Uint32
 
@@ -62,7 +63,7 @@ func New(options Options, queues *queue.Queues, log *slog.Logger) *Server {
 	s.members.init()
 	queues.SetChecker(s.checkTransaction)
 	s.locks.init()
-	s.stats.init()
+	s.stats.init(s.started)
 	s.unique = remoting.NewUniqueIDs(netip.IPv4Unspecified(), os.Getpid(), uint32(s.started.UnixNano()))
 	return s
 }
