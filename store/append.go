@@ -161,6 +161,13 @@ func newQueue(o Options) queue {
 // later whether it became durable. It blocks while too much waits for the disk. An error means that
 // m was not taken: message.ErrFull, ErrTooLarge, ErrClosed, ErrFailed, or ctx's.
 func (s *Store) Append(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64) error {
+	_, err := s.queue.append(ctx, m, ack, token, false)
+	return err
+}
+
+// AppendQueue is Append that gives the offset in its queue too, which counts once ack has heard that m is
+// durable; ack may hear it before AppendQueue returns. Without a queue it means nothing.
+func (s *Store) AppendQueue(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64) (offset uint64, err error) {
 	return s.queue.append(ctx, m, ack, token, false)
 }
 
@@ -168,19 +175,20 @@ func (s *Store) Append(ctx context.Context, m *message.Message, ack message.Ackn
 // Options.Linger. Whatever cannot wait, a message of Append, a cursor, a full group, producers held
 // back, or 32 readings of one device, takes it along.
 func (s *Store) AppendLazy(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64) error {
-	return s.queue.append(ctx, m, ack, token, s.queue.linger > 0)
+	_, err := s.queue.append(ctx, m, ack, token, s.queue.linger > 0)
+	return err
 }
 
-func (q *queue) append(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64, lazy bool) error {
+func (q *queue) append(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64, lazy bool) (offset uint64, err error) {
 	size := recordBound(m)
 	if size > q.largest {
-		return fmt.Errorf("%w: %d bytes, at most %d fit", message.ErrTooLarge, size, q.largest)
+		return 0, fmt.Errorf("%w: %d bytes, at most %d fit", message.ErrTooLarge, size, q.largest)
 	}
 	if len(m.Device) > maxName {
-		return fmt.Errorf("%w: the device's name has %d bytes, at most %d fit", message.ErrTooLarge, len(m.Device), maxName)
+		return 0, fmt.Errorf("%w: the device's name has %d bytes, at most %d fit", message.ErrTooLarge, len(m.Device), maxName)
 	}
 	if err := checkQueue(m); err != nil {
-		return err
+		return 0, err
 	}
 	urgent := q.urgent != nil && q.urgent(m)
 	q.mu.Lock()
@@ -188,7 +196,7 @@ func (q *queue) append(ctx context.Context, m *message.Message, ack message.Ackn
 		now, err := q.admitLocked(size, urgent)
 		if err != nil {
 			q.mu.Unlock()
-			return err
+			return 0, err
 		}
 		if now {
 			break
@@ -205,7 +213,7 @@ func (q *queue) append(ctx context.Context, m *message.Message, ack message.Ackn
 		select {
 		case <-room:
 		case <-ctx.Done():
-			return ctx.Err()
+			return 0, ctx.Err()
 		}
 		q.mu.Lock()
 	}
@@ -217,7 +225,8 @@ func (q *queue) append(ctx context.Context, m *message.Message, ack message.Ackn
 			g.notes = append(g.notes, n)
 		}
 	}
-	readings := g.add(m, q.queues.assign(m, g, q.next), size, ack, token)
+	in := q.queues.assign(m, g, q.next)
+	readings := g.add(m, in, size, ack, token)
 	q.bytes += len(g.plain) - before
 	q.next++
 	g.urgent = g.urgent || !lazy || readings >= lingerReadings
@@ -233,7 +242,7 @@ func (q *queue) append(ctx context.Context, m *message.Message, ack message.Ackn
 	if call {
 		q.wake()
 	}
-	return nil
+	return in.offset, nil
 }
 
 // Largest is the size of the largest message that Append takes, with all its names and a few bytes

@@ -33,6 +33,7 @@ type cursors struct {
 	ends    func() (head, tail message.Position) // of the durable log
 	clock   func() int64                         // the log clock
 	byName  map[string]*Cursor
+	floor   message.Position // what is before it is being removed: no new cursor stands there
 	expired uint64
 }
 
@@ -66,7 +67,7 @@ func (c *cursors) openLocked(name string, start message.Position, idle time.Dura
 	made := &Cursor{set: c, name: name}
 	made.item = made
 	head, tail := c.ends()
-	made.position = min(max(start, head)-1, tail)
+	made.position = min(max(start, head, c.floor)-1, tail)
 	c.byName[name] = made
 	made.openLocked(idle)
 	c.soilLocked(made)
@@ -199,6 +200,20 @@ func (c *cursors) slowest(tail message.Position) message.Position {
 		slowest = min(slowest, known.found)
 	}
 	return slowest
+}
+
+// leave says that everything before head is about to go, which every cursor had passed up to passed.
+// It refuses when a cursor has been made meanwhile that still wants some of it.
+func (c *cursors) leave(head, passed message.Position) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, known := range c.byName {
+		if passed >= head-1 && known.found < head-1 && !known.dropped {
+			return false
+		}
+	}
+	c.floor = head
+	return true
 }
 
 // behind gives the cursors that have not passed at.

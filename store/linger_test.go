@@ -22,7 +22,7 @@ func deviceReading(device string, size int) *message.Message {
 
 func mustAppend(t *testing.T, q *queue, m *message.Message, lazy bool) {
 	t.Helper()
-	if err := q.append(t.Context(), m, nil, 0, lazy); err != nil {
+	if _, err := q.append(t.Context(), m, nil, 0, lazy); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -62,7 +62,7 @@ func TestLingerEndsWhenSomebodyCannotWait(t *testing.T) {
 			mustAppend(t, q, deviceReading("saw", 3000), true)
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
-			if err := q.append(ctx, deviceReading("saw", 3000), nil, 0, true); !errors.Is(err, context.Canceled) {
+			if _, err := q.append(ctx, deviceReading("saw", 3000), nil, 0, true); !errors.Is(err, context.Canceled) {
 				t.Errorf("it was not held back: %v", err)
 			}
 		},
@@ -142,7 +142,7 @@ func TestAppendAllocatesNothingPerMessage(t *testing.T) {
 	const messages = 4000
 	allocs := testing.AllocsPerRun(10, func() {
 		for i := range messages {
-			if err := q.append(t.Context(), m, ack, uint64(i), false); err != nil {
+			if _, err := q.append(t.Context(), m, ack, uint64(i), false); err != nil {
 				t.Fatal(err)
 			}
 		}

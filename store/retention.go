@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -142,7 +143,9 @@ func (s *Store) trimPassed(passed message.Position, budget *int64) error {
 			s.turnExpired(passed, live)
 			return nil
 		}
-		if err := s.remove(gone, passed); err != nil {
+		if err := s.remove(gone, passed); errors.Is(err, errWanted) {
+			return nil
+		} else if err != nil {
 			return err
 		}
 	}
@@ -170,7 +173,9 @@ func (s *Store) dropWanted(passed message.Position, budget *int64) error {
 		if len(gone) == 0 {
 			return nil
 		}
-		if err := s.remove(gone, passed); err != nil {
+		if err := s.remove(gone, passed); errors.Is(err, errWanted) {
+			return nil
+		} else if err != nil {
 			return err
 		}
 	}
@@ -200,6 +205,9 @@ func (s *Store) wantCollection() {
 	}
 }
 
+// errWanted says that a cursor was made meanwhile that still wants what should go.
+var errWanted = errors.New("a new cursor wants it")
+
 // remove deletes blocks at the head and moves the head, and the cursors that stood in front of it,
 // in one transaction. A kill leaves either all of it or nothing.
 func (s *Store) remove(gone []header, passed message.Position) error {
@@ -214,6 +222,9 @@ func (s *Store) remove(gone []header, passed message.Position) error {
 	head := gone[len(gone)-1].last() + 1
 	if err := s.saveQueuesBefore(head); err != nil {
 		return err
+	}
+	if !s.cursors.leave(head, passed) {
+		return errWanted
 	}
 	gap := s.gap(gone, passed)
 	next := s.writer.state

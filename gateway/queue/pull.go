@@ -1,0 +1,126 @@
+package queue
+
+import (
+	"fmt"
+
+	"sluice/gateway/message"
+)
+
+// Filter says whether a consumer wants a message; nil wants all.
+type Filter func(r *message.Record) bool
+
+// Outcome says what a Pull found.
+type Outcome int
+
+// Messages; messages that the filter did not let through; the end of the queue; an offset that the queue
+// does not have any more, or not yet.
+const (
+	Found Outcome = iota
+	NoMatch
+	NoNew
+	Moved
+)
+
+// Pulled is what Pull gives.
+type Pulled struct {
+	Outcome  Outcome
+	Records  []message.Record
+	Next     uint64 // where to go on
+	Min, Max uint64 // the first offset that is there, and that of the next message
+}
+
+// scanned is how many messages one Pull looks at: a filter that lets little through must not hold a
+// request for long.
+const scanned = 2048
+
+// Pull gives up to most messages of a queue from an offset on, of together not much more than bytes.
+func (q *Queues) Pull(topic string, queue int, offset uint64, most, bytes int, wanted Filter) (Pulled, error) {
+	known, ok := q.Topic(topic)
+	if !ok {
+		return Pulled{}, fmt.Errorf("%w: %s", ErrNoTopic, topic)
+	}
+	if queue < 0 || queue >= known.ReadQueues {
+		return Pulled{}, fmt.Errorf("%w: %s has %d queues, no number %d", ErrNoQueue, topic, known.ReadQueues, queue)
+	}
+	if known.Permission&MayRead == 0 {
+		return Pulled{}, fmt.Errorf("%w: reading %s", ErrForbidden, topic)
+	}
+	name := logTopic(topic)
+	p := Pulled{Next: offset}
+	var err error
+	if p.Min, p.Max, err = q.log.QueueRange(name, queue); err != nil {
+		return p, err
+	}
+	switch {
+	case offset < p.Min:
+		p.Outcome, p.Next = Moved, p.Min
+		return p, nil
+	case offset > p.Max:
+		p.Outcome, p.Next = Moved, p.Max
+		if p.Max == 0 {
+			p.Next = 0
+		}
+		return p, nil
+	case offset == p.Max:
+		p.Outcome = NoNew
+		return p, nil
+	}
+	p.Outcome = NoMatch
+	size := 0
+	for looked := 0; looked < scanned && len(p.Records) < most && p.Next < p.Max; {
+		records, next, err := q.log.ReadQueue(nil, name, queue, p.Next, min(most-len(p.Records)+16, 256))
+		if err != nil {
+			return p, err
+		}
+		if len(records) == 0 {
+			p.Next = max(next, p.Next)
+			if p.Next < p.Max {
+				p.Next = p.Max // what is missing was trimmed or damaged meanwhile
+			}
+			break
+		}
+		looked += len(records)
+		for i := range records {
+			r := &records[i]
+			if len(p.Records) == most || size > 0 && size+len(r.Payload) > bytes {
+				return p.found(), nil
+			}
+			p.Next = r.QueueOffset + 1
+			if wanted == nil || wanted(r) {
+				size += len(r.Payload) + len(r.Topic) + 128
+				p.Records = append(p.Records, *r)
+			}
+		}
+		p.Next = max(p.Next, next)
+	}
+	return p.found(), nil
+}
+
+func (p Pulled) found() Pulled {
+	if len(p.Records) > 0 {
+		p.Outcome = Found
+	}
+	return p
+}
+
+// Range gives the first offset of a queue that is there, and that of the next message.
+func (q *Queues) Range(topic string, queue int) (min, max uint64, err error) {
+	return q.log.QueueRange(logTopic(topic), queue)
+}
+
+// OffsetAt gives the offset of the first message stored at a time, in Unix milliseconds, or later.
+func (q *Queues) OffsetAt(topic string, queue int, unixMillis int64) (uint64, error) {
+	return q.log.QueueOffsetAt(logTopic(topic), queue, unixMillis)
+}
+
+// At finds the message at a position.
+func (q *Queues) At(at message.Position) (*Message, error) {
+	found, err := q.log.Read(nil, at, 1)
+	if err != nil {
+		return nil, err
+	}
+	if at == 0 || len(found) == 0 || found[0].Position != at {
+		return nil, fmt.Errorf("%w: at %d", ErrNoMessage, at)
+	}
+	return FromRecord(&found[0]), nil
+}
