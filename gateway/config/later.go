@@ -8,7 +8,7 @@ import (
 // What the schema has but this version does not serve. Whoever builds a part deletes its line.
 var (
 	laterKeys = []laterKey{
-		{path: "rocketmq", what: "the RocketMQ listener"},
+		{path: "rocketmq.grpc", what: "the listener for RocketMQ 5 clients"},
 		{path: "uplinks[].forward[].order", value: "live-first", what: "sending what is new first"},
 		{path: "uplinks[].forward[].qos", value: "2", what: "QoS 2"},
 	}

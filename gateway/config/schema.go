@@ -116,7 +116,7 @@ type RocketMQ struct {
 	NameServer string           `yaml:"nameserver" default:"127.0.0.1:9876" check:"listen" doc:"A second address, where clients look for a name server; empty: none."`
 	Advertise  string           `yaml:"advertise" check:"listen" doc:"The broker's address as clients are told; empty: the one that the client connected to."`
 	GRPC       string           `yaml:"grpc" check:"listen" doc:"The address for RocketMQ 5 clients, for example 127.0.0.1:8081; empty: none."`
-	Queues     int              `yaml:"queues" default:"4" min:"1" max:"256" doc:"Queues of a new topic."`
+	Queues     int              `yaml:"queues" default:"4" min:"1" max:"16" doc:"Queues of a new topic."`
 	Access     []RocketMQAccess `yaml:"access" unique:"access_key" doc:"Who may connect; empty: everybody."`
 }
 

@@ -83,6 +83,7 @@ type Options struct {
 type Queues struct {
 	log     Log
 	options Options
+	most    atomic.Int32 // Options.Queues, which may change
 	waiting waiting
 	pinned  atomic.Uint64
 	making  sync.Mutex // of topics and groups: one at a time
@@ -95,9 +96,13 @@ func New(log Log, options Options) *Queues {
 		options.Queues = message.DefaultQueues
 	}
 	q := &Queues{log: log, options: options}
+	q.UseQueues(options.Queues)
 	q.waiting.init()
 	return q
 }
+
+// UseQueues changes Options.Queues.
+func (q *Queues) UseQueues(queues int) { q.most.Store(int32(queues)) }
 
 // Run works until ctx ends.
 func (q *Queues) Run(ctx context.Context) error {

@@ -48,7 +48,7 @@ func (q *Queues) Topic(name string) (Topic, bool) {
 		return Topic{}, false
 	}
 	if !known {
-		settings.ReadQueues, settings.WriteQueues = q.options.Queues, q.options.Queues
+		settings.ReadQueues, settings.WriteQueues = int(q.most.Load()), int(q.most.Load())
 		if isHidden(name) {
 			settings.ReadQueues, settings.WriteQueues = 1, 1
 		}
@@ -108,8 +108,8 @@ func (q *Queues) ensureTopic(ctx context.Context, name string, queues int) (Topi
 	}
 	if internal {
 		queues = max(queues, 1)
-	} else if queues <= 0 || queues > q.options.Queues {
-		queues = q.options.Queues
+	} else if most := int(q.most.Load()); queues <= 0 || queues > most {
+		queues = most
 	}
 	if err := q.log.PutTopic(ctx, name, TopicSettings{ReadQueues: queues, WriteQueues: queues}); err != nil {
 		return Topic{}, err
@@ -135,3 +135,6 @@ func CheckTopic(name string) error {
 	}
 	return nil
 }
+
+// MakesTopics says whether a topic is made because somebody uses it.
+func (q *Queues) MakesTopics() bool { return !q.options.NoCreation }

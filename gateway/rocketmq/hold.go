@@ -1,0 +1,98 @@
+package rocketmq
+
+import (
+	"time"
+
+	"sluice/gateway/queue"
+)
+
+// hold is a request that waits for messages: a timer and a place among those who wait, no goroutine.
+type hold struct {
+	conn  *conn
+	until time.Time
+	// places are the queues to wait for, again looks once more and answers; without an answer the waiting
+	// goes on, unless it was the last time.
+	places func() []place
+	again  func(last bool) (done bool)
+
+	// guarded by the connection's mutex
+	waiters []*queue.Waiter
+	timer   *time.Timer
+}
+
+// place is a queue and the offset that a message is waited for at.
+type place struct {
+	topic  string
+	queue  int
+	offset uint64
+}
+
+// hold lets a request wait; false says that too many do, or the connection is ending.
+func (c *conn) hold(wait time.Duration, places func() []place, again func(last bool) bool) bool {
+	h := &hold{conn: c, until: time.Now().Add(wait), places: places, again: again}
+	return h.begin()
+}
+
+func (h *hold) begin() bool {
+	c := h.conn
+	c.mu.Lock()
+	if len(c.held) >= maxHeld || c.ctx.Err() != nil {
+		c.mu.Unlock()
+		return false
+	}
+	c.held[h] = struct{}{}
+	c.server.stats.held.Add(1)
+	h.timer = time.AfterFunc(max(time.Until(h.until), 0), func() { h.wake(true) })
+	c.mu.Unlock()
+	for _, p := range h.places() {
+		w := c.server.queues.Wait(p.topic, p.queue, p.offset, func() { h.wake(false) })
+		c.mu.Lock()
+		_, waits := c.held[h]
+		if waits {
+			h.waiters = append(h.waiters, w)
+		}
+		c.mu.Unlock()
+		if !waits { // it has been woken already
+			w.Stop()
+			break
+		}
+	}
+	return true
+}
+
+// wake takes the request out of those that wait and looks again from a goroutine of its own. It does not
+// block.
+func (h *hold) wake(last bool) {
+	c := h.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, waits := c.held[h]; !waits || c.ctx.Err() != nil {
+		return
+	}
+	h.endLocked()
+	c.work.Go(func() {
+		if !h.again(last) {
+			h.begin()
+		}
+	})
+}
+
+// endLocked ends the waiting.
+func (h *hold) endLocked() {
+	delete(h.conn.held, h)
+	h.conn.server.stats.held.Add(-1)
+	h.timer.Stop()
+	for _, w := range h.waiters {
+		w.Stop()
+	}
+	h.waiters = nil
+}
+
+// letGo ends the waiting of all requests, unanswered.
+func (c *conn) letGo() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for h := range c.held {
+		h.endLocked()
+	}
+}
