@@ -37,7 +37,7 @@ var rules = []struct {
 	{"gateway/queue/durable", []string{"gateway/message", "gateway/queue", "store"}, "it lets the store be the log that the engine declares"},
 	{"gateway/queue", []string{"gateway/message", "gateway/sql92"}, "the engine declares the log it stands on, and knows no wire"},
 	{"gateway/rocketmq/acl", nil, "signatures are judged without knowing what is signed"},
-	{"gateway/rocketmq", []string{"gateway/message", "gateway/remoting", "gateway/queue", "gateway/rocketmq/acl"}, "a face speaks with clients and leaves what it means to the engine"},
+	{"gateway/rocketmq", []string{"gateway/message", "gateway/remoting", "gateway/queue", "gateway/sql92", "gateway/transport", "gateway/rocketmq/acl"}, "a face speaks with clients and leaves what it means to the engine"},
 	{"gateway/rocketmqgrpc", []string{"gateway/message"}, "the listener declares the broker it talks to"},
 	{"gateway/rules", []string{"gateway/message", "gateway/config"}, "rules are a consumer like any other"},
 	{"gateway/access", []string{"gateway/message"}, "who may do what is decided without knowing who asks"},

@@ -29,9 +29,13 @@ func (g *Gateway) rocketPlace(c *config.Config) place {
 			before = old.Server
 		}
 		r := c.RocketMQ
+		access, err := acl.New(rocketAccounts(r.Access))
+		if err != nil {
+			return nil, err
+		}
 		options := rocketmq.Options{
 			Name: c.Gateway.Name, Cluster: rocketCluster, Advertise: r.Advertise, Version: g.options.Version,
-			Access: acl.New(accounts(r.Access)),
+			Access: access,
 		}
 		for _, address := range []string{r.Listen, r.NameServer} {
 			if address != "" {
@@ -56,7 +60,7 @@ func warnOpen(g *Gateway, address string, open bool) {
 	}
 }
 
-func accounts(list []config.RocketMQAccess) (all []acl.Account) {
+func rocketAccounts(list []config.RocketMQAccess) (all []acl.Account) {
 	for _, a := range list {
 		all = append(all, acl.Account{
 			AccessKey: a.AccessKey, SecretKey: string(a.SecretKey), Publish: a.Publish, Subscribe: a.Subscribe, Groups: a.Groups, Admin: a.Admin,

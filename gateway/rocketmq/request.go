@@ -87,7 +87,6 @@ func failed(err error) answer {
 		{message.ErrFull, remoting.SystemBusy},
 		{message.ErrClosed, remoting.ServiceNotAvailable},
 		{message.ErrFailed, remoting.ServiceNotAvailable},
-		{acl.ErrDenied, remoting.NoPermission},
 	} {
 		if errors.Is(err, known.err) {
 			code = known.code
@@ -112,8 +111,10 @@ func (c *conn) handle(frame *remoting.Command) {
 		return
 	}
 	var a answer
-	account, err := c.server.options.Access.Authenticate(frame.Ext.All(), frame.Body, frame.Version, frame.Code)
-	if err == nil {
+	account, err := c.server.options.Access.Authenticate(frame.Ext.All(), frame.Body, frame.Version)
+	if err != nil {
+		err = refusal{remoting.NoPermission, err.Error()}
+	} else {
 		r.account = account
 		a, err = h.run(c.server, &r)
 	}
