@@ -180,15 +180,21 @@ func consumePull(p *play) {
 	p.saw("all", bodies(got))
 	p.must(reader.Shutdown(), "shut down")
 
-	// Pull goes from queue to queue and begins where the group is.
 	again := p.puller(group, topic, everything)
-	var rest []*primitive.MessageExt
-	for deadline := time.Now().Add(patience); len(rest) < 6 && time.Now().Before(deadline); {
-		result, err := again.Pull(background, 32)
-		p.must(err, "pull")
-		rest = append(rest, result.GetMessageExts()...)
+	for queue := range 2 {
+		place := p.route(p.admin(), topic)[0]
+		place.QueueId = queue
+		offset, err := again.CurrentOffset(place)
+		p.must(err, "ask for an offset")
+		p.saw(fmt.Sprint("place that the next finds in queue ", queue), offset)
 	}
-	p.saw("all from there", bodies(rest))
+
+	// Pull chooses the queue itself, and begins where the group is.
+	single := p.topic(p.own("single"), 1)
+	p.fill(c, single, 0, 5)
+	result, err := p.puller(p.own("others"), single, everything).Pull(background, 32)
+	p.must(err, "pull")
+	p.saw("a pull where the client chooses", p.pulled(result))
 }
 
 func (p *play) pulled(r *primitive.PullResult) map[string]any {
@@ -197,7 +203,7 @@ func (p *play) pulled(r *primitive.PullResult) map[string]any {
 
 // consumePoll is the pull consumer with a queue in the client, and acknowledgements.
 func consumePoll(p *play) {
-	topic := p.topic(p.own("topic"), 4)
+	topic := p.topic(p.own("topic"), 1)
 	c := p.producer()
 	group := p.own("consumers")
 	p.fill(c, topic, 0, 20)
