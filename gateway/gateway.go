@@ -80,16 +80,16 @@ func New(options Options) (*Gateway, error) {
 		RetentionSize: int64(limits.Retention.Size),
 		DropOldest:    limits.WhenFull == "drop-oldest",
 		Urgent:        urgent,
-		Passed:        func() message.Position {
+		Passed: func() message.Position {
 			if q := queues.Load(); q != nil {
 				return q.Passed()
 			}
 			return 0 // it is about to be made
 		},
-		Inbound:       inbound,
-		RetainFor:     retainFor,
-		OnGap:         gaps.put,
-		Logger:        options.Log.With("part", "store"),
+		Inbound:   inbound,
+		RetainFor: retainFor,
+		OnGap:     gaps.put,
+		Logger:    options.Log.With("part", "store"),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the log: %w", err)

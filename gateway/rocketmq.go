@@ -39,7 +39,11 @@ func (g *Gateway) rocketPlace(c *config.Config) place {
 		}
 		for _, address := range []string{r.Listen, r.NameServer} {
 			if address != "" {
-				options.Listen = append(options.Listen, transport.Spec{Address: address})
+				at := transport.Spec{Address: address, ProxyProtocol: r.Proxy}
+				if tls := r.TLS; tls != nil {
+					at.TLS = &transport.TLS{Cert: tls.Cert, Key: tls.Key, ClientCA: tls.ClientCA, Plain: !tls.Only}
+				}
+				options.Listen = append(options.Listen, at)
 				warnOpen(g, address, len(r.Access) == 0)
 			}
 		}

@@ -29,7 +29,7 @@ type Status struct {
 	MQTT    MQTT      `json:"mqtt"`
 	// RocketMQ is missing when there is no listener for it.
 	RocketMQ *RocketMQ `json:"rocketmq,omitempty"`
-	Demo    *Demo     `json:"demo,omitempty"`
+	Demo     *Demo     `json:"demo,omitempty"`
 }
 
 // Device is one polled device.

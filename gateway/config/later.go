@@ -24,12 +24,12 @@ type laterKey struct {
 	what   string
 }
 
-// later reports what is configured but not there yet. An empty list configures nothing.
+// later reports what is configured but not there yet. An empty list or text configures nothing.
 func (d *decoder) later() {
 	for _, key := range laterKeys {
 		visit(d.root, "", key.path, func(at string, n *node) {
 			switch {
-			case n.kind == null, n.kind == list && len(n.items) == 0:
+			case n.kind == null, n.kind == list && len(n.items) == 0, n.kind == text && n.text == "" && key.value == "":
 			case key.value != "" && n.text != key.value, key.except != "" && n.text == key.except:
 			case key.value != "":
 				d.reportAt(at, fmt.Sprintf("%s (%s) comes with a later version; leave it out for now", key.what, key.value))

@@ -34,6 +34,7 @@ type Group struct {
 // Group finds a consumer group.
 func (q *Queues) Group(name string) (Group, bool) {
 	settings, known := q.log.GroupSettings(name)
+	known = known && name != lowGroup
 	return Group{name, settings.filled()}, known
 }
 
@@ -50,7 +51,11 @@ func (s GroupSettings) filled() GroupSettings {
 
 // Groups lists the groups by name.
 func (q *Queues) Groups() (list []Group) {
-	q.log.EachGroup(func(name string, settings GroupSettings) { list = append(list, Group{name, settings.filled()}) })
+	q.log.EachGroup(func(name string, settings GroupSettings) {
+		if name != lowGroup {
+			list = append(list, Group{name, settings.filled()})
+		}
+	})
 	return list
 }
 
@@ -126,10 +131,15 @@ func (q *Queues) pin(ctx context.Context) {
 	}
 }
 
-// passed looks where the slowest group stands. An offset at the end of its queue pins nothing.
+// passed looks where the slowest group stands, and what is kept for later. An offset at the end of its
+// queue pins nothing.
 func (q *Queues) passed() message.Position {
 	passed, _ := q.log.Tail()
+	passed = min(passed, q.timers.passed(), q.halves.passed())
 	q.log.EachGroup(func(group string, _ GroupSettings) {
+		if group == lowGroup {
+			return // it says from where on to read, not what is wanted
+		}
 		q.log.EachOffset(group, func(topic string, queue int, next int64) {
 			if at, wanted := q.positionOf(logTopic(topic), queue, uint64(max(next, 0))); wanted {
 				passed = min(passed, at-1)

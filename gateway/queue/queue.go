@@ -4,6 +4,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -76,6 +77,33 @@ type Options struct {
 	Queues     int  // of a topic that is made because somebody uses it; 0: message.DefaultQueues
 	NoCreation bool // a topic must exist before it is used
 	Log        *slog.Logger
+
+	// Waiting bounds the delayed messages, and the half messages, that there are at the same time; beyond
+	// it Send gives message.ErrFull. 0: DefaultWaiting. RollBytes is how much of the log the oldest of them
+	// may hold on to; 0: DefaultRollBytes.
+	Waiting   int
+	RollBytes int64
+
+	// A producer is asked about a half message CheckAfter it was sent, and then CheckEvery, so many times.
+	// 0: the defaults of the stock broker.
+	CheckAfter time.Duration
+	CheckEvery time.Duration
+	Checks     int
+}
+
+// DefaultWaiting is how many delayed messages, and how many half messages, there are at most: with all of
+// them memory has 40 MiB more.
+const DefaultWaiting = 200_000
+
+func (o Options) filled() Options {
+	o.Queues = cmp.Or(o.Queues, message.DefaultQueues)
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	o.Waiting = cmp.Or(o.Waiting, DefaultWaiting)
+	o.RollBytes = cmp.Or(o.RollBytes, DefaultRollBytes)
+	o.CheckAfter = cmp.Or(o.CheckAfter, DefaultCheckAfter)
+	o.CheckEvery = cmp.Or(o.CheckEvery, DefaultCheckEvery)
+	o.Checks = cmp.Or(o.Checks, DefaultChecks)
+	return o
 }
 
 // Queues is the engine. All methods may be called from any goroutine; timers fire, waiting consumers are
@@ -88,27 +116,34 @@ type Queues struct {
 	pinned  atomic.Uint64
 	making  sync.Mutex // of topics and groups: one at a time
 	turn    atomic.Uint32
+	pops    pops
 }
 
 // New makes an engine over a log. It starts nothing.
 func New(log Log, options Options) *Queues {
-	if options.Queues == 0 {
-		options.Queues = message.DefaultQueues
+	options = options.filled()
+	q := &Queues{
+		log: log, options: options,
+		timers: newLedger(log, timerTopic, timerDoneTopic, options), halves: newLedger(log, halfTopic, halfDoneTopic, options),
 	}
-	q := &Queues{log: log, options: options}
-	q.UseQueues(options.Queues)
+	q.halves.grace = options.CheckAfter // producers must come back first
 	q.waiting.init()
+	q.pops.init()
 	return q
 }
 
 // UseQueues changes Options.Queues.
 func (q *Queues) UseQueues(queues int) { q.most.Store(int32(queues)) }
 
+// NewQueues is how many queues a topic gets that is made because somebody uses it.
+func (q *Queues) NewQueues() int { return int(q.most.Load()) }
+
 // Run works until ctx ends.
 func (q *Queues) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	parts.Go(func() { q.follow(ctx) })
 	parts.Go(func() { q.pin(ctx) })
+	parts.Go(func() { q.expire(ctx) })
 	parts.Wait()
 	return nil
 }
@@ -116,3 +151,19 @@ func (q *Queues) Run(ctx context.Context) error {
 // Passed is the position up to which no group, timer or half message wants anything any more. 0 until
 // it was first found out.
 func (q *Queues) Passed() message.Position { return message.Position(q.pinned.Load()) }
+
+// Pending is what the engine keeps for later.
+type Pending struct {
+	Delayed int    // messages whose time has not come
+	Half    int    // messages whose producers have not decided
+	Lost    uint64 // of both, since the start: damage took them, or the limit of the disk did
+}
+
+// Pending counts what is kept for later.
+func (q *Queues) Pending() (p Pending) {
+	var lost uint64
+	p.Delayed, p.Lost = q.timers.count()
+	p.Half, lost = q.halves.count()
+	p.Lost += lost
+	return p
+}

@@ -16,6 +16,11 @@ type Sent struct {
 	Offset   uint64
 	Position message.Position
 	Time     int64 // Unix milliseconds at which it was stored
+
+	// DeliverAt is, of a message with a delay, when it will go to its queue, in Unix milliseconds. Position
+	// and Offset are then those of what waits for it. A Recallable one can be taken back until then.
+	DeliverAt  int64
+	Recallable bool
 }
 
 // Send puts m into its queue, or takes care of it until it belongs there: a message with a delay, one of
@@ -25,6 +30,9 @@ type Sent struct {
 func (q *Queues) Send(ctx context.Context, m *Message, queues int, done func(Sent, error)) error {
 	if isReserved(m.Topic) {
 		return fmt.Errorf("%w: %s is not for producers", ErrForbidden, m.Topic)
+	}
+	if err := q.buryIfSpent(ctx, m); err != nil {
+		return err
 	}
 	topic, err := q.ensureTopic(ctx, m.Topic, queues)
 	if err != nil {
@@ -40,6 +48,21 @@ func (q *Queues) Send(ctx context.Context, m *Message, queues int, done func(Sen
 		m.Queue = q.choose(m, topic.WriteQueues)
 	}
 	m.clean()
+	if m.isHalf() {
+		return q.prepare(ctx, m, done)
+	}
+	return q.putOrDelay(ctx, m, done)
+}
+
+// putOrDelay puts m into the queue that it names, now or when it is due.
+func (q *Queues) putOrDelay(ctx context.Context, m *Message, done func(Sent, error)) error {
+	d, delayed, err := m.takeDelay(time.Now().UnixMilli())
+	switch {
+	case err != nil:
+		return err
+	case delayed:
+		return q.later(ctx, m, d, done)
+	}
 	return q.put(ctx, m, done)
 }
 
@@ -47,9 +70,14 @@ func (q *Queues) Send(ctx context.Context, m *Message, queues int, done func(Sen
 func (q *Queues) put(ctx context.Context, m *Message, done func(Sent, error)) error {
 	into := m.logged()
 	into.Time = time.Now().UnixMilli()
-	s := &sending{done: done, sent: Sent{Queue: m.Queue, Time: into.Time}}
+	return publish(ctx, q.log, into, done)
+}
+
+// publish appends a message to the log. done is called exactly once, unless it returns an error.
+func publish(ctx context.Context, log Log, into *message.Message, done func(Sent, error)) error {
+	s := &sending{done: done, sent: Sent{Queue: int(into.Queue), Time: into.Time}}
 	s.left.Store(2)
-	offset, err := q.log.Publish(ctx, into, s, 0)
+	offset, err := log.Publish(ctx, into, s, 0)
 	if err != nil {
 		return err
 	}
@@ -115,7 +143,7 @@ func (m *Message) clean() {
 // isReserved says of a topic that only the broker itself puts messages there.
 func isReserved(name string) bool {
 	switch name {
-	case halfTopic, halfDoneTopic, timerTopic, timerDoneTopic, "SCHEDULE_TOPIC_XXXX", "RMQ_SYS_TRANS_OP_HALF_TOPIC", "TRANS_CHECK_MAX_TIME_TOPIC",
+	case halfTopic, halfDoneTopic, timerTopic, timerDoneTopic, "SCHEDULE_TOPIC_XXXX", "RMQ_SYS_TRANS_OP_HALF_TOPIC", gaveUpTopic,
 		"SELF_TEST_TOPIC", "OFFSET_MOVED_EVENT":
 		return true
 	}

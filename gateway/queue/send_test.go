@@ -18,7 +18,7 @@ func open(t *testing.T) (*queue.Queues, *storetest.Log) {
 }
 
 // send sends and waits until the message is durable.
-func send(t *testing.T, q *queue.Queues, m queue.Message) queue.Sent {
+func send(t testing.TB, q *queue.Queues, m queue.Message) queue.Sent {
 	t.Helper()
 	type outcome struct {
 		sent queue.Sent

@@ -48,9 +48,9 @@ func (s *Server) route(name string) (queue.Topic, bool) {
 	settings := queue.TopicSettings{ReadQueues: 1, WriteQueues: 1, Permission: queue.MayRead | queue.MayWrite | queue.MayInherit}
 	switch name {
 	case queue.DefaultTopic:
-		settings.ReadQueues, settings.WriteQueues = 8, 8
+		settings.ReadQueues, settings.WriteQueues = s.queues.NewQueues(), s.queues.NewQueues()
 		return queue.Topic{Name: name, TopicSettings: settings}, s.queues.MakesTopics()
-	case s.options.Cluster, s.options.Name:
+	case s.options.Cluster, s.options.Name, s.options.Cluster + replySuffix:
 		return queue.Topic{Name: name, TopicSettings: settings}, true
 	}
 	return queue.Topic{}, false

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sluice/gateway/remoting"
@@ -33,6 +34,7 @@ type conn struct {
 	mu      sync.Mutex // guards what follows; never held during a write
 	room    sync.Cond
 	pending []byte
+	begun   atomic.Int32
 	wake    chan struct{} // capacity 1: the writer has something to do
 	held    map[*hold]struct{}
 	asked   map[int32]chan<- *remoting.Command // requests of ours that wait for an answer
@@ -168,6 +170,22 @@ func (c *conn) write() {
 			spare = nil
 		}
 	}
+}
+
+// maxBegun is how many goroutines one client's requests may occupy at a time.
+const maxBegun = 64
+
+// begin gives a request a goroutine of the connection; false says that there are too many.
+func (c *conn) begin(do func()) bool {
+	if c.begun.Add(1) > maxBegun {
+		c.begun.Add(-1)
+		return false
+	}
+	c.work.Go(func() {
+		defer c.begun.Add(-1)
+		do()
+	})
+	return true
 }
 
 // tell sends the client a request that it does not answer.

@@ -32,6 +32,11 @@ func (s *Server) appendMessage(b []byte, c *conn, m *queue.Message) ([]byte, err
 	for i, p := range m.Properties {
 		properties[i] = remoting.Property(p)
 	}
+	for _, own := range [...]remoting.Property{{Name: "MSG_REGION", Value: region}, {Name: "TRACE_ON", Value: "true"}, {Name: "CLUSTER", Value: s.options.Cluster}} {
+		if m.Property(own.Name) == "" {
+			properties = append(properties, own)
+		}
+	}
 	text, err := remoting.AppendProperties(nil, properties)
 	if err != nil {
 		return nil, err

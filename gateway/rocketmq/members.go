@@ -155,6 +155,23 @@ func (m *members) producing(group string) []*member {
 	return sorted(m.producers[group])
 }
 
+// connection finds where a client is, in whatever group.
+func (m *members) connection(client string) *conn {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for _, g := range m.producers {
+		if one := g[client]; one != nil {
+			return one.conn
+		}
+	}
+	for _, g := range m.consumers {
+		if one := g.members[client]; one != nil {
+			return one.conn
+		}
+	}
+	return nil
+}
+
 func sorted(all map[string]*member) []*member {
 	return slices.SortedFunc(maps.Values(all), func(a, b *member) int { return cmp.Compare(a.client, b.client) })
 }
@@ -230,4 +247,3 @@ func (s *Server) notify(groups []string) {
 		}
 	}
 }
-

@@ -34,7 +34,7 @@ type Options struct {
 
 const (
 	maxConnections = 10_000
-	maxHeld        = 1024             // requests of one connection that wait for messages
+	maxHeld        = 1024              // requests of one connection that wait for messages
 	idleLimit      = 150 * time.Second // without a byte from a client; they send heartbeats every 30 s
 )
 

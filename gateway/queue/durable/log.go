@@ -25,6 +25,12 @@ func (l Log) Publish(ctx context.Context, m *message.Message, ack message.Acknow
 	return l.AppendQueue(ctx, m, ack, token)
 }
 
+// Size gives the bytes of the messages on disk, and how many these are.
+func (l Log) Size() (bytes int64, messages uint64) {
+	stats := l.Stats()
+	return stats.BlockBytes, stats.Messages
+}
+
 // Queues implements queue.Log.
 func (l Log) Queues(topic string) (queues int) {
 	for _, q := range l.Store.Queues(topic) {

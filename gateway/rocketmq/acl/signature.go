@@ -30,9 +30,13 @@ type field struct{ name, value string }
 type content struct {
 	fields               []field
 	accessKey, signature string
+	signatures           int
 	token                bool // there is a security token
 	joined               []byte
 }
+
+// maxKept bounds what the pool keeps of a request: larger ones are left to the collector.
+const maxKept = 64 << 10
 
 var contents = sync.Pool{New: func() any { return new(content) }}
 
@@ -40,6 +44,9 @@ func borrowContent() *content { return contents.Get().(*content) }
 
 // release drops the request's texts, lest the pool keep them alive.
 func (c *content) release() {
+	if cap(c.joined) > maxKept || cap(c.fields) > 256 {
+		return
+	}
 	clear(c.fields)
 	*c = content{fields: c.fields[:0], joined: c.joined[:0]}
 	contents.Put(c)
@@ -48,10 +55,9 @@ func (c *content) release() {
 func (c *content) add(name, value string) {
 	switch name {
 	case signatureField:
-		if c.signature == "" {
-			c.signature = value
-			return // not signed itself; a second one is, and refused as a field that appears twice
-		}
+		c.signature = value
+		c.signatures++
+		return // it cannot sign itself
 	case accessKeyField:
 		c.accessKey = value
 	case tokenField:
@@ -69,7 +75,7 @@ func (c *content) sort() bool {
 			return false
 		}
 	}
-	return true
+	return c.signatures == 1
 }
 
 // join is the signed bytes of the fields, with or without the security token.

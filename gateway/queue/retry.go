@@ -1,0 +1,99 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+
+	"sluice/gateway/message"
+)
+
+// firstRetryLevel is the delay of the first retry; each further one is a level longer.
+const firstRetryLevel = 3
+
+// SendBack gives a message to a group again that it could not deal with: the one at a position, by way of
+// the topic of its retries, after a delay of a level, 0 for the one that is its turn; or as a dead letter
+// when level is negative or it was given back most times, nil for what the group's settings say. done is
+// called exactly once, unless SendBack returns an error, when that is durable.
+func (q *Queues) SendBack(ctx context.Context, group string, at message.Position, level int, most *int, done func(Sent, error)) error {
+	settings, err := q.UseGroup(ctx, group)
+	if err != nil {
+		return err
+	}
+	m, err := q.At(at)
+	if err != nil {
+		return err
+	}
+	if isReserved(m.Topic) {
+		return fmt.Errorf("%w: at %d", ErrNoMessage, at) // what is kept for later was given to nobody
+	}
+	if most == nil {
+		most = &settings.MaxRetries
+	}
+	m.again()
+	if level < 0 || int(m.Reconsumed) >= *most {
+		return q.bury(ctx, group, m, done)
+	}
+	if level == 0 {
+		level = firstRetryLevel + int(m.Reconsumed)
+	}
+	m.Set(Delay, strconv.Itoa(level))
+	m.Topic, m.Queue = RetryTopic(group), rand.IntN(settings.RetryQueues)
+	m.Reconsumed++
+	return q.putOrDelay(ctx, m, done)
+}
+
+// again prepares a message that was delivered to be sent once more: under another topic, with where it came
+// from the first time.
+func (m *Message) again() {
+	if m.Property(RetryTopicName) == "" {
+		m.Set(RetryTopicName, m.Topic)
+	}
+	if m.Property(OriginID) == "" {
+		m.Set(OriginID, m.Property(UniqueKey))
+	}
+	m.Prepared = 0
+	m.Unset(Delay)
+}
+
+// bury makes m a dead letter of a group.
+func (q *Queues) bury(ctx context.Context, group string, m *Message, done func(Sent, error)) error {
+	topic := DeadTopic(group)
+	if _, err := q.ensureTopic(ctx, topic, 1); err != nil {
+		return err
+	}
+	m.Set(DeadOriginTopic, m.Property(RetryTopicName))
+	m.Set(DeadOriginID, m.Property(OriginID))
+	m.Unset(TimerDelaySec, TimerDelayMs, TimerDeliverMs)
+	m.Topic, m.Queue = topic, 0
+	m.Reconsumed++
+	return q.put(ctx, m, done)
+}
+
+// buryIfSpent makes a dead letter of what a consumer sends to the topic of its retries itself, because it
+// could not give it back, once that has been often enough.
+func (q *Queues) buryIfSpent(ctx context.Context, m *Message) error {
+	group, ok := strings.CutPrefix(m.Topic, RetryPrefix)
+	if !ok {
+		return nil
+	}
+	settings, err := q.UseGroup(ctx, group)
+	if err != nil {
+		return err
+	}
+	most := settings.MaxRetries
+	if asked, err := strconv.Atoi(m.Property(MaxRetriesName)); err == nil {
+		most = asked
+	}
+	if int(m.Reconsumed) <= most {
+		return nil
+	}
+	if _, err := q.ensureTopic(ctx, DeadTopic(group), 1); err != nil {
+		return err
+	}
+	m.Topic, m.Queue = DeadTopic(group), 0
+	m.Unset(Delay, TimerDelaySec, TimerDelayMs, TimerDeliverMs)
+	return nil
+}
