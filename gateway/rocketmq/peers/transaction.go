@@ -38,6 +38,13 @@ func (d *deciding) CheckLocalTransaction(m *primitive.MessageExt) primitive.Loca
 	return decision(strings.TrimPrefix(strings.TrimPrefix(body, "twice "), "check "))
 }
 
+// asked counts the messages that the broker asked about.
+func (d *deciding) asked() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.checked)
+}
+
 func decision(body string) primitive.LocalTransactionState {
 	switch body {
 	case "commit":
@@ -88,7 +95,11 @@ func (p *play) checked(all []string, commits int) {
 	b := newInbox()
 	p.push(p.own("consumers"), topic, everything, into(b))
 	d := p.transact(topic, all)
-	for _, m := range b.awaitFor(commits, 150*time.Second, 3*time.Second) {
+	b.awaitFor(commits, 150*time.Second, 0)
+	for deadline := time.Now().Add(patience); d.asked() < len(all) && time.Now().Before(deadline); {
+		time.Sleep(50 * time.Millisecond)
+	}
+	for _, m := range b.awaitFor(commits, 0, 3*time.Second) {
 		as := wherever(m)
 		p.saw("consumed "+string(m.Body), as)
 	}
