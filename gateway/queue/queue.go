@@ -116,6 +116,9 @@ type Queues struct {
 	pinned  atomic.Uint64
 	making  sync.Mutex // of topics and groups: one at a time
 	turn    atomic.Uint32
+	timers  *ledger // of delayed messages
+	halves  *ledger // of half messages
+	checker atomic.Pointer[Checker]
 	pops    pops
 }
 
@@ -126,6 +129,7 @@ func New(log Log, options Options) *Queues {
 		log: log, options: options,
 		timers: newLedger(log, timerTopic, timerDoneTopic, options), halves: newLedger(log, halfTopic, halfDoneTopic, options),
 	}
+	q.UseQueues(options.Queues)
 	q.halves.grace = options.CheckAfter // producers must come back first
 	q.waiting.init()
 	q.pops.init()
@@ -143,6 +147,8 @@ func (q *Queues) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	parts.Go(func() { q.follow(ctx) })
 	parts.Go(func() { q.pin(ctx) })
+	parts.Go(func() { q.timers.run(ctx, q.fireTimers) })
+	parts.Go(func() { q.halves.run(ctx, q.checkHalves) })
 	parts.Go(func() { q.expire(ctx) })
 	parts.Wait()
 	return nil
