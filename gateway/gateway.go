@@ -11,12 +11,15 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sluice/collectors/bus"
 	"sluice/gateway/broker"
 	"sluice/gateway/config"
 	"sluice/gateway/message"
+	"sluice/gateway/queue"
+	"sluice/gateway/queue/durable"
 	"sluice/store"
 	"sluice/web"
 )
@@ -43,6 +46,7 @@ type Gateway struct {
 	store    *store.Store
 	admin    *store.Admin
 	broker   *broker.Broker
+	queues   *queue.Queues
 	buses    *bus.Set
 	parts    *supervisor
 	watcher  *watcher
@@ -63,6 +67,7 @@ func New(options Options) (*Gateway, error) {
 	c := options.Config
 	limits := c.Store
 	gaps := newGaps(options.Log)
+	var queues atomic.Pointer[queue.Queues]
 	buses, err := bus.NewSet(nil)
 	if err != nil {
 		return nil, fmt.Errorf("make the serial lines: %w", err)
@@ -75,10 +80,16 @@ func New(options Options) (*Gateway, error) {
 		RetentionSize: int64(limits.Retention.Size),
 		DropOldest:    limits.WhenFull == "drop-oldest",
 		Urgent:        urgent,
-		Inbound:       inbound,
-		RetainFor:     retainFor,
-		OnGap:         gaps.put,
-		Logger:        options.Log.With("part", "store"),
+		Passed: func() message.Position {
+			if q := queues.Load(); q != nil {
+				return q.Passed()
+			}
+			return 0 // it is about to be made
+		},
+		Inbound:   inbound,
+		RetainFor: retainFor,
+		OnGap:     gaps.put,
+		Logger:    options.Log.With("part", "store"),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the log: %w", err)
@@ -94,10 +105,12 @@ func New(options Options) (*Gateway, error) {
 		store:   log,
 		admin:   admin,
 		broker:  broker.New(durableLog{log}),
+		queues:  queue.New(durable.Log{Store: log, Idle: store.DefaultGroupIdle}, queue.Options{Log: options.Log.With("part", "queues")}),
 		buses:   buses,
 		gaps:    gaps,
 		parts:   newSupervisor(options.Log),
 	}
+	queues.Store(g.queues)
 	if err := (backend{g.broker, g.store}).sleepAll(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the sessions: %w", err), g.Close())
 	}
@@ -116,6 +129,7 @@ func New(options Options) (*Gateway, error) {
 func (g *Gateway) Run(ctx context.Context) error {
 	g.parts.start(partStore, g.store.Run)
 	g.parts.start("broker", g.broker.Run)
+	g.parts.start("queues", g.queues.Run)
 	g.parts.start("sessions", backend{g.broker, g.store}.tend)
 	g.parts.start("watcher", g.watcher.Run)
 	g.parts.start("gaps", func(ctx context.Context) error {

@@ -7,7 +7,7 @@ import (
 	"sluice/gateway/broker"
 	"sluice/gateway/config"
 	"sluice/gateway/mqtt"
-	"sluice/gateway/mqtt/transport"
+	"sluice/gateway/transport"
 	"sluice/web"
 )
 

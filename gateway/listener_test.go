@@ -6,7 +6,7 @@ import (
 
 	"sluice/gateway/config"
 	"sluice/gateway/mqtt"
-	"sluice/gateway/mqtt/transport"
+	"sluice/gateway/transport"
 )
 
 func TestListenersAreWhatTheFileSays(t *testing.T) {

@@ -43,6 +43,9 @@ func (g *Gateway) places(c *config.Config) (all []place) {
 	if len(mqttListen(&c.MQTT)) > 0 {
 		all = append(all, g.listenerPlace(c))
 	}
+	if c.RocketMQ != nil {
+		all = append(all, g.rocketPlace(c))
+	}
 	kinds := bridges.Uplinks(g.log)
 	for _, u := range c.Uplinks {
 		all = append(all, g.uplinkPlace(c, u, kinds))

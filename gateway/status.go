@@ -34,6 +34,8 @@ func (g *Gateway) Status() web.Status {
 			status.Uplinks = append(status.Uplinks, shown)
 		case *listener:
 			status.MQTT = part.show()
+		case rocketListener:
+			status.RocketMQ = part.show()
 		}
 	}
 	if g.options.Demo != nil {

@@ -27,7 +27,9 @@ type Status struct {
 	Uplinks []Uplink  `json:"uplinks"`
 	Log     Log       `json:"log"`
 	MQTT    MQTT      `json:"mqtt"`
-	Demo    *Demo     `json:"demo,omitempty"`
+	// RocketMQ is missing when there is no listener for it.
+	RocketMQ *RocketMQ `json:"rocketmq,omitempty"`
+	Demo     *Demo     `json:"demo,omitempty"`
 }
 
 // Device is one polled device.
@@ -110,6 +112,19 @@ type MQTT struct {
 	Dropped     uint64   `json:"dropped"`
 	Sleeping    int      `json:"sleeping"`  // sessions whose client is away
 	Unwelcome   uint64   `json:"unwelcome"` // clients refused for want of the right password or certificate
+	Excess      uint64   `json:"excess"`    // connections refused because there were too many
+}
+
+// RocketMQ is the RocketMQ listener.
+type RocketMQ struct {
+	Listen      []string `json:"listen"`
+	Connections int      `json:"connections"`
+	Received    uint64   `json:"received"`
+	Delivered   uint64   `json:"delivered"`
+	Groups      int      `json:"groups"`    // consumer groups with a client
+	Producers   int      `json:"producers"` // producer groups with a client
+	Waiting     int      `json:"waiting"`   // requests that wait for a message
+	Unwelcome   uint64   `json:"unwelcome"` // requests without the right signature, or not allowed
 	Excess      uint64   `json:"excess"`    // connections refused because there were too many
 }
 

@@ -28,6 +28,7 @@ func exposition(status Status) string {
 	e.uplinks(status.Uplinks)
 	e.durableLog(status.Log)
 	e.mqtt(status.MQTT)
+	e.rocketmq(status.RocketMQ)
 	if demo := status.Demo; demo != nil {
 		e.one("sluice_demo_line_up", "gauge", "1 while the demo's line to the cloud is up.", truth(demo.LineUp))
 		e.one("sluice_demo_received_total", "counter", "Readings that the demo's cloud received.", float64(demo.Received))
@@ -90,6 +91,20 @@ func (e *metricWriter) mqtt(mqtt MQTT) {
 	e.one("sluice_mqtt_sessions_sleeping", "gauge", "MQTT sessions whose client is away.", float64(mqtt.Sleeping))
 	e.one("sluice_mqtt_unwelcome_total", "counter", "MQTT clients refused for want of the right password or certificate.", float64(mqtt.Unwelcome))
 	e.one("sluice_mqtt_excess_total", "counter", "Connections refused because there were too many.", float64(mqtt.Excess))
+}
+
+func (e *metricWriter) rocketmq(r *RocketMQ) {
+	if r == nil {
+		return
+	}
+	e.one("sluice_rocketmq_connections", "gauge", "RocketMQ clients that are connected.", float64(r.Connections))
+	e.one("sluice_rocketmq_received_total", "counter", "Messages that RocketMQ producers sent.", float64(r.Received))
+	e.one("sluice_rocketmq_delivered_total", "counter", "Messages that RocketMQ consumers got.", float64(r.Delivered))
+	e.one("sluice_rocketmq_consumer_groups", "gauge", "Consumer groups with a client.", float64(r.Groups))
+	e.one("sluice_rocketmq_producer_groups", "gauge", "Producer groups with a client.", float64(r.Producers))
+	e.one("sluice_rocketmq_waiting", "gauge", "Requests that wait for a message.", float64(r.Waiting))
+	e.one("sluice_rocketmq_unwelcome_total", "counter", "Requests without the right signature, or not allowed.", float64(r.Unwelcome))
+	e.one("sluice_rocketmq_excess_total", "counter", "Connections refused because there were too many.", float64(r.Excess))
 }
 
 func (d Device) labels() []string { return []string{"device", d.Name, "driver", d.Driver} }

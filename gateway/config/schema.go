@@ -116,8 +116,18 @@ type RocketMQ struct {
 	NameServer string           `yaml:"nameserver" default:"127.0.0.1:9876" check:"listen" doc:"A second address, where clients look for a name server; empty: none."`
 	Advertise  string           `yaml:"advertise" check:"listen" doc:"The broker's address as clients are told; empty: the one that the client connected to."`
 	GRPC       string           `yaml:"grpc" check:"listen" doc:"The address for RocketMQ 5 clients, for example 127.0.0.1:8081; empty: none."`
-	Queues     int              `yaml:"queues" default:"4" min:"1" max:"256" doc:"Queues of a new topic."`
+	TLS        *RocketMQTLS     `yaml:"tls" doc:"TLS at the same addresses; without this section there is none."`
+	Proxy      bool             `yaml:"proxy_protocol" doc:"Every connection comes through a proxy that begins it with a PROXY header, version 1 or 2."`
+	Queues     int              `yaml:"queues" default:"4" min:"1" max:"16" doc:"Queues of a new topic."`
 	Access     []RocketMQAccess `yaml:"access" unique:"access_key" doc:"Who may connect; empty: everybody."`
+}
+
+// RocketMQTLS is TLS on the RocketMQ listener.
+type RocketMQTLS struct {
+	Cert     string `yaml:"cert" required:"true" path:"true" doc:"The server's certificate, PEM. Changed files count within seconds, without a restart."`
+	Key      string `yaml:"key" required:"true" path:"secret" doc:"The certificate's key, PEM."`
+	ClientCA string `yaml:"client_ca" path:"true" doc:"Clients must have a certificate signed by one of these, PEM; empty: they need none."`
+	Only     bool   `yaml:"only" doc:"Whether plain text is refused; otherwise the first byte of a connection tells the two apart."`
 }
 
 // RocketMQAccess is somebody who may connect over RocketMQ.

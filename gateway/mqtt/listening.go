@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	"sluice/gateway/mqtt/transport"
+	"sluice/gateway/transport"
 )
 
 // listening is a bound address with what counts for the clients who come to it.

@@ -28,7 +28,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"sluice/gateway/mqtt/packet"
-	"sluice/gateway/mqtt/transport"
+	"sluice/gateway/transport"
 )
 
 // keys is a folder with an authority (ca.crt), a server's and a client's certificate and keys.

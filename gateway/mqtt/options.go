@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"sluice/gateway/mqtt/transport"
+	"sluice/gateway/transport"
 )
 
 // Options say where to listen and what to allow. Zero means the default.

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"sluice/gateway/mqtt/transport"
+	"sluice/gateway/transport"
 )
 
 // Server is the listener on all its addresses.

@@ -124,3 +124,17 @@ func (q *Queues) At(at message.Position) (*Message, error) {
 	}
 	return FromRecord(&found[0]), nil
 }
+
+// StoredAt gives when the first message of a queue from an offset on was stored, in Unix milliseconds; -1
+// when there is none.
+func (q *Queues) StoredAt(topic string, queue int, offset uint64) (int64, error) {
+	first, next, err := q.Range(topic, queue)
+	if err != nil || first == next {
+		return -1, err
+	}
+	found, _, err := q.log.ReadQueue(nil, logTopic(topic), queue, max(offset, first), 1)
+	if err != nil || len(found) == 0 {
+		return -1, err
+	}
+	return found[0].Time, nil
+}

@@ -111,6 +111,7 @@ func (o Options) filled() Options {
 type Queues struct {
 	log     Log
 	options Options
+	most    atomic.Int32 // Options.Queues, which may change
 	waiting waiting
 	pinned  atomic.Uint64
 	making  sync.Mutex // of topics and groups: one at a time
@@ -118,6 +119,7 @@ type Queues struct {
 	timers  *ledger // of delayed messages
 	halves  *ledger // of half messages
 	checker atomic.Pointer[Checker]
+	pops    pops
 }
 
 // New makes an engine over a log. It starts nothing.
@@ -127,10 +129,18 @@ func New(log Log, options Options) *Queues {
 		log: log, options: options,
 		timers: newLedger(log, timerTopic, timerDoneTopic, options), halves: newLedger(log, halfTopic, halfDoneTopic, options),
 	}
+	q.UseQueues(options.Queues)
 	q.halves.grace = options.CheckAfter // producers must come back first
 	q.waiting.init()
+	q.pops.init()
 	return q
 }
+
+// UseQueues changes Options.Queues.
+func (q *Queues) UseQueues(queues int) { q.most.Store(int32(queues)) }
+
+// NewQueues is how many queues a topic gets that is made because somebody uses it.
+func (q *Queues) NewQueues() int { return int(q.most.Load()) }
 
 // Run works until ctx ends.
 func (q *Queues) Run(ctx context.Context) error {
@@ -139,6 +149,7 @@ func (q *Queues) Run(ctx context.Context) error {
 	parts.Go(func() { q.pin(ctx) })
 	parts.Go(func() { q.timers.run(ctx, q.fireTimers) })
 	parts.Go(func() { q.halves.run(ctx, q.checkHalves) })
+	parts.Go(func() { q.expire(ctx) })
 	parts.Wait()
 	return nil
 }

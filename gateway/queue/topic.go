@@ -44,11 +44,14 @@ type Topic struct {
 func (q *Queues) Topic(name string) (Topic, bool) {
 	used := q.log.Queues(logTopic(name))
 	settings, known := q.log.TopicSettings(name)
-	if !known && used == 0 {
+	if !known && used == 0 || known && q.isDropped(name, settings) {
 		return Topic{}, false
 	}
+	if _, back := settings.Attributes[droppedMark]; back {
+		settings, known = TopicSettings{}, false
+	}
 	if !known {
-		settings.ReadQueues, settings.WriteQueues = q.options.Queues, q.options.Queues
+		settings.ReadQueues, settings.WriteQueues = int(q.most.Load()), int(q.most.Load())
 		if isHidden(name) {
 			settings.ReadQueues, settings.WriteQueues = 1, 1
 		}
@@ -65,7 +68,11 @@ func (q *Queues) Topic(name string) (Topic, bool) {
 func (q *Queues) Topics() []Topic {
 	names := make(map[string]bool)
 	q.log.EachTopic(func(topic string) { names[rocketTopic(topic)] = true })
-	q.log.EachTopicSettings(func(name string, _ TopicSettings) { names[name] = true })
+	q.log.EachTopicSettings(func(name string, _ TopicSettings) {
+		if !strings.HasPrefix(name, notePrefix) {
+			names[name] = true
+		}
+	})
 	list := make([]Topic, 0, len(names))
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		if topic, ok := q.Topic(name); ok {
@@ -86,9 +93,6 @@ func (q *Queues) PutTopic(ctx context.Context, name string, settings TopicSettin
 	return q.log.PutTopic(ctx, name, settings)
 }
 
-// DropTopic forgets the settings of a topic, durably. Its messages stay until they are trimmed.
-func (q *Queues) DropTopic(ctx context.Context, name string) error { return q.log.DropTopic(ctx, name) }
-
 // ensureTopic gives a topic, which is made with so many queues if it may be.
 func (q *Queues) ensureTopic(ctx context.Context, name string, queues int) (Topic, error) {
 	if topic, ok := q.Topic(name); ok {
@@ -108,8 +112,8 @@ func (q *Queues) ensureTopic(ctx context.Context, name string, queues int) (Topi
 	}
 	if internal {
 		queues = max(queues, 1)
-	} else if queues <= 0 || queues > q.options.Queues {
-		queues = q.options.Queues
+	} else if most := int(q.most.Load()); queues <= 0 || queues > most {
+		queues = most
 	}
 	if err := q.log.PutTopic(ctx, name, TopicSettings{ReadQueues: queues, WriteQueues: queues}); err != nil {
 		return Topic{}, err
@@ -135,3 +139,6 @@ func CheckTopic(name string) error {
 	}
 	return nil
 }
+
+// MakesTopics says whether a topic is made because somebody uses it.
+func (q *Queues) MakesTopics() bool { return !q.options.NoCreation }

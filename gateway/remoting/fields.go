@@ -1,5 +1,7 @@
 package remoting
 
+import "iter"
+
 // Field is one entry of a header's extFields.
 type Field struct{ Name, Value string }
 
@@ -33,4 +35,15 @@ func (f *Fields) Set(name, value string) {
 		}
 	}
 	*f = append(*f, Field{name, value})
+}
+
+// All visits the fields.
+func (f Fields) All() iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		for _, one := range f {
+			if !yield(one.Name, one.Value) {
+				return
+			}
+		}
+	}
 }

@@ -26,12 +26,11 @@ func (s *scanner) wrong(what string) error {
 // peek is the next byte that is not white space, 0 at the end.
 func (s *scanner) peek() byte {
 	for s.at < len(s.b) {
-		switch c := s.b[s.at]; c {
-		case ' ', '\t', '\n', '\r':
-			s.at++
-		default:
+		c := s.b[s.at]
+		if c > ' ' || c != ' ' && c != '\t' && c != '\n' && c != '\r' {
 			return c
 		}
+		s.at++
 	}
 	return 0
 }
@@ -102,16 +101,12 @@ func (s *scanner) word() (span, error) {
 // text reads a quoted string; the span is what it means, unescaped.
 func (s *scanner) text() (span, error) {
 	start := s.at + 1
-	for i := start; i < len(s.b); i++ {
-		switch s.b[i] {
-		case '"':
-			s.at = i + 1
-			return span{start, i}, nil
-		case '\\':
-			return s.escaped(start, i)
-		}
+	i := s.run(start)
+	if i < len(s.b) && s.b[i] == '"' {
+		s.at = i + 1
+		return span{start, i}, nil
 	}
-	return span{}, s.wrong("string without an end")
+	return s.escaped(start, i)
 }
 
 // escaped reads the rest of a string that has its first escape at i. No escape is shorter than what
@@ -119,16 +114,9 @@ func (s *scanner) text() (span, error) {
 func (s *scanner) escaped(start, i int) (span, error) {
 	to := i
 	for i < len(s.b) {
-		c := s.b[i]
-		if c == '"' {
+		if s.b[i] == '"' {
 			s.at = i + 1
 			return span{start, to}, nil
-		}
-		if c != '\\' {
-			s.b[to] = c
-			to++
-			i++
-			continue
 		}
 		r, size := escape(s.b[i:])
 		if size == 0 {
@@ -137,8 +125,21 @@ func (s *scanner) escaped(start, i int) (span, error) {
 		}
 		to += utf8.EncodeRune(s.b[to:to+utf8.RuneLen(r)], r)
 		i += size
+		end := s.run(i)
+		to += copy(s.b[to:], s.b[i:end])
+		i = end
 	}
 	return span{}, s.wrong("string without an end")
+}
+
+// run is where the bytes that stand for themselves end, from i on: at a quote, a backslash or the end.
+func (s *scanner) run(i int) int {
+	for n, c := range s.b[i:] {
+		if c == '"' || c == '\\' {
+			return i + n
+		}
+	}
+	return len(s.b)
 }
 
 // escape is the character that the escape at the start of b means, and its size; 0 when it is none.

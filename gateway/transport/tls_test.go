@@ -316,3 +316,20 @@ func TestWeakCertificatesAreNamed(t *testing.T) {
 		t.Error("SHA-1 passes")
 	}
 }
+
+func TestPlainTextAndTLSAtOneAddress(t *testing.T) {
+	ca := newAuthority(t, "plant")
+	spec := serverTLS(t, newFolder(t), ca, nil)
+	spec.Plain = true
+	s := serve(t, Spec{TLS: spec})
+	secure, err := s.dialTLS(t, &tls.Config{RootCAs: ca.pool()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ping(secure); err != nil {
+		t.Errorf("over TLS: %v", err)
+	}
+	if err := ping(dial(t, s)); err != nil {
+		t.Errorf("in plain text: %v", err)
+	}
+}

@@ -32,6 +32,7 @@ type TLS struct {
 	Cert, Key string // PEM files: the chain, the server's own certificate first, and its key
 	ClientCA  string // PEM file: who may have signed clients' certificates; empty: clients show none
 	Optional  bool   // clients need no certificate, but the one that they show must be good
+	Plain     bool   // plain text is taken too: the first byte tells them apart
 }
 
 // WebSocket says which web address a listener serves, and to which pages.

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -74,7 +75,17 @@ func (c *Conn) handshake(ctx context.Context) (err error) {
 }
 
 func (c *Conn) startTLS(ctx context.Context) error {
-	paced := &pacedConn{Conn: c.socket, turns: c.listener.turns, end: ctx.Done()}
+	if c.listener.spec.TLS.Plain {
+		first := make([]byte, 1)
+		if _, err := io.ReadFull(c.socket, first); err != nil {
+			return err
+		}
+		c.Conn = &peeked{Conn: c.socket, first: first}
+		if first[0] != helloByte {
+			return nil
+		}
+	}
+	paced := &pacedConn{Conn: c.Conn, turns: c.listener.turns, end: ctx.Done()}
 	secure := tls.Server(paced, c.listener.certificates.config())
 	err := secure.HandshakeContext(ctx)
 	paced.finish()
@@ -83,6 +94,25 @@ func (c *Conn) startTLS(ctx context.Context) error {
 	}
 	c.secure, c.Conn = secure, secure
 	return nil
+}
+
+// helloByte is the first byte of a client that begins with TLS: a record of the handshake's type
+// (RFC 8446, section 5.1).
+const helloByte = 22
+
+// peeked is a connection whose first bytes were read already.
+type peeked struct {
+	net.Conn
+	first []byte
+}
+
+func (p *peeked) Read(b []byte) (int, error) {
+	if len(p.first) > 0 {
+		n := copy(b, p.first)
+		p.first = p.first[n:]
+		return n, nil
+	}
+	return p.Conn.Read(b)
 }
 
 // RemoteAddr is the client's address; behind a proxy the one that the proxy tells.

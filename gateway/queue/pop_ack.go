@@ -1,0 +1,116 @@
+package queue
+
+import (
+	"fmt"
+	"time"
+)
+
+// AckPopped acknowledges a message by what its handle says: its group, the topic that it lies in (see
+// PopBatch), queue, offset and pop time. ErrExpired says that it came too late or twice.
+func (q *Queues) AckPopped(group, topic string, queue int, offset uint64, popTime int64) error {
+	acked, err := q.AckManyPopped(group, topic, queue, []uint64{offset}, popTime)
+	if err == nil && acked == 0 {
+		err = ErrExpired
+	}
+	return err
+}
+
+// AckManyPopped acknowledges messages that came with one pop from one queue, and gives how many of the
+// handles were good.
+func (q *Queues) AckManyPopped(group, topic string, queue int, offsets []uint64, popTime int64) (acked int, err error) {
+	if err := q.checkHandle(topic, queue, offsets); err != nil {
+		return 0, err
+	}
+	p := q.pops.find(popKey{group, place{topic, queue}})
+	if p == nil {
+		return 0, nil
+	}
+	if p.currentLocked(q) {
+		for _, offset := range offsets {
+			e := p.entryLocked(offset)
+			if e == nil || e.popTime != popTime || e.state != inFlight && e.state != returned {
+				continue
+			}
+			// One whose time is over but that nobody else has got is as good.
+			if e.state == returned {
+				p.returned--
+			}
+			e.state = done
+			acked++
+		}
+		err = p.settleLocked(q)
+	}
+	freed := p.freedLocked()
+	p.mu.Unlock()
+	if freed {
+		q.pops.wakeHeld(group, p.base)
+	}
+	return acked, err
+}
+
+// ChangeInvisible sets when a message that was handed out comes back, counted from now; at once if
+// invisible is 0. The handle is another from then on: it has the pop time that is returned, and the old
+// one is dead.
+func (q *Queues) ChangeInvisible(group, topic string, queue int, offset uint64, popTime int64, invisible time.Duration) (newPopTime int64, err error) {
+	if err := q.checkHandle(topic, queue, []uint64{offset}); err != nil {
+		return 0, err
+	}
+	p := q.pops.find(popKey{group, place{topic, queue}})
+	if p == nil {
+		return 0, ErrExpired
+	}
+	defer p.mu.Unlock()
+	if !p.currentLocked(q) {
+		return 0, ErrExpired
+	}
+	e := p.entryLocked(offset)
+	if e == nil || e.popTime != popTime || e.state != inFlight {
+		return 0, ErrExpired
+	}
+	e.popTime = q.pops.stamp()
+	e.due = q.pops.now() + max(invisible, 0)
+	p.soonest = min(p.soonest, e.due)
+	q.pops.plan(invisible, true)
+	return e.popTime, nil
+}
+
+// checkHandle tells apart what clients are told differently: no such queue, an offset that the queue
+// never had.
+func (q *Queues) checkHandle(topic string, queue int, offsets []uint64) error {
+	known, ok := q.Topic(topic)
+	if !ok {
+		return fmt.Errorf("%w: %s", ErrNoTopic, topic)
+	}
+	if queue < 0 || queue >= known.ReadQueues {
+		return fmt.Errorf("%w: %s has %d queues, no number %d", ErrNoQueue, topic, known.ReadQueues, queue)
+	}
+	first, next, err := q.Range(topic, queue)
+	if err != nil {
+		return err
+	}
+	for _, offset := range offsets {
+		if offset < first || offset >= next {
+			return fmt.Errorf("%w: offset %d of queue %d of %s, which has %d to %d", ErrNoMessage, offset, queue, topic, first, next)
+		}
+	}
+	return nil
+}
+
+// freedLocked says that somebody who was refused may find something now.
+func (p *popQueue) freedLocked() bool {
+	if !p.refused || p.blockedLocked(p.orderedLocked()) {
+		return false
+	}
+	p.refused = false
+	return true
+}
+
+// orderedLocked says whether what is in flight was handed out in order.
+func (p *popQueue) orderedLocked() bool {
+	for i := range p.window {
+		if p.window[i].state == inFlight {
+			return p.window[i].ordered
+		}
+	}
+	return false
+}

@@ -1,0 +1,107 @@
+package rocketmq
+
+import (
+	"fmt"
+
+	"sluice/gateway/message"
+	"sluice/gateway/queue"
+	"sluice/gateway/remoting"
+)
+
+// 010 SEND_MESSAGE, 310 SEND_MESSAGE_V2
+//
+// Supported: both spellings of the fields under either code; synchronous, asynchronous and one-way; the
+// queue that the producer names or, at -1, one of our choice; making topics; delay levels, timers, half
+// messages; what goes back to %RETRY%. The answer comes when the message would survive a power cut.
+// Left out: WAIT=false makes no difference: the answer waits for the sync in any case.
+func (s *Server) sendMessage(r *request) (answer, error) {
+	m, queues, err := s.toSend(r)
+	if err != nil {
+		return answer{}, err
+	}
+	if m.Properties, err = parseProperties(r.frame.Ext.Get(either(r, "properties", "i"))); err != nil {
+		return answer{}, err
+	}
+	if m.Property(queue.UniqueKey) == "" {
+		m.Set(queue.UniqueKey, s.unique.Next(s.now()))
+	}
+	m.Body = r.frame.Body
+	reply, host := r.reply, s.host(r.conn)
+	unique, flow := m.Property(queue.UniqueKey), s.stats.flows.topic(m.Topic)
+	size, topic := len(m.Body), m.Topic
+	err = s.queues.Send(r.ctx, m, queues, func(sent queue.Sent, err error) {
+		if err != nil {
+			reply.fail(err)
+			return
+		}
+		s.stats.sent.Add(1)
+		flow.put(1, size)
+		fields := remoting.Fields{
+			{Name: "msgId", Value: remoting.OffsetID(host, uint64(sent.Position))},
+			field("queueId", sent.Queue),
+			field("queueOffset", sent.Offset),
+			{Name: "transactionId", Value: unique},
+			{Name: "MSG_REGION", Value: region},
+			{Name: "TRACE_ON", Value: "true"},
+		}
+		if sent.Recallable {
+			fields = append(fields, remoting.Field{Name: "recallHandle", Value: recallHandle{topic, s.options.Name, sent.DeliverAt, unique}.String()})
+		}
+		reply.send(answer{fields: fields})
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{}, later
+}
+
+// region is what clients are told about where the broker is.
+const region = "DefaultRegion"
+
+// either gives the name under which a field came: the long one, or the letter of the second version.
+func either(r *request, long, short string) string {
+	if _, ok := r.frame.Ext.Lookup(short); ok {
+		return short
+	}
+	return long
+}
+
+// toSend reads what single messages and batches have in common.
+func (s *Server) toSend(r *request) (m *queue.Message, queues int, err error) {
+	topic, err := r.text(either(r, "topic", "b"))
+	if err != nil {
+		return nil, 0, err
+	}
+	if !r.account.MayPublish(topic) {
+		return nil, 0, fmt.Errorf("%w: sending to %s", queue.ErrForbidden, topic)
+	}
+	number, err := r.number(either(r, "queueId", "e"))
+	if err != nil {
+		return nil, 0, err
+	}
+	if number < -1 || number > message.MaxQueues {
+		return nil, 0, fmt.Errorf("%w: %s has no queue %d", queue.ErrNoQueue, topic, number)
+	}
+	return &queue.Message{
+		Topic:      topic,
+		Queue:      int(number),
+		Flag:       int32(r.numberOr(either(r, "flag", "h"), 0)),
+		SysFlag:    int32(r.numberOr(either(r, "sysFlag", "f"), 0)),
+		BornTime:   r.numberOr(either(r, "bornTimestamp", "g"), s.now().UnixMilli()),
+		BornHost:   r.remote,
+		Reconsumed: int32(r.numberOr(either(r, "reconsumeTimes", "j"), 0)),
+	}, int(r.numberOr(either(r, "defaultTopicQueueNums", "d"), 0)), nil
+}
+
+// parseProperties reads properties as they travel in a field.
+func parseProperties(text string) ([]message.Property, error) {
+	parsed, err := remoting.ParseProperties(text)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", queue.ErrIllegal, err)
+	}
+	list := make([]message.Property, len(parsed), len(parsed)+4)
+	for i, p := range parsed {
+		list[i] = message.Property(p)
+	}
+	return list, nil
+}

@@ -1,0 +1,54 @@
+package rocketmq
+
+import (
+	"fmt"
+
+	"sluice/gateway/queue"
+	"sluice/gateway/remoting"
+)
+
+// 014 QUERY_CONSUMER_OFFSET, 015 UPDATE_CONSUMER_OFFSET
+//
+// Supported: an offset that was never committed is QUERY_NOT_FOUND, so that the client begins where it
+// wants to; a commit that leads back; negative offsets, which the Go client commits for queues that it never
+// read, mean nothing. A commit is durable within 200 ms.
+func (s *Server) queryConsumerOffset(r *request) (answer, error) {
+	group, err := r.text("consumerGroup")
+	if err != nil {
+		return answer{}, err
+	}
+	topic, number, err := r.queue()
+	if err != nil {
+		return answer{}, err
+	}
+	if !r.account.MayUse(group) {
+		return answer{}, fmt.Errorf("%w: the group %s", queue.ErrForbidden, group)
+	}
+	next, known := s.queues.Offset(group, topic, number)
+	if !known {
+		return answer{}, refuse(remoting.QueryNotFound, "Not found, maybe this group consumer boot first")
+	}
+	return answer{fields: remoting.Fields{field("offset", next)}}, nil
+}
+
+func (s *Server) updateConsumerOffset(r *request) (answer, error) {
+	group, err := r.text("consumerGroup")
+	if err != nil {
+		return answer{}, err
+	}
+	topic, number, err := r.queue()
+	if err != nil {
+		return answer{}, err
+	}
+	next, err := r.number("commitOffset")
+	if err != nil {
+		return answer{}, err
+	}
+	if !r.account.MayUse(group) {
+		return answer{}, fmt.Errorf("%w: the group %s", queue.ErrForbidden, group)
+	}
+	if _, known := s.queues.Topic(topic); !known {
+		return answer{}, fmt.Errorf("%w: %s", queue.ErrNoTopic, topic)
+	}
+	return answer{}, s.queues.Commit(group, topic, number, next)
+}

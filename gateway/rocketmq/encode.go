@@ -1,0 +1,66 @@
+package rocketmq
+
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"sluice/gateway/message"
+	"sluice/gateway/queue"
+	"sluice/gateway/remoting"
+)
+
+// encode writes records one behind the other as consumers read them.
+func (s *Server) encode(c *conn, records []message.Record) (b []byte, err error) {
+	size := 0
+	for i := range records {
+		size += len(records[i].Payload) + 512
+	}
+	b = make([]byte, 0, size)
+	for i := range records {
+		if b, err = s.appendMessage(b, c, queue.FromRecord(&records[i])); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+// appendMessage writes one message as it is stored, in the form that every client reads: a topic of at most
+// 127 bytes has the first version's magic.
+func (s *Server) appendMessage(b []byte, c *conn, m *queue.Message) ([]byte, error) {
+	properties := make([]remoting.Property, len(m.Properties))
+	for i, p := range m.Properties {
+		properties[i] = remoting.Property(p)
+	}
+	for _, own := range [...]remoting.Property{{Name: "MSG_REGION", Value: region}, {Name: "TRACE_ON", Value: "true"}, {Name: "CLUSTER", Value: s.options.Cluster}} {
+		if m.Property(own.Name) == "" {
+			properties = append(properties, own)
+		}
+	}
+	text, err := remoting.AppendProperties(nil, properties)
+	if err != nil {
+		return nil, err
+	}
+	born := m.BornHost
+	if !born.IsValid() {
+		born = c.local
+	}
+	return remoting.AppendStored(b, &remoting.Stored{
+		QueueID: int32(m.Queue), Flag: m.Flag, QueueOffset: int64(m.Offset), PhysicalOffset: int64(m.Position),
+		SysFlag: m.SysFlag, BornTime: m.BornTime, BornHost: born, StoreTime: m.StoreTime, StoreHost: s.host(c),
+		Reconsumed: m.Reconsumed, Prepared: int64(m.Prepared), Body: m.Body, Topic: m.Topic, Properties: string(text),
+	})
+}
+
+// quote writes a JSON string.
+func quote(text string) []byte {
+	b, err := json.Marshal(text)
+	if err != nil { // a string can always be written
+		return []byte(`""`)
+	}
+	return b
+}
+
+func parseInt(text string) (int64, error) { return strconv.ParseInt(text, 10, 64) }
+
+func (s *Server) now() time.Time { return time.Now() }
