@@ -425,7 +425,7 @@ func TestAPopWaitsForAnyQueue(t *testing.T) {
 		if took := time.Since(began); took < 5*time.Second || took > 6*time.Second {
 			t.Errorf("woken after %v, want 5 s", took)
 		}
-		p = b.pop(r)
+		p := b.pop(r)
 		want(t, p, "0")
 		b.ackAll("g", p)
 		_, woken = wait()
