@@ -28,7 +28,7 @@ func (s *Server) sendMessage(r *request) (answer, error) {
 	m.Body = r.frame.Body
 	reply, host := r.reply, s.host(r.conn)
 	unique, flow := m.Property(queue.UniqueKey), s.stats.flows.topic(m.Topic)
-	size := len(m.Body)
+	size, began := len(m.Body), s.now()
 	err = s.queues.Send(r.ctx, m, queues, func(sent queue.Sent, err error) {
 		if err != nil {
 			reply.fail(err)
@@ -36,6 +36,7 @@ func (s *Server) sendMessage(r *request) (answer, error) {
 		}
 		s.stats.sent.Add(1)
 		flow.put(1, size)
+		s.stats.puts.took(s.now().Sub(began))
 		fields := remoting.Fields{
 			{Name: "msgId", Value: remoting.OffsetID(host, uint64(sent.Position))},
 			field("queueId", sent.Queue),
