@@ -118,6 +118,11 @@ func (q *Queues) Commit(group, topic string, queue int, next int64) error {
 	return q.log.CommitOffset(group, topic, queue, next)
 }
 
+// SyncGroup returns once what was committed for a group is durable.
+func (q *Queues) SyncGroup(ctx context.Context, group string) error {
+	return q.log.SyncGroup(ctx, group)
+}
+
 // pinEvery is how often it is found out what the groups still want.
 const pinEvery = 5 * time.Second
 

@@ -30,7 +30,7 @@ func (s *Server) sendMessage(r *request) (answer, error) {
 	}
 	reply, host := r.reply, s.host(r.conn)
 	unique, flow := m.Property(queue.UniqueKey), s.stats.flows.topic(m.Topic)
-	size, topic := len(m.Body), m.Topic
+	size, topic, began := len(m.Body), m.Topic, s.now()
 	err = s.queues.Send(r.ctx, m, queues, func(sent queue.Sent, err error) {
 		if err != nil {
 			reply.fail(err)
@@ -38,6 +38,7 @@ func (s *Server) sendMessage(r *request) (answer, error) {
 		}
 		s.stats.sent.Add(1)
 		flow.put(1, size)
+		s.stats.puts.took(s.now().Sub(began))
 		fields := remoting.Fields{
 			{Name: "msgId", Value: remoting.OffsetID(host, uint64(sent.Position))},
 			field("queueId", sent.Queue),

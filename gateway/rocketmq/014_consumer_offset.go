@@ -53,5 +53,8 @@ func (s *Server) updateConsumerOffset(r *request) (answer, error) {
 	if _, known := s.queues.Topic(topic); !known {
 		return answer{}, fmt.Errorf("%w: %s", queue.ErrNoTopic, topic)
 	}
+	if s.resets.waits(group, topic, number) {
+		return answer{remark: "Offset has been previously reset"}, nil
+	}
 	return answer{}, s.queues.Commit(group, topic, number, next)
 }

@@ -22,11 +22,14 @@ func (s *Server) routeInfo(r *request) (answer, error) {
 	if !ok {
 		return answer{}, fmt.Errorf("%w: no route info of %s", queue.ErrNoTopic, topic)
 	}
+	if s.wiped.Load() {
+		known.Permission &^= queue.MayWrite
+	}
 	quoted := r.frame.Version >= standardJSON || r.flag("acceptStandardJsonOnly")
 	b := []byte(`{"brokerDatas":[`)
 	b = s.appendBroker(b, r.conn, quoted)
 	b = append(b, `],"filterServerTable":{},`...)
-	if order, ok := s.kv.get(orderNamespace, topic); ok {
+	if order, ok := s.queues.Note(kvNote, orderNamespace, topic); ok {
 		b = fmt.Appendf(b, `"orderTopicConf":%s,`, quote(order))
 	}
 	b = fmt.Appendf(b, `"queueDatas":[{"brokerName":%s,"perm":%d,"readQueueNums":%d,"topicSysFlag":0,"writeQueueNums":%d}]}`,

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"sluice/gateway/queue"
 	"sluice/gateway/remoting"
@@ -38,7 +39,7 @@ func (s *Server) sendBatch(r *request) (answer, error) {
 		}
 		messages[i] = &m
 	}
-	b := &batch{server: s, reply: r.reply, sent: make([]queue.Sent, len(parts)), flow: s.stats.flows.topic(first.Topic), size: len(r.frame.Body)}
+	b := &batch{server: s, reply: r.reply, sent: make([]queue.Sent, len(parts)), flow: s.stats.flows.topic(first.Topic), size: len(r.frame.Body), began: s.now()}
 	b.left.Store(int64(len(parts)))
 	for i, m := range messages {
 		if i > 0 {
@@ -64,6 +65,7 @@ type batch struct {
 	sent   []queue.Sent
 	flow   *flow
 	size   int
+	began  time.Time
 	left   atomic.Int64
 	failed atomic.Pointer[error]
 }
@@ -82,6 +84,7 @@ func (b *batch) done(i int, sent queue.Sent, err error) {
 	}
 	b.server.stats.sent.Add(uint64(len(b.sent)))
 	b.flow.put(len(b.sent), b.size)
+	b.server.stats.puts.took(b.server.now().Sub(b.began))
 	host := b.server.host(b.reply.conn)
 	ids := make([]string, len(b.sent))
 	for i, sent := range b.sent {
