@@ -34,7 +34,9 @@ type Group struct {
 // Group finds a consumer group.
 func (q *Queues) Group(name string) (Group, bool) {
 	settings, known := q.log.GroupSettings(name)
-	known = known && name != lowGroup
+	if name == lowGroup || settings.isDropped() {
+		settings, known = GroupSettings{}, false
+	}
 	return Group{name, settings.filled()}, known
 }
 
@@ -52,7 +54,7 @@ func (s GroupSettings) filled() GroupSettings {
 // Groups lists the groups by name.
 func (q *Queues) Groups() (list []Group) {
 	q.log.EachGroup(func(name string, settings GroupSettings) {
-		if name != lowGroup {
+		if name != lowGroup && !settings.isDropped() {
 			list = append(list, Group{name, settings.filled()})
 		}
 	})
@@ -69,6 +71,11 @@ func (q *Queues) UseGroup(ctx context.Context, name string) (Group, error) {
 	if !known && q.options.NoCreation {
 		return Group{}, fmt.Errorf("%w: %s", ErrNoGroup, name)
 	}
+	if settings, _ := q.log.GroupSettings(name); settings.isDropped() {
+		if err := q.log.PutGroup(ctx, name, GroupSettings{}); err != nil {
+			return Group{}, err
+		}
+	}
 	if err := q.log.OpenGroup(name); err != nil {
 		return Group{}, err
 	}
@@ -84,9 +91,6 @@ func (q *Queues) PutGroup(ctx context.Context, name string, settings GroupSettin
 	}
 	return q.log.PutGroup(ctx, name, settings)
 }
-
-// DropGroup forgets a group with its offsets, durably.
-func (q *Queues) DropGroup(ctx context.Context, name string) error { return q.log.DropGroup(ctx, name) }
 
 func checkGroup(name string) error {
 	if name == "" || len(name) > maxGroupName {

@@ -44,8 +44,11 @@ type Topic struct {
 func (q *Queues) Topic(name string) (Topic, bool) {
 	used := q.log.Queues(logTopic(name))
 	settings, known := q.log.TopicSettings(name)
-	if !known && used == 0 {
+	if !known && used == 0 || known && q.isDropped(name, settings) {
 		return Topic{}, false
+	}
+	if _, back := settings.Attributes[droppedMark]; back {
+		settings, known = TopicSettings{}, false
 	}
 	if !known {
 		settings.ReadQueues, settings.WriteQueues = int(q.most.Load()), int(q.most.Load())
@@ -65,7 +68,11 @@ func (q *Queues) Topic(name string) (Topic, bool) {
 func (q *Queues) Topics() []Topic {
 	names := make(map[string]bool)
 	q.log.EachTopic(func(topic string) { names[rocketTopic(topic)] = true })
-	q.log.EachTopicSettings(func(name string, _ TopicSettings) { names[name] = true })
+	q.log.EachTopicSettings(func(name string, _ TopicSettings) {
+		if !strings.HasPrefix(name, notePrefix) {
+			names[name] = true
+		}
+	})
 	list := make([]Topic, 0, len(names))
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		if topic, ok := q.Topic(name); ok {
@@ -85,9 +92,6 @@ func (q *Queues) PutTopic(ctx context.Context, name string, settings TopicSettin
 	}
 	return q.log.PutTopic(ctx, name, settings)
 }
-
-// DropTopic forgets the settings of a topic, durably. Its messages stay until they are trimmed.
-func (q *Queues) DropTopic(ctx context.Context, name string) error { return q.log.DropTopic(ctx, name) }
 
 // ensureTopic gives a topic, which is made with so many queues if it may be.
 func (q *Queues) ensureTopic(ctx context.Context, name string, queues int) (Topic, error) {

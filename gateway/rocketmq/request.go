@@ -106,15 +106,23 @@ var later = errors.New("answered later")
 func (c *conn) handle(frame *remoting.Command) {
 	r := request{conn: c, frame: frame, reply: reply{c, frame.Opaque, frame.Binary, frame.Oneway()}}
 	h, known := handlers[frame.Code]
+	admin := false
+	if !known {
+		h, known = administration[frame.Code]
+		admin = known
+	}
 	if !known {
 		r.reply.send(answer{code: remoting.RequestCodeNotSupported, remark: fmt.Sprintf("request code %d is not supported", frame.Code)})
 		return
 	}
 	var a answer
 	account, err := c.server.options.Access.Authenticate(frame.Ext.All(), frame.Body, frame.Version)
-	if err != nil {
+	switch {
+	case err != nil:
 		err = refusal{remoting.NoPermission, err.Error()}
-	} else {
+	case admin && !account.Admin:
+		err = refuse(remoting.NoPermission, "%s is for administrators", remoting.RequestName(frame.Code))
+	default:
 		r.account = account
 		a, err = h.run(c.server, &r)
 	}

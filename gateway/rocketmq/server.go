@@ -48,7 +48,9 @@ type Server struct {
 	locks   locks
 	kv      kv
 	stats   stats
+	changes changes
 	unique  *remoting.UniqueIDs
+	turn    atomic.Uint32
 
 	mu        sync.Mutex // guards what follows
 	listeners []*transport.Listener
@@ -59,8 +61,9 @@ type Server struct {
 func New(options Options, queues *queue.Queues, log *slog.Logger) *Server {
 	s := &Server{options: options, queues: queues, log: log, started: time.Now(), conns: make(map[*conn]struct{})}
 	s.members.init()
+	queues.SetChecker(s.checkTransaction)
 	s.locks.init()
-	s.stats.init()
+	s.stats.init(s.started)
 	s.unique = remoting.NewUniqueIDs(netip.IPv4Unspecified(), os.Getpid(), uint32(s.started.UnixNano()))
 	return s
 }
