@@ -3,8 +3,10 @@ package rocketmq_test
 import (
 	"encoding/binary"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"sluice/gateway/remoting"
 )
@@ -426,7 +428,7 @@ func committing(topic, queue, offset string) *remoting.Command {
 
 func popping(group, topic, invisible, poll string) *remoting.Command {
 	return request(remoting.PopMessage, "consumerGroup", group, "topic", topic, "queueId", "-1", "maxMsgNums", "32", "invisibleTime", invisible, "pollTime", poll,
-		"bornTime", "1700000000000", "initMode", "0", "expType", "TAG", "exp", "*", "order", "false")
+		"bornTime", strconv.FormatInt(time.Now().UnixMilli(), 10), "initMode", "0", "expType", "TAG", "exp", "*", "order", "false")
 }
 
 func acking(topic, receipt, offset string) *remoting.Command {

@@ -136,7 +136,7 @@ func TestPopWithoutAcknowledgement(t *testing.T) {
 		c := call(t, at.broker)
 		c.must(withBody(request(remoting.UpdateAndCreateSubscriptionGroup), fmt.Appendf(nil, `{"groupName":%q,"consumeEnable":true,"retryQueueNums":1,"retryMaxTimes":16}`, group)))
 		pop := func() (all []remoting.Stored) {
-			got := c.ask(with(popping(group, topic, "2000", "1000"), "bornTime", strconv.FormatInt(time.Now().UnixMilli(), 10)))
+			got := c.ask(popping(group, topic, "2000", "1000"))
 			for rest := got.Body; len(rest) > 0 && got.Code == remoting.Success; {
 				s, after, err := remoting.ParseStored(rest)
 				if err != nil {
