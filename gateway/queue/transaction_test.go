@@ -84,7 +84,7 @@ func TestAHalfMessageComesWhenItIsCommitted(t *testing.T) {
 		}
 		same(t, "after", p.bodies("orders", 1), []string{"yes"})
 		m := p.messages("orders", 1)[0]
-		same(t, "flags", []any{m.SysFlag, m.Prepared, m.Property(queue.Transaction), m.Property(queue.RealTopic), m.Property(queue.Delay)}, []any{8, yes.Position, "", "", ""})
+		same(t, "flags", []any{m.SysFlag, m.Prepared, m.Property(queue.Transaction), m.Property(queue.RealTopic), m.Property(queue.Delay)}, []any{8, yes.Position, "true", "", ""})
 		same(t, "waiting", p.Pending(), queue.Pending{Half: 1})
 		p.restart()
 		if err := p.end(open, queue.Commit); err != nil {
