@@ -129,6 +129,18 @@ func (s *pops) find(key popKey) *popQueue {
 	return p
 }
 
+// has says whether a group pops a topic.
+func (s *pops) has(group, topic string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key := range s.queues {
+		if key.group == group && key.topic == topic {
+			return true
+		}
+	}
+	return false
+}
+
 // beginLocked finds the group's place. Where somebody has set it to another, what was handed out is
 // forgotten and goes on from there.
 func (p *popQueue) beginLocked(q *Queues, fromLast bool) error {
