@@ -171,6 +171,7 @@ func (m *movable) end(q *Queues, failure error) {
 	if e := p.entryLocked(m.offset); p.currentLocked(q) && e != nil && e.popTime == m.popTime && e.state == moving {
 		if failure == nil {
 			e.state = done
+			p.open--
 		} else {
 			e.state = returned
 			p.returned++
