@@ -131,8 +131,7 @@ func (l *ledger) settle() {
 	case l.oldest != nil && l.oldest.at <= floor:
 		low[0] = int64(l.oldest.offset)
 	}
-	for len(l.written) > 0 && int64(l.written[0].end) <= low[0] {
-		low[1] = int64(l.written[0].offset) + 1
+	for len(l.written) > 1 && int64(l.written[0].end) <= low[0] { // the last says what the clock was
 		l.written = l.written[1:]
 	}
 	if len(l.written) > 0 {

@@ -70,6 +70,9 @@ func (l *ledger) hold() {
 func (l *ledger) close(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeAfter)
 	defer cancel()
+	l.mu.Lock()
+	l.noted = -noteEvery.Milliseconds() // the clock is due as well
+	l.mu.Unlock()
 	for ctx.Err() == nil {
 		l.write(ctx)
 		l.mu.Lock()
