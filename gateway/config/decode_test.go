@@ -195,7 +195,7 @@ func TestWiringMistakesAreBugs(t *testing.T) {
 
 func TestNotYetAvailable(t *testing.T) {
 	for text, want := range map[string]string{
-		"rocketmq: {queues: 8}": "rocketmq: ",
+		"rocketmq: {grpc: \"127.0.0.1:8081\"}":                         "rocketmq.grpc: ",
 		"uplinks: [{forward: [{order: strict}, {order: live-first}]}]": "uplinks[0].forward[1].order: ",
 		"uplinks: [{forward: [{qos: 2}]}]":                             "uplinks[0].forward[0].qos: ",
 		"devices: [{name: a, driver: dlt645-1997, meter: 1}]":          "devices[0].driver: ",

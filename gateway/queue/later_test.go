@@ -24,6 +24,7 @@ type plant struct {
 	tap     *tap
 	passed  atomic.Pointer[queue.Queues]
 	stop    func()
+	ended   message.Position // the last in the log when it was opened again
 }
 
 // tap is a log that dies after so many messages.
@@ -85,6 +86,7 @@ func (p *plant) restart() {
 	p.stop()
 	p.passed.Store(nil)
 	p.store.Reopen()
+	p.ended, _ = p.store.Tail()
 	p.start()
 }
 

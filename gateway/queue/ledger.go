@@ -52,6 +52,7 @@ type ledger struct {
 	held     time.Time // nothing is due before
 	low      [2]int64  // offsets that the log was told: all before is done with; of entries, of marks
 	lost     uint64
+	closed   bool // nobody writes marks any more
 }
 
 // entry is what memory has of one that is not done.
@@ -267,9 +268,15 @@ func (l *ledger) putBack(e *entry) {
 }
 
 // finish says that an entry that was taken is done with. heard, unless nil, is told when no kill brings it
-// back. Until then it pins the log.
+// back, or that the log does not take that: then the entry is as it was. Until then it pins the log.
 func (l *ledger) finish(e *entry, heard func(error)) {
 	l.mu.Lock()
+	if l.closed && heard != nil {
+		heap.Push(&l.dues, e)
+		l.mu.Unlock()
+		heard(message.ErrClosed)
+		return
+	}
 	e.done = true
 	l.finished = append(l.finished, finish{e.offset, e, heard})
 	marking := l.marking

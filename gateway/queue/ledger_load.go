@@ -48,7 +48,7 @@ func (l *ledger) loadOnce() error {
 	defer l.mu.Unlock()
 	l.resetLocked()
 	found := loading{checks: make(map[uint64]int)}
-	end, err := l.each(l.marks, l.from(l.marks, 1), func(r *message.Record) {
+	_, err := l.each(l.marks, l.from(l.marks, 1), func(r *message.Record) {
 		m, err := readMark(r.Payload)
 		if err != nil {
 			return // nothing of ours
@@ -62,9 +62,6 @@ func (l *ledger) loadOnce() error {
 	})
 	if err != nil {
 		return err
-	}
-	if len(l.written) == 0 && end > 0 {
-		l.low[1] = int64(end)
 	}
 	slices.Sort(found.done)
 	l.next, err = l.each(l.topic, l.from(l.topic, 0), func(r *message.Record) { l.foundLocked(&found, r) })

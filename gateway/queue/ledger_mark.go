@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"container/heap"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -68,11 +69,30 @@ func (l *ledger) write(ctx context.Context) {
 		l.marked(finished, span{sent.Offset, m.end()}, err)
 	}
 	if err := publish(ctx, l.log, into, written); err != nil {
-		l.mu.Lock()
-		l.marking = false
-		l.finished = append(finished, l.finished...)
-		l.checked = append(checked, l.checked...)
-		l.mu.Unlock()
+		l.refused(finished, checked, err)
+	}
+}
+
+// refused returns what the log did not take. Who waits for it hears so, and has to come again.
+func (l *ledger) refused(finished []finish, checked []*entry, err error) {
+	l.mu.Lock()
+	l.marking = false
+	l.checked = append(checked, l.checked...)
+	kept := make([]finish, 0, len(finished)+len(l.finished))
+	for _, f := range finished {
+		if f.heard == nil {
+			kept = append(kept, f)
+			continue
+		}
+		f.entry.done = false
+		heap.Push(&l.dues, f.entry)
+	}
+	l.finished = append(kept, l.finished...)
+	l.mu.Unlock()
+	for _, f := range finished {
+		if f.heard != nil {
+			f.heard(err)
+		}
 	}
 }
 
@@ -111,8 +131,7 @@ func (l *ledger) settle() {
 	case l.oldest != nil && l.oldest.at <= floor:
 		low[0] = int64(l.oldest.offset)
 	}
-	for len(l.written) > 0 && int64(l.written[0].end) <= low[0] {
-		low[1] = int64(l.written[0].offset) + 1
+	for len(l.written) > 1 && int64(l.written[0].end) <= low[0] { // the last says what the clock was
 		l.written = l.written[1:]
 	}
 	if len(l.written) > 0 {

@@ -70,23 +70,31 @@ func (l *ledger) hold() {
 func (l *ledger) close(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeAfter)
 	defer cancel()
-	for {
+	l.mu.Lock()
+	l.noted = -noteEvery.Milliseconds() // the clock is due as well
+	l.mu.Unlock()
+	for ctx.Err() == nil {
 		l.write(ctx)
 		l.mu.Lock()
 		marking, left := l.marking, len(l.finished)+len(l.checked)
 		l.mu.Unlock()
+		if !marking && left == 0 {
+			l.settle()
+		}
 		if !marking {
-			if left == 0 {
-				l.settle()
-			}
-			return // or the log took nothing
+			break // or the log took nothing
 		}
 		select {
 		case <-l.wake:
 		case <-ctx.Done():
-			return
 		}
 	}
+	l.mu.Lock()
+	l.closed = true
+	late := l.finished
+	l.finished = nil
+	l.mu.Unlock()
+	l.refused(late, nil, message.ErrClosed)
 }
 
 // reader reads entries one after the other, those that lie next to each other at once.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -197,12 +196,17 @@ func (q *Queues) retry(ctx context.Context, m *movable, heard func(Sent, error))
 	group, _ := q.Group(m.in.group)
 	group.Name, group.GroupSettings = m.in.group, group.filled()
 	again := FromRecord(&found[0])
-	again.retried(group, m.in.base, m.popTime)
+	if int(again.Reconsumed) >= group.MaxRetries {
+		again.again()
+		err := q.bury(ctx, group.Name, again, heard)
+		return err == nil, err
+	}
+	again.popAgain(group.Name, m.in.base, m.popTime)
 	if _, err := q.ensureTopic(ctx, again.Topic, 1); err != nil {
 		return false, err
 	}
 	// The group has a place there before there is anything: what it has not passed is not trimmed.
-	if _, known := q.log.Offset(group.Name, again.Topic, 0); !known && strings.HasPrefix(again.Topic, RetryPrefix) {
+	if _, known := q.log.Offset(group.Name, again.Topic, 0); !known {
 		first, _, err := q.Range(again.Topic, 0)
 		if err == nil {
 			err = q.Commit(group.Name, again.Topic, 0, int64(first))
@@ -217,27 +221,14 @@ func (q *Queues) retry(ctx context.Context, m *movable, heard func(Sent, error))
 	return true, nil
 }
 
-// retried makes of a message what the group gets next: its next try, or a dead letter.
-func (m *Message) retried(group Group, base string, popTime int64) {
-	origin := m.Property(RetryTopicName)
-	if origin == "" {
-		origin = m.Topic
-		m.Set(RetryTopicName, origin)
+// popAgain makes of a message the group's next try.
+func (m *Message) popAgain(group, base string, popTime int64) {
+	if m.Property(RetryTopicName) == "" {
+		m.Set(RetryTopicName, m.Topic)
 	}
-	id := m.Property(OriginID)
-	if id == "" {
-		id = m.Property(UniqueKey)
-	}
-	m.Queue = 0
-	if int(m.Reconsumed) >= group.MaxRetries {
-		m.Topic = DeadTopic(group.Name)
-		m.Set(DeadOriginTopic, origin)
-		m.Set(DeadOriginID, id)
-		return
-	}
-	m.Topic = PopRetryTopic(group.Name, base)
+	m.Topic, m.Queue = PopRetryTopic(group, base), 0
 	m.Reconsumed++
-	m.Set(originGroup, group.Name)
+	m.Set(originGroup, group)
 	if m.Property(firstPopTime) == "" {
 		m.Set(firstPopTime, strconv.FormatInt(popTime, 10))
 	}

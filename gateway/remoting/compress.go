@@ -2,6 +2,7 @@ package remoting
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 
@@ -17,20 +18,16 @@ const (
 	compressionZlib  = 3
 )
 
-// maxWindow is the memory that a zstd frame may ask for before it gives anything, which is what its RFC wants
-// every decoder to grant.
-const maxWindow = 8 << 20
-
 // Inflate is the body that was sent, given the one that was stored with sysFlag: body itself when that says that nobody has compressed
-// it. A body that would have more than most bytes is refused with ErrTooLarge before it takes them.
+// it. A body that would have more than most bytes is refused with ErrTooLarge; what it takes until then
+// is a few times as many, and zstd's window.
 func Inflate(body []byte, sysFlag int32, most int) ([]byte, error) {
 	if sysFlag&SysCompressed == 0 {
 		return body, nil
 	}
-	from := bytes.NewReader(body)
 	switch algorithm := sysFlag & SysCompression >> compressionFrom; algorithm {
 	case compressionUnset, compressionZlib:
-		r, err := zlib.NewReader(from)
+		r, err := zlib.NewReader(bytes.NewReader(body))
 		if err != nil {
 			return nil, fmt.Errorf("inflate zlib: %w: %v", ErrFrame, err)
 		}
@@ -42,15 +39,44 @@ func Inflate(body []byte, sysFlag int32, most int) ([]byte, error) {
 		}
 		return out, nil
 	case compressionZstd:
-		r, err := zstd.NewReader(from, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+		return inflateZstd(body, most)
+	default:
+		return nil, fmt.Errorf("%w: compression type %d", ErrFrame, algorithm)
+	}
+}
+
+// maxWindow is the window of a zstd frame that its RFC wants every decoder to take. Java's library asks for 2 MiB, even for
+// the shortest body.
+const maxWindow = 8 << 20
+
+// inflateZstd decodes into nothing but the result where the library can be told to stay below most, which it
+// takes for a bound of the window too. Otherwise it reads a stream, which has the window in memory beside the result.
+func inflateZstd(in []byte, most int) ([]byte, error) {
+	var header zstd.Header
+	if err := header.Decode(in); err != nil {
+		return nil, fmt.Errorf("inflate zstd: %w: %v", ErrFrame, err)
+	}
+	if header.WindowSize > uint64(most) {
+		r, err := zstd.NewReader(bytes.NewReader(in), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return nil, fmt.Errorf("inflate zstd: %w: %v", ErrFrame, err)
 		}
 		defer r.Close()
-		return readAll(r, len(body), most)
-	default:
-		return nil, fmt.Errorf("%w: compression type %d", ErrFrame, algorithm)
+		return readAll(r, len(in), most)
 	}
+	r, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(max(most, 1))))
+	if err != nil {
+		return nil, fmt.Errorf("inflate zstd: %w", err)
+	}
+	defer r.Close()
+	out, err := r.DecodeAll(in, nil)
+	if errors.Is(err, zstd.ErrDecoderSizeExceeded) {
+		return nil, fmt.Errorf("inflate %d bytes: %w of %d", len(in), ErrTooLarge, most)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("inflate %d bytes: %w: %v", len(in), ErrFrame, err)
+	}
+	return out, nil
 }
 
 // readAll reads at most most bytes. Memory follows what was read.

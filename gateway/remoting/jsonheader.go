@@ -108,7 +108,7 @@ func (s *scanner) fields(t *scratch) error {
 }
 
 // plainField reads a field that holds no escape and no white space, as nearly all are: in one go, which
-// halves the time that a header takes. Otherwise it takes nothing.
+// saves a quarter of the time that a header takes. Otherwise it takes nothing.
 func (s *scanner) plainField() (f fieldSpan, ok bool) {
 	b := s.b
 	if s.at >= len(b) || b[s.at] != '"' {

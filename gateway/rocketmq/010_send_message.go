@@ -28,7 +28,7 @@ func (s *Server) sendMessage(r *request) (answer, error) {
 	m.Body = r.frame.Body
 	reply, host := r.reply, s.host(r.conn)
 	unique, flow := m.Property(queue.UniqueKey), s.stats.flows.topic(m.Topic)
-	size, began := len(m.Body), s.now()
+	size, topic, began := len(m.Body), m.Topic, s.now()
 	err = s.queues.Send(r.ctx, m, queues, func(sent queue.Sent, err error) {
 		if err != nil {
 			reply.fail(err)
@@ -44,6 +44,9 @@ func (s *Server) sendMessage(r *request) (answer, error) {
 			{Name: "transactionId", Value: unique},
 			{Name: "MSG_REGION", Value: region},
 			{Name: "TRACE_ON", Value: "true"},
+		}
+		if sent.Recallable {
+			fields = append(fields, remoting.Field{Name: "recallHandle", Value: recallHandle{topic, s.options.Name, sent.DeliverAt, unique}.String()})
 		}
 		reply.send(answer{fields: fields})
 	})

@@ -33,8 +33,10 @@ func (s *Server) pullMessage(r *request) (answer, error) {
 	}
 	if waits && p.suspend > 0 {
 		c := r.conn
-		places := func() []place { return []place{{p.topic, p.queue, uint64(max(p.offset, 0))}} }
-		if c.hold(p.suspend, places, func(last bool) bool { return p.again(c, last) }) {
+		wait := func(wake func()) (waiter, error) {
+			return s.queues.Wait(p.topic, p.queue, uint64(max(p.offset, 0)), wake), nil
+		}
+		if c.hold(p.suspend, wait, func(last bool) bool { return p.again(c, last) }) {
 			return answer{}, later
 		}
 	}

@@ -1,35 +1,27 @@
 package rocketmq
 
-import (
-	"time"
-
-	"sluice/gateway/queue"
-)
+import "time"
 
 // hold is a request that waits for messages: a timer and a place among those who wait, no goroutine.
 type hold struct {
 	conn  *conn
 	until time.Time
-	// places are the queues to wait for, again looks once more and answers; without an answer the waiting
-	// goes on, unless it was the last time.
-	places func() []place
-	again  func(last bool) (done bool)
+	// wait begins to wait, again looks once more and answers; without an answer the waiting goes on,
+	// unless it was the last time.
+	wait  func(wake func()) (waiter, error)
+	again func(last bool) (done bool)
 
 	// guarded by the connection's mutex
-	waiters []*queue.Waiter
-	timer   *time.Timer
+	waits waiter
+	timer *time.Timer
 }
 
-// place is a queue and the offset that a message is waited for at.
-type place struct {
-	topic  string
-	queue  int
-	offset uint64
-}
+// waiter is what the engine gives those who wait.
+type waiter interface{ Stop() bool }
 
 // hold lets a request wait; false says that too many do, or the connection is ending.
-func (c *conn) hold(wait time.Duration, places func() []place, again func(last bool) bool) bool {
-	h := &hold{conn: c, until: time.Now().Add(wait), places: places, again: again}
+func (c *conn) hold(long time.Duration, wait func(wake func()) (waiter, error), again func(last bool) bool) bool {
+	h := &hold{conn: c, until: time.Now().Add(long), wait: wait, again: again}
 	return h.begin()
 }
 
@@ -44,18 +36,19 @@ func (h *hold) begin() bool {
 	c.server.stats.held.Add(1)
 	h.timer = time.AfterFunc(max(time.Until(h.until), 0), func() { h.wake(true) })
 	c.mu.Unlock()
-	for _, p := range h.places() {
-		w := c.server.queues.Wait(p.topic, p.queue, p.offset, func() { h.wake(false) })
-		c.mu.Lock()
-		_, waits := c.held[h]
-		if waits {
-			h.waiters = append(h.waiters, w)
-		}
-		c.mu.Unlock()
-		if !waits { // it has been woken already
-			w.Stop()
-			break
-		}
+	w, err := h.wait(func() { h.wake(false) })
+	if err != nil {
+		h.wake(true) // what is wrong shows when it looks again
+		return true
+	}
+	c.mu.Lock()
+	_, waits := c.held[h]
+	if waits {
+		h.waits = w
+	}
+	c.mu.Unlock()
+	if !waits { // it has been woken already
+		w.Stop()
 	}
 	return true
 }
@@ -71,8 +64,8 @@ func (h *hold) wake(last bool) {
 	}
 	h.endLocked()
 	c.work.Go(func() {
-		if !h.again(last) {
-			h.begin()
+		if !h.again(last) && !h.begin() {
+			h.again(true)
 		}
 	})
 }
@@ -82,10 +75,10 @@ func (h *hold) endLocked() {
 	delete(h.conn.held, h)
 	h.conn.server.stats.held.Add(-1)
 	h.timer.Stop()
-	for _, w := range h.waiters {
-		w.Stop()
+	if h.waits != nil {
+		h.waits.Stop()
+		h.waits = nil
 	}
-	h.waiters = nil
 }
 
 // wakeHeld answers all requests that wait, with what there is.

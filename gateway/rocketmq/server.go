@@ -51,6 +51,7 @@ type Server struct {
 	resets  resets
 	wiped   atomic.Bool // producers are told that nothing may be written
 	unique  *remoting.UniqueIDs
+	turn    atomic.Uint32
 
 	mu        sync.Mutex // guards what follows
 	listeners []*transport.Listener
@@ -61,6 +62,7 @@ type Server struct {
 func New(options Options, queues *queue.Queues, log *slog.Logger) *Server {
 	s := &Server{options: options, queues: queues, log: log, started: time.Now(), conns: make(map[*conn]struct{})}
 	s.members.init()
+	queues.SetChecker(s.checkTransaction)
 	s.locks.init()
 	s.stats.init(s.started)
 	s.unique = remoting.NewUniqueIDs(netip.IPv4Unspecified(), os.Getpid(), uint32(s.started.UnixNano()))

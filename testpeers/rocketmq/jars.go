@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -59,7 +60,7 @@ func require(t testing.TB) jars {
 	return found
 }
 
-// server is the class path of name server, broker and mqadmin.
+// server is the class path of name server and broker.
 func (j jars) server() string { return filepath.Join(j.target, "lib", "*") }
 
 // client is the class path of the scenarios, with the client of one generation.
@@ -68,5 +69,13 @@ func (j jars) client(of Generation) string {
 	if of == Old {
 		suffix = "4"
 	}
-	return filepath.Join(j.target, "scenarios"+suffix) + string(os.PathListSeparator) + filepath.Join(j.target, "lib"+suffix, "*")
+	return classPath(filepath.Join(j.target, "scenarios"+suffix), j.quiet(), filepath.Join(j.target, "lib"+suffix, "*"))
 }
+
+// admin is the class path of mqadmin.
+func (j jars) admin() string { return classPath(j.quiet(), j.server()) }
+
+// quiet has what keeps clients from logging to where they print.
+func (j jars) quiet() string { return filepath.Join(j.target, "..", "java", "resources") }
+
+func classPath(parts ...string) string { return strings.Join(parts, string(os.PathListSeparator)) }

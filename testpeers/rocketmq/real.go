@@ -123,8 +123,8 @@ func brokerConf(dir string, port int, nameServer string) map[string]string {
 		"mappedFileSizeCommitLog": "67108864", "mappedFileSizeConsumeQueue": "120000", "mappedFileSizeTimerLog": "10485760",
 		"maxHashSlotNum": "50000", "maxIndexNum": "200000",
 		"diskMaxUsedSpaceRatio": "95", "diskSpaceWarningLevelRatio": "99", "waitTimeMillsInSendQueue": "3000",
-		// Half messages are asked about after 2 s and not 6 s, every 2 s and not 30 s.
-		"transactionTimeOut": "2000", "transactionCheckInterval": "2000",
+		// Half messages are looked at every 2 s and not every 30 s.
+		"transactionCheckInterval": "2000",
 	}
 }
 

@@ -34,7 +34,7 @@ final class Access {
         }
         byte[] large = new byte[1 << 20];
         producer.send(Run.message(topic, "", "plain " + large.length));
-        run.see("consumed", "bodies", Facts.sortedBodies(inbox.takeAll(5, 20)));
+        run.see("consumed", "bodies", Facts.sortedBodies(inbox.takeAll(5, 40)));
     }
 
     /** Users of the broker: an administrator (this program's keys), and "device" with "device-secret", who may do all with topics T_acl_open… alone. */

@@ -49,7 +49,7 @@ final class Delays {
         Message never = Run.message(topic, "delayed", "level 99"); // As far as the last level goes, two hours.
         never.setDelayTimeLevel(99);
         run.see("sent level 99", "status", producer.send(never).getSendStatus());
-        List<MessageExt> got = inbox.takeAll(due.length, 20);
+        List<MessageExt> got = inbox.takeAll(due.length, 40);
         run.see("order", "bodies", Facts.bodies(got));
         for (MessageExt message : got) {
             run.note("arrived", Facts.placed(message));

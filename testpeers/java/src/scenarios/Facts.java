@@ -8,6 +8,7 @@ import java.util.Collection;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
 import org.apache.rocketmq.client.producer.SendResult;
@@ -54,7 +55,7 @@ public final class Facts {
         facts.put("reconsumeTimes", message.getReconsumeTimes());
         facts.put("loopback", message.getBornHostString().equals("127.0.0.1"));
         facts.put("bornBeforeStored", message.getBornTimestamp() <= message.getStoreTimestamp());
-        facts.put("idIsUnique", message.getMsgId().equals(message.getProperty("UNIQ_KEY")));
+        facts.put("idIsUnique", Objects.equals(message.getMsgId(), message.getProperty("UNIQ_KEY")));
         Map<String, Object> properties = new TreeMap<>();
         for (Map.Entry<String, String> property : message.getProperties().entrySet()) {
             properties.put(property.getKey(), MOMENTARY.contains(property.getKey()) ? "<moment>" : property.getValue());

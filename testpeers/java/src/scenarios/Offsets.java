@@ -45,14 +45,14 @@ final class Offsets {
         String topic = run.topic(2);
         String group = run.group("");
         Inbox inbox = new Inbox();
-        consumer(run, group, topic, inbox);
+        DefaultMQPushConsumer consumer = consumer(run, group, topic, inbox);
         long between = ten(run.producer(), topic);
-        run.see("at first", "bodies", Facts.sortedBodies(inbox.takeAll(10, 20)));
-        Run.until(10, () -> run.admin().examineConsumeStats(group).computeTotalDiff() == 0);
+        run.see("at first", "bodies", Facts.sortedBodies(inbox.takeAll(10, 40)));
+        run.caughtUp(consumer, group);
         run.see("reset", "queues", run.admin().resetOffsetByTimestamp(topic, group, between, true).size());
         // The client drops its queues for ten seconds.
         run.see("again", "bodies", Facts.sortedBodies(inbox.takeAll(5, 60)));
-        Run.until(10, () -> run.admin().examineConsumeStats(group).computeTotalDiff() == 0);
+        run.caughtUp(consumer, group);
     }
 
     private static void resetOffline(Run run) throws Exception {
@@ -61,8 +61,8 @@ final class Offsets {
         Inbox inbox = new Inbox();
         DefaultMQPushConsumer consumer = consumer(run, group, topic, inbox);
         long between = ten(run.producer(), topic);
-        run.see("at first", "bodies", Facts.sortedBodies(inbox.takeAll(10, 20)));
-        Run.until(10, () -> run.admin().examineConsumeStats(group).computeTotalDiff() == 0);
+        run.see("at first", "bodies", Facts.sortedBodies(inbox.takeAll(10, 40)));
+        run.caughtUp(consumer, group);
         consumer.shutdown();
         run.attempt("reset with nobody online", () -> run.admin().resetOffsetByTimestamp(topic, group, between, true).size());
         run.see("reset the old way", "queues", run.admin().resetOffsetByTimestampOld(group, topic, between, true).size());

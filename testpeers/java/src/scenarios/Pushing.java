@@ -38,10 +38,10 @@ final class Pushing {
         consumer.subscribe(topic, "*");
         consumer.registerMessageListener(inbox);
         consumer.start();
-        for (MessageExt message : inbox.takeAll(12, 20)) {
+        for (MessageExt message : inbox.takeAll(12, 40)) {
             run.note("consumed", Facts.placed(message));
         }
-        Run.until(10, () -> run.admin().examineConsumeStats(group).computeTotalDiff() == 0);
+        run.caughtUp(consumer, group);
         run.see("progress", "behind", run.admin().examineConsumeStats(group).computeTotalDiff());
         run.see("retry topic", "queues", run.admin().examineTopicRouteInfo("%RETRY%" + group).getQueueDatas().get(0).getWriteQueueNums(),
             "perm", run.admin().examineTopicRouteInfo("%RETRY%" + group).getQueueDatas().get(0).getPerm());
@@ -53,7 +53,7 @@ final class Pushing {
         again.start();
         Run.owns(again, topic, 3);
         producer.send(Run.message(topic, "", "one more"));
-        run.see("after a restart", "bodies", Facts.bodies(later.takeAll(1, 20)));
+        run.see("after a restart", "bodies", Facts.bodies(later.takeAll(1, 40)));
     }
 
     private static void orderly(Run run) throws Exception {
@@ -101,7 +101,7 @@ final class Pushing {
         for (int i = 0; i < 3; i++) {
             long began = System.nanoTime();
             producer.send(Run.message(topic, "", "body " + i));
-            List<MessageExt> got = inbox.take(1, 10);
+            List<MessageExt> got = inbox.take(1, 40);
             long took = (System.nanoTime() - began) / 1_000_000;
             run.see("woken", "bodies", Facts.bodies(got), "within", took < 2_000 ? "2 s" : took + " ms");
         }
@@ -127,7 +127,7 @@ final class Pushing {
             producer.send(Run.message(topic, "", "body " + i));
         }
         for (Inbox inbox : inboxes) {
-            run.see("consumed", "bodies", Facts.sortedBodies(inbox.takeAll(6, 20)));
+            run.see("consumed", "bodies", Facts.sortedBodies(inbox.takeAll(6, 40)));
         }
         run.see("connection", "model", run.admin().examineConsumerConnectionInfo(group).getMessageModel());
     }
@@ -145,8 +145,8 @@ final class Pushing {
         String producers = run.group("_p");
         DefaultMQProducer producer = run.producer(producers);
         producer.send(Run.message(topic, "a", "body"));
-        MessageExt got = inbox.take(1, 20).get(0);
-        Run.until(10, () -> run.admin().examineConsumeStats(group).computeTotalDiff() == 0);
+        MessageExt got = inbox.take(1, 40).get(0);
+        run.caughtUp(consumer, group);
         Run.until(40, () -> run.admin().examineProducerConnectionInfo(producers, topic).getConnectionSet().size() == 1);
         run.see("connections", "consumers", run.admin().examineConsumerConnectionInfo(group).getConnectionSet().size(),
             "type", run.admin().examineConsumerConnectionInfo(group).getConsumeType(),
@@ -157,6 +157,7 @@ final class Pushing {
             "language", run.admin().examineConsumerConnectionInfo(group).getConnectionSet().iterator().next().getLanguage(),
             "sameId", run.admin().examineConsumerConnectionInfo(group).getConnectionSet().iterator().next().getClientId().equals(consumer.buildMQClientId()));
         run.see("who consumes", "groups", run.admin().queryTopicConsumeByWho(topic).getGroupList());
+        Run.until(30, () -> run.admin().getConsumerRunningInfo(group, consumer.buildMQClientId(), false).getMqTable().size() == 3);
         Map<String, Object> running = new TreeMap<>();
         running.put("type", run.admin().getConsumerRunningInfo(group, consumer.buildMQClientId(), false).getProperties().getProperty("PROP_CONSUME_TYPE"));
         running.put("queues", run.admin().getConsumerRunningInfo(group, consumer.buildMQClientId(), false).getMqTable().size());
@@ -164,7 +165,7 @@ final class Pushing {
         run.note("running", running);
         String offsetId = run.read(topic, 1).get(0).getMsgId();
         run.attempt("consumed directly", () -> run.admin().consumeMessageDirectly(group, consumer.buildMQClientId(), topic, offsetId).getConsumeResult());
-        run.see("given directly", "bodies", Facts.bodies(inbox.take(1, 10)));
+        run.see("given directly", "bodies", Facts.bodies(inbox.take(1, 40)));
         run.see("track", "types", run.admin().messageTrackDetail(got).get(0).getTrackType());
         run.attempt("nobody online", () -> run.admin().examineConsumerConnectionInfo(run.group("_nobody")));
         run.attempt("no such client", () -> run.admin().getConsumerRunningInfo(group, "nobody", false));

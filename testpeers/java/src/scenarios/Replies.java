@@ -53,7 +53,9 @@ final class Replies {
         producer.request(Run.message(topic, "", "async request"), new RequestCallback() {
             @Override
             public void onSuccess(Message message) {
-                later.complete(message);
+                if (message != null) { // The client says so too when the request has been sent.
+                    later.complete(message);
+                }
             }
 
             @Override

@@ -92,7 +92,7 @@ final class Retries {
                 run.note("in the retry topic", Facts.placed(retry));
             }
         }
-        Run.until(10, () -> run.admin().examineConsumeStats(group).computeTotalDiff() == 0);
+        run.caughtUp(consumer, group);
         run.see("progress", "behind", run.admin().examineConsumeStats(group).computeTotalDiff());
     }
 

@@ -97,6 +97,7 @@ public final class Run implements AutoCloseable {
             client.setInstanceName(scenario + suffix + "_" + (char) ('a' + instances++));
         }
         client.setPollNameServerInterval(2_000);
+        client.setHeartbeatBrokerInterval(1_000);
         client.setPersistConsumerOffsetInterval(500);
         return client;
     }
@@ -125,8 +126,8 @@ public final class Run implements AutoCloseable {
     /** A push consumer that has not been started. */
     public DefaultMQPushConsumer push(String group) {
         DefaultMQPushConsumer consumer = place(new DefaultMQPushConsumer(group, server.keys, new AllocateMessageQueueAveragely()));
-        consumer.setConsumeThreadMin(4);
-        consumer.setConsumeThreadMax(4);
+        consumer.setConsumeThreadMin(1); // The order of a queue can be seen.
+        consumer.setConsumeThreadMax(1);
         atEnd(consumer::shutdown);
         return consumer;
     }
@@ -160,6 +161,14 @@ public final class Run implements AutoCloseable {
         }
         ids.sort(null);
         return ids;
+    }
+
+    /** Waits until a group is behind by nothing; its consumer does not wait to say how far it is. */
+    public void caughtUp(DefaultMQPushConsumer consumer, String group) throws Exception {
+        until(40, () -> {
+            consumer.getDefaultMQPushConsumerImpl().persistConsumerOffset();
+            return admin().examineConsumeStats(group).computeTotalDiff() == 0;
+        });
     }
 
     // Reading without consuming.

@@ -167,7 +167,7 @@ final class Sending {
         message.putUserProperty("Ort", "Halle 3 – Süd");
         message.putUserProperty("emoji 🚜", "😀👩‍🔬");
         message.putUserProperty("空", "值");
-        message.putUserProperty("blank", " ");
+        message.putUserProperty("blanks", " a  b ");
         message.putUserProperty("equals=and;others", "a=b;c&d\"e'f\\g\ttab\nline");
         message.putUserProperty("long", String.join("", Collections.nCopies(1_000, "0123456789")));
         message.setFlag(0x5a5a5a5a);

@@ -32,7 +32,7 @@ final class Traces {
         long began = System.currentTimeMillis();
         SendResult sent = producer.send(Run.message(topic, "tag", "traced"));
         run.name(sent.getMsgId(), "id");
-        run.see("consumed", "bodies", Facts.bodies(inbox.takeAll(1, 20)));
+        run.see("consumed", "bodies", Facts.bodies(inbox.takeAll(1, 40)));
         List<String> records = new ArrayList<>();
         Run.until(30, () -> {
             records.clear();

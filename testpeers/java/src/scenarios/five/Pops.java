@@ -64,7 +64,7 @@ final class Pops {
             run.note("consumed", Facts.of(message));
         }
         producer.send(Run.message(topic, "tag", "later"));
-        run.see("consumed later", "bodies", Facts.bodies(inbox.takeAll(1, 20)));
+        run.see("consumed later", "bodies", Facts.bodies(inbox.takeAll(1, 40)));
     }
 
     private static void pushRetry(Run run) throws Exception {

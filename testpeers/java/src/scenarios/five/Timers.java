@@ -63,7 +63,7 @@ final class Timers {
         Message far = Run.message(topic, "timer", "in four days");
         far.setDelayTimeSec(4 * 24 * 3_600);
         run.attempt("in four days", () -> producer.send(far).getSendStatus());
-        List<MessageExt> got = inbox.takeAll(bodies.length, 20);
+        List<MessageExt> got = inbox.takeAll(bodies.length, 40);
         for (MessageExt message : got) {
             run.note("arrived", Facts.of(message));
         }
@@ -94,7 +94,7 @@ final class Timers {
         run.attempt("recall again", () -> producer.recallMessage(topic, sent.get(0).getRecallHandle()));
         run.attempt("recall of nonsense", () -> producer.recallMessage(topic, "nonsense"));
         run.attempt("recall in another topic", () -> producer.recallMessage(run.unusedTopic("_other"), sent.get(1).getRecallHandle()));
-        List<MessageExt> got = inbox.takeAll(1, 20);
+        List<MessageExt> got = inbox.takeAll(1, 40);
         Thread.sleep(2_000);
         got.addAll(inbox.takeAll(0, 0));
         run.see("arrived", "bodies", Facts.bodies(got));

@@ -1,0 +1,169 @@
+package rocketmq_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	rocketmqtest "sluice/testpeers/rocketmq"
+)
+
+// testdata/goclient.jsonl is what the stock Go client sees at a real broker. Everything that it sees at the
+// gateway is held against that, whether or not there is a real broker to ask again.
+const recorded = "testdata/goclient.jsonl"
+
+var record = flag.Bool("record", false, "write "+recorded+" from the real broker")
+
+// differs says where the gateway is not like the real broker on purpose: the scenario and what it sees, and
+// why. docs/rocketmq-coverage.md tells users.
+var differs = map[string]string{}
+
+// alone are scenarios of which the client ends its process when an answer is late: it calls a function on a
+// response that it does not have.
+var alone = []string{"async", "request"}
+
+// TestGoClient has the stock Go client play every mode, and compares what it sees with what it saw at a real
+// broker.
+func TestGoClient(t *testing.T) {
+	path := goClient(t)
+	if *record {
+		real := startReal(t, rocketmqtest.Options{})
+		seen := perform(t, path, real, "all")
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		var text []byte
+		for _, scenario := range sortedKeys(seen) {
+			for _, line := range seen[scenario] {
+				text = append(append(text, line...), '\n')
+			}
+		}
+		if err := os.WriteFile(recorded, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	text, err := os.ReadFile(recorded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := byScenario(t, text)
+	eachTarget(t, func(t *testing.T, at target) {
+		t.Parallel()
+		seen := perform(t, path, at, "all")
+		for _, scenario := range sortedKeys(want) {
+			t.Run(scenario, func(t *testing.T) { compare(t, at, seen[scenario], want[scenario]) })
+		}
+	})
+}
+
+func sortedKeys(m map[string][]string) []string {
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// compare shows what only one of the two has.
+func compare(t *testing.T, at target, got, want []string) {
+	t.Helper()
+	for _, line := range want {
+		if !slices.Contains(got, line) && !excused(at, line) {
+			t.Errorf("not seen: %s", line)
+		}
+	}
+	for _, line := range got {
+		if !slices.Contains(want, line) && !excused(at, line) {
+			t.Errorf("only seen here: %s", line)
+		}
+	}
+}
+
+func excused(at target, line string) bool {
+	var seen struct{ Scenario, Saw string }
+	if at.real || json.Unmarshal([]byte(line), &seen) != nil {
+		return false
+	}
+	_, known := differs[seen.Scenario+": "+seen.Saw]
+	return known
+}
+
+// goClient builds the program in peers.
+func goClient(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "peers")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".")
+	build.Dir = "peers"
+	build.Env = append(os.Environ(), "GOFLAGS=-mod=readonly -buildvcs=false")
+	if out, err := build.CombinedOutput(); err != nil {
+		text := "the stock Go client is not to be had"
+		if os.Getenv("SLUICE_REQUIRE_PEERS") == "1" {
+			t.Fatalf("%s: %v\n%s", text, err, out)
+		}
+		t.Skipf("%s: %v\n%s", text, err, out)
+	}
+	return path
+}
+
+// perform plays scenarios, all of them or those that are named, and gives what each has seen.
+func perform(t *testing.T, path string, at target, scenarios string, environment ...string) map[string][]string {
+	t.Helper()
+	home := t.TempDir() // where a broadcasting consumer keeps its offsets
+	run := func(which string) []byte {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+		defer cancel()
+		command := exec.CommandContext(ctx, path, at.nameServer, which)
+		command.Env = append(append(os.Environ(), "HOME="+home), environment...)
+		var complaints bytes.Buffer
+		command.Stderr = &complaints
+		out, err := command.Output()
+		if err != nil {
+			t.Errorf("the Go client at %s ended: %v\n%.4000s", which, err, complaints.Bytes())
+		}
+		return out
+	}
+	var mu sync.Mutex
+	var text []byte
+	var playing sync.WaitGroup
+	play := func(which string) {
+		playing.Go(func() {
+			out := run(which)
+			mu.Lock()
+			defer mu.Unlock()
+			text = append(text, out...)
+		})
+	}
+	play(scenarios)
+	if scenarios == "all" {
+		for _, one := range alone {
+			play(one)
+		}
+	}
+	playing.Wait()
+	return byScenario(t, text)
+}
+
+func byScenario(t *testing.T, text []byte) map[string][]string {
+	t.Helper()
+	seen := map[string][]string{}
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		var o struct{ Scenario string }
+		if err := json.Unmarshal([]byte(line), &o); err != nil {
+			t.Fatalf("the Go client said %q: %v", line, err)
+		}
+		seen[o.Scenario] = append(seen[o.Scenario], line)
+	}
+	return seen
+}
