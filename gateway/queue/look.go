@@ -16,7 +16,7 @@ func (q *Queues) Reach() (first, last message.Position) {
 	return q.log.Head(), last
 }
 
-// Find gives up to most messages of a topic, the newest first, that have a key among their KEYS or as
+// Find gives the last messages of a topic, up to most and the oldest first, that have a key among their KEYS or as
 // their unique key and were stored at a time. The unique key of a message that came without one tells
 // where it lies.
 func (q *Queues) Find(ctx context.Context, topic, key string, from, to time.Time, most int) (list []*Message, err error) {
@@ -35,7 +35,7 @@ func (q *Queues) Find(ctx context.Context, topic, key string, from, to time.Time
 			list = append(list, m)
 		}
 	}
-	slices.SortStableFunc(list, func(a, b *Message) int { return cmp.Compare(b.Position, a.Position) })
+	slices.SortStableFunc(list, func(a, b *Message) int { return cmp.Compare(a.Position, b.Position) })
 	return list, nil
 }
 

@@ -42,6 +42,8 @@ const (
 	Transaction      = "TRAN_MSG"
 	ProducerGroup    = "PGROUP"
 	OriginID         = "ORIGIN_MESSAGE_ID"
+	DeadOriginTopic  = "DLQ_ORIGIN_TOPIC" // newer brokers name both, ours and 5.5 do not
+	DeadOriginID     = "DLQ_ORIGIN_MESSAGE_ID"
 	TimerDelaySec    = "TIMER_DELAY_SEC"
 	TimerDelayMs     = "TIMER_DELAY_MS"
 	TimerDeliverMs   = "TIMER_DELIVER_MS"

@@ -15,7 +15,7 @@ const maxFound = 64
 
 // 012 QUERY_MESSAGE
 //
-// Supported: by a word of KEYS or by unique key, within a time, the newest first; also messages that MQTT clients
+// Supported: by a word of KEYS or by unique key, within a time, the last that there are; also messages that MQTT clients
 // and devices published, by the unique key that they are given.
 // Left out: readings are not found by their device, which is their key: pull the topic with a filter.
 func (s *Server) queryMessage(r *request) (answer, error) {

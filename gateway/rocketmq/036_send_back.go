@@ -29,12 +29,13 @@ func (s *Server) sendBack(r *request) (answer, error) {
 		n := int(r.numberOr("maxReconsumeTimes", queue.DefaultRetries))
 		most = &n
 	}
-	reply := r.reply
+	reply, topic := r.reply, r.frame.Ext.Get("originTopic")
 	err = s.queues.SendBack(r.ctx, group, message.Position(at), remoting.OffsetID(s.host(r.conn), uint64(at)), int(r.numberOr("delayLevel", 0)), most, func(_ queue.Sent, err error) {
 		if err != nil {
 			reply.fail(err)
 			return
 		}
+		s.stats.flows.sentBack(topic, group).put(1, 0)
 		reply.send(answer{})
 	})
 	if err != nil {

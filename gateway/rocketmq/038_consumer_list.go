@@ -2,9 +2,10 @@ package rocketmq
 
 import "sluice/gateway/remoting"
 
-// 038 GET_CONSUMER_LIST_BY_GROUP
+// 038 GET_CONSUMER_LIST_BY_GROUP, 040 NOTIFY_CONSUMER_IDS_CHANGED
 //
-// Supported: the clients of a group in whatever language, by which clients share the queues.
+// Supported: the clients of a group in whatever language, by which clients share the queues; telling them
+// when somebody came, went or subscribed otherwise.
 func (s *Server) consumerList(r *request) (answer, error) {
 	group, err := r.text("consumerGroup")
 	if err != nil {
