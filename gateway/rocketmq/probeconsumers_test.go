@@ -34,7 +34,6 @@ var consumersOfLies = append([]bad{
 		return frame(with(with(pulling("probe-consumers", topic, 0), "expressionType", "REGEX"), "subscription", ".*"))
 	}},
 	{name: "BACK without fields", real: "code 1", frame: bytesOf(frame(request(remoting.ConsumerSendMsgBack)))},
-	{name: "BACK by an unknown group", real: "code 0", frame: func(string) []byte { return frame(with(back("0"), "group", ownName("unknown"))) }},
 	{name: "BACK behind the log", real: "code 1", frame: func(string) []byte { return frame(back("999999999999")) }},
 	{name: "BACK far behind the log", real: "code 1", frame: func(string) []byte { return frame(back("4611686018427387904")) }},
 	{name: "BACK at a negative offset", real: "code 1", frame: func(string) []byte { return frame(back("-1")) }},
@@ -95,14 +94,14 @@ var consumersOfLies = append([]bad{
 		return frame(request(remoting.QueryMessage, "topic", topic, "key", "k", "maxNum", "-1", "beginTimestamp", "5", "endTimestamp", "1"))
 	}},
 	{name: "POP without fields", real: "code 1", frame: bytesOf(frame(request(remoting.PopMessage)))},
-	{name: "POP from a topic that is not there", real: "code 210", frame: func(string) []byte { return frame(popping("probe-consumers", "nothing", "1000", "0")) }},
-	{name: "POP of 1,000 at once", real: "code 210", frame: func(topic string) []byte {
+	{name: "POP from a topic that is not there", real: "code 17", frame: func(string) []byte { return frame(popping("probe-consumers", "nothing", "1000", "0")) }},
+	{name: "POP of 1,000 at once", real: "code 29", frame: func(topic string) []byte {
 		return frame(with(popping("probe-consumers", topic, "1000", "0"), "maxMsgNums", "1000"))
 	}},
-	{name: "POP from a queue that is not there", real: "code 210", frame: func(topic string) []byte {
+	{name: "POP from a queue that is not there", real: "code 29", frame: func(topic string) []byte {
 		return frame(with(popping("probe-consumers", topic, "1000", "0"), "queueId", "77"))
 	}},
-	{name: "POP by an unknown group", real: "code 210", frame: func(topic string) []byte { return frame(popping(ownName("unknown"), topic, "1000", "0")) }},
+	{name: "POP by an unknown group", real: "code 0", frame: func(topic string) []byte { return frame(popping(ownName("unknown"), topic, "1000", "0")) }},
 	{name: "ACK without fields", real: "code 1", frame: bytesOf(frame(request(remoting.AckMessage)))},
 	{name: "ACK with a forged receipt", real: "code 1", frame: func(topic string) []byte { return frame(acking(topic, "not a receipt", "0")) }},
 	{name: "ACK behind the queue", real: "code 208", frame: func(topic string) []byte {
@@ -121,7 +120,7 @@ var consumersOfLies = append([]bad{
 	{name: "CREATE with an illegal name", real: "code 29", frame: bytesOf(frame(creating("a b", "4")))},
 	{name: "CREATE of a system topic", real: "code 29", frame: bytesOf(frame(creating("SCHEDULE_TOPIC_XXXX", "4")))},
 	{name: "CREATE with a negative number of queues", real: "code 0", ours: "code 29", why: "it could not be sent to", frame: func(string) []byte { return frame(creating(ownName("negative"), "-1")) }},
-	{name: "CREATE with too many queues", real: "code 0", ours: "code 29", why: "memory is bounded", frame: func(string) []byte { return frame(creating(ownName("many"), "1000000000")) }},
+	{name: "CREATE with too many queues", real: "code 0", ours: "code 13", why: "memory is bounded", frame: func(string) []byte { return frame(creating(ownName("many"), "1000000000")) }},
 	{name: "a group that is no JSON", real: "code 1", frame: bytesOf(frame(withBody(request(remoting.UpdateAndCreateSubscriptionGroup), []byte("hello"))))},
 	{name: "a group without a name", real: "code 29", frame: bytesOf(frame(withBody(request(remoting.UpdateAndCreateSubscriptionGroup), []byte("{}"))))},
 }, namesOfLies...)

@@ -94,12 +94,12 @@ func requestsOfLies() []bad {
 		bad{name: "END behind the log", real: "code 1", frame: func(string) []byte { return frame(ending("0", "999999999999", "8")) }},
 		bad{name: "END at a negative offset", real: "code 1", frame: func(string) []byte { return frame(ending("-1", "-1", "8")) }},
 		bad{name: "END neither way", real: "code 1", frame: func(string) []byte { return frame(ending("0", "0", "5")) }},
-		bad{name: "END with 0", real: "silence", frame: func(string) []byte { return frame(ending("0", "0", "0")) }},
+		bad{name: "END with 0", real: "silence", ours: "code 0", why: "who did not say one way gets an answer", frame: func(string) []byte { return frame(ending("0", "0", "0")) }},
 		bad{name: "roll back what is no half message", real: "code 1", frame: func(string) []byte { return frame(ending("0", "0", "12")) }},
 		bad{name: "RECALL of a forged handle", real: "code 604", frame: func(topic string) []byte {
 			return frame(request(remoting.RecallMessage, "producerGroup", "g", "topic", topic, "recallHandle", "AAAA"))
 		}},
-		bad{name: "RECALL without a handle", real: "code 604", frame: func(topic string) []byte {
+		bad{name: "RECALL without a handle", real: "code 604", ours: "code 29", why: "a field is missing", frame: func(topic string) []byte {
 			return frame(request(remoting.RecallMessage, "producerGroup", "g", "topic", topic))
 		}},
 	)
