@@ -94,7 +94,7 @@ func (q *Queues) PutGroup(ctx context.Context, name string, settings GroupSettin
 
 func checkGroup(name string) error {
 	if name == "" || len(name) > maxGroupName {
-		return fmt.Errorf("%w: a group's name has 1 to %d bytes, not %d", ErrIllegal, maxGroupName, len(name))
+		return fmt.Errorf("%w: a group's name has 1 to %d bytes, not %d", ErrName, maxGroupName, len(name))
 	}
 	return CheckTopic(RetryTopic(name))
 }
@@ -116,6 +116,11 @@ func (q *Queues) Commit(group, topic string, queue int, next int64) error {
 		return nil
 	}
 	return q.log.CommitOffset(group, topic, queue, next)
+}
+
+// SyncGroup returns once what was committed for a group is durable.
+func (q *Queues) SyncGroup(ctx context.Context, group string) error {
+	return q.log.SyncGroup(ctx, group)
 }
 
 // pinEvery is how often it is found out what the groups still want.

@@ -51,3 +51,11 @@ func positionInKey(key string) (message.Position, bool) {
 	low, err := strconv.ParseUint(key[28:], 16, 16)
 	return message.Position(high<<16 | low), err == nil
 }
+
+// Room gives how many bytes the log takes up, and how many it may; 0 when that is not known.
+func (q *Queues) Room() (used, limit int64) {
+	if sized, ok := q.log.(interface{ Room() (used, limit int64) }); ok {
+		return sized.Room()
+	}
+	return 0, 0
+}

@@ -50,7 +50,7 @@ func TestWhatIsSentBackComesAgainLaterAndLater(t *testing.T) {
 		if len(dead) != 1 {
 			t.Fatalf("%d dead letters", len(dead))
 		}
-		same(t, "the dead letter", []any{dead[0].Reconsumed, dead[0].Property(queue.DeadOriginTopic), dead[0].Property(queue.DeadOriginID)}, []any{4, "orders", "key"})
+		same(t, "the dead letter", []any{dead[0].Reconsumed, dead[0].Property(queue.RetryTopicName), dead[0].Property(queue.OriginID)}, []any{4, "orders", "key"})
 	})
 }
 

@@ -133,7 +133,8 @@ func committed(m *Message, e *entry) *Message {
 	m.Topic, m.Queue = m.Property(RealTopic), realQueue(m)
 	m.SysFlag |= sysCommit
 	m.Prepared = e.origin
-	m.Unset(Transaction, RealTopic, RealQueue)
+	m.Unset(RealTopic, RealQueue)
+	m.Set(transactionID, m.Property(UniqueKey))
 	if e.checks > 0 {
 		m.Set(CheckTimes, strconv.Itoa(e.checks))
 	}
@@ -202,4 +203,20 @@ func (l *ledger) askedAbout(e *entry) (times int, age time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return e.checks, time.Duration(l.clock.now()-e.since) * time.Millisecond
+}
+
+// Resume lets producers be asked again about a half message that was set aside. done is called exactly once,
+// unless Resume returns an error, when that is durable.
+func (q *Queues) Resume(ctx context.Context, at message.Position, done func(error)) error {
+	m, err := q.At(at)
+	if err != nil {
+		return err
+	}
+	if m.Topic != gaveUpTopic {
+		return fmt.Errorf("%w: the message at %d lies in %s, not in %s", ErrIllegal, at, m.Topic, gaveUpTopic)
+	}
+	m = m.clone()
+	m.Topic, m.Queue = m.Property(RealTopic), realQueue(m)
+	m.Unset(CheckTimes)
+	return q.prepare(ctx, m, func(_ Sent, err error) { done(err) })
 }

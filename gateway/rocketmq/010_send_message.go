@@ -25,10 +25,12 @@ func (s *Server) sendMessage(r *request) (answer, error) {
 	if m.Property(queue.UniqueKey) == "" {
 		m.Set(queue.UniqueKey, s.unique.Next(s.now()))
 	}
-	m.Body = r.frame.Body
+	if m.Body = r.frame.Body; len(m.Body) == 0 {
+		return answer{}, refuse(remoting.SystemError, "the message body is empty")
+	}
 	reply, host := r.reply, s.host(r.conn)
 	unique, flow := m.Property(queue.UniqueKey), s.stats.flows.topic(m.Topic)
-	size, topic := len(m.Body), m.Topic
+	size, topic, began := len(m.Body), m.Topic, s.now()
 	err = s.queues.Send(r.ctx, m, queues, func(sent queue.Sent, err error) {
 		if err != nil {
 			reply.fail(err)
@@ -36,6 +38,7 @@ func (s *Server) sendMessage(r *request) (answer, error) {
 		}
 		s.stats.sent.Add(1)
 		flow.put(1, size)
+		s.stats.puts.took(s.now().Sub(began))
 		fields := remoting.Fields{
 			{Name: "msgId", Value: remoting.OffsetID(host, uint64(sent.Position))},
 			field("queueId", sent.Queue),

@@ -19,6 +19,9 @@ func (s *Server) pullMessage(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	if a, moved, err := s.moved(&p); moved || err != nil {
+		return a, err
+	}
 	if p.commit >= 0 {
 		if err := s.queues.Commit(p.group, p.topic, p.queue, p.commit); err != nil {
 			return answer{}, err
@@ -97,6 +100,9 @@ func (s *Server) readPull(r *request) (p pull, err error) {
 	if group.ConsumeDisabled {
 		return p, fmt.Errorf("%w: the group %s may not consume", queue.ErrForbidden, p.group)
 	}
+	if s.isForbidden(p.group, p.topic) {
+		return p, fmt.Errorf("%w: the group %s may not read %s", queue.ErrForbidden, p.group, p.topic)
+	}
 	if flags&pullSubscribes != 0 {
 		kept, err := newSubscription(subscriptionData{Topic: p.topic, Expression: r.frame.Ext.Get("subscription"), Type: r.frame.Ext.Get("expressionType")})
 		if err != nil {
@@ -123,6 +129,9 @@ func (s *Server) pullOnce(c *conn, p *pull) (a answer, waits bool, err error) {
 		{Name: "suggestWhichBrokerId", Value: "0"},
 		field("nextBeginOffset", got.Next), field("minOffset", got.Min), field("maxOffset", got.Max),
 		{Name: "topicSysFlag", Value: "0"}, {Name: "groupSysFlag", Value: "0"},
+	}
+	if got.Outcome != queue.Found {
+		s.stats.flows.missed.put(0, 0)
 	}
 	switch got.Outcome {
 	case queue.Found:

@@ -22,17 +22,23 @@ func (s *Server) routeInfo(r *request) (answer, error) {
 	if !ok {
 		return answer{}, fmt.Errorf("%w: no route info of %s", queue.ErrNoTopic, topic)
 	}
+	if s.wiped.Load() {
+		known.Permission &^= queue.MayWrite
+	}
 	quoted := r.frame.Version >= standardJSON || r.flag("acceptStandardJsonOnly")
 	b := []byte(`{"brokerDatas":[`)
 	b = s.appendBroker(b, r.conn, quoted)
 	b = append(b, `],"filterServerTable":{},`...)
-	if order, ok := s.kv.get(orderNamespace, topic); ok {
+	if order, ok := s.queues.Note(kvNote, orderNamespace, topic); ok {
 		b = fmt.Appendf(b, `"orderTopicConf":%s,`, quote(order))
 	}
 	b = fmt.Appendf(b, `"queueDatas":[{"brokerName":%s,"perm":%d,"readQueueNums":%d,"topicSysFlag":0,"writeQueueNums":%d}]}`,
 		quote(s.options.Name), known.Permission, known.ReadQueues, known.WriteQueues)
 	return answer{body: b}, nil
 }
+
+// traceTopic is where clients send what they trace.
+const traceTopic = "RMQ_SYS_TRACE_TOPIC"
 
 // standardJSON is the client version from which on keys are quoted.
 const standardJSON = 401
@@ -50,6 +56,8 @@ func (s *Server) route(name string) (queue.Topic, bool) {
 	case queue.DefaultTopic:
 		settings.ReadQueues, settings.WriteQueues = s.queues.NewQueues(), s.queues.NewQueues()
 		return queue.Topic{Name: name, TopicSettings: settings}, s.queues.MakesTopics()
+	case traceTopic:
+		return queue.Topic{Name: name, TopicSettings: settings}, true
 	case s.options.Cluster, s.options.Name, s.options.Cluster + replySuffix:
 		return queue.Topic{Name: name, TopicSettings: settings}, true
 	}

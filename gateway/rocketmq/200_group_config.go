@@ -154,7 +154,7 @@ func (s *Server) allGroupConfigs(r *request) (answer, error) {
 		Version   dataVersion               `json:"dataVersion"`
 		Forbidden map[string]map[string]int `json:"forbiddenTable"`
 		Groups    map[string]groupConfig    `json:"subscriptionGroupTable"`
-	}{s.changes.version(), map[string]map[string]int{}, table})
+	}{s.changes.version(), s.forbidden(), table})
 	return answer{fields: remoting.Fields{field("totalGroupNum", len(groups))}, body: body}, err
 }
 

@@ -54,7 +54,7 @@ func (s *Server) topicNames() (names []string) {
 	for _, t := range s.queues.Topics() {
 		names = append(names, t.Name)
 	}
-	for _, name := range []string{queue.DefaultTopic, s.options.Cluster, s.options.Name} {
+	for _, name := range []string{queue.DefaultTopic, s.options.Cluster, s.options.Name, s.options.Cluster + replySuffix} {
 		if _, ok := s.route(name); ok && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
@@ -66,7 +66,7 @@ func (s *Server) topicNames() (names []string) {
 // isSystemTopic says of a topic that it is machinery, which tools neither make nor delete.
 func (s *Server) isSystemTopic(name string) bool {
 	switch name {
-	case queue.DefaultTopic, s.options.Cluster, s.options.Name, "SCHEDULE_TOPIC_XXXX", "TRANS_CHECK_MAX_TIME_TOPIC", "SELF_TEST_TOPIC",
+	case queue.DefaultTopic, s.options.Cluster, s.options.Name, s.options.Cluster + replySuffix, "SCHEDULE_TOPIC_XXXX", "TRANS_CHECK_MAX_TIME_TOPIC", "SELF_TEST_TOPIC",
 		"OFFSET_MOVED_EVENT", "CHECKPOINT_TOPIC":
 		return true
 	}

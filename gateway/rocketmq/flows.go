@@ -1,21 +1,23 @@
 package rocketmq
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// maxFlows bounds how many topics and groups are counted apart; what is beyond is counted together.
+// maxFlows bounds how many topics and groups are counted apart; what is beyond is counted with all.
 const maxFlows = 10_000
 
 // flows count what goes in by topic and out by topic and group.
 type flows struct {
 	in, out flow // of all topics, to all groups
+	missed  flow // pulls that found nothing
+	back    flow // what groups gave back
 
-	mu     sync.RWMutex // guards all
-	all    map[string]*flow
-	others flow
+	mu  sync.RWMutex // guards all
+	all map[string]*flow
 }
 
 // flow is one of them, with its recent past for rates.
@@ -25,6 +27,7 @@ type flow struct {
 
 	mu                sync.Mutex // guards what follows
 	minute, hour, day past
+	recent            past // ten minutes in small steps, only of those flows that are all together
 }
 
 // sample is where the counters of a flow stood.
@@ -57,6 +60,9 @@ func (f *flow) begin(now time.Time, total *flow) {
 	f.minute = past{every: 10 * time.Second, most: 7, samples: first[:1:1]}
 	f.hour = past{every: 10 * time.Minute, most: 7, samples: first[:1:1]}
 	f.day = past{every: time.Hour, most: 25, samples: first[:1:1]}
+	if total == nil {
+		f.recent = past{every: 10 * time.Second, most: 61, samples: first[:1:1]}
+	}
 }
 
 // now is where the counters stand.
@@ -72,6 +78,9 @@ func (f *flow) sample(now time.Time) {
 	f.minute.add(next)
 	f.hour.add(next)
 	f.day.add(next)
+	if f.recent.most > 0 {
+		f.recent.add(next)
+	}
 }
 
 // early is how much sooner than every a sample may come: tickers are not exact.
@@ -104,7 +113,8 @@ func (s *stats) init(now time.Time) {
 	s.flows.all = make(map[string]*flow)
 	s.flows.in.begin(now, nil)
 	s.flows.out.begin(now, nil)
-	s.flows.others.begin(now, nil)
+	s.flows.missed.begin(now, nil)
+	s.flows.back.begin(now, nil)
 }
 
 // sample remembers where all counters stand.
@@ -116,6 +126,8 @@ func (s *stats) sample(now time.Time) {
 	}
 	s.flows.in.sample(now)
 	s.flows.out.sample(now)
+	s.flows.missed.sample(now)
+	s.morning(now)
 }
 
 // topic gives the flow into a topic.
@@ -123,6 +135,14 @@ func (f *flows) topic(topic string) *flow { return f.named(topic, &f.in) }
 
 // group gives the flow from a topic to a group, under the name that statistics are asked for by.
 func (f *flows) group(topic, group string) *flow { return f.named(topic+"@"+group, &f.out) }
+
+// backPrefix is what the names of flows back from a group begin with.
+const backPrefix = "back:"
+
+// sentBack gives the flow of what a group gave back of a topic.
+func (f *flows) sentBack(topic, group string) *flow {
+	return f.named(backPrefix+topic+"@"+group, &f.back)
+}
 
 func (f *flows) named(name string, total *flow) *flow {
 	if known := f.find(name); known != nil {
@@ -133,7 +153,7 @@ func (f *flows) named(name string, total *flow) *flow {
 	known := f.all[name]
 	if known == nil {
 		if len(f.all) >= maxFlows {
-			return &f.others
+			return total
 		}
 		known = new(flow)
 		known.begin(time.Now(), total)
@@ -164,4 +184,53 @@ func perSecond(first, last sample) float64 {
 		return float64(last.messages-first.messages) / took
 	}
 	return 0
+}
+
+func (s sample) calls() uint64 { return s.times }
+
+// recentRates is how much there was a second in the last 10, 60 and 600 seconds.
+func (f *flow) recentRates(counted func(sample) uint64) (rates [3]float64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	samples := f.recent.samples
+	last := samples[len(samples)-1]
+	for i, steps := range []int{1, 6, 60} {
+		first := samples[max(len(samples)-1-steps, 0)]
+		if took := last.at.Sub(first.at).Seconds(); took > 0 {
+			rates[i] = float64(counted(last)-counted(first)) / took
+		}
+	}
+	return rates
+}
+
+// rates writes recentRates as Java brokers do.
+func (f *flow) rates(counted func(sample) uint64) string {
+	rates := f.recentRates(counted)
+	return fmt.Sprintf("%.2f %.2f %.2f", rates[0], rates[1], rates[2])
+}
+
+// mornings are where the counters stood when yesterday and today began.
+type mornings struct {
+	yesterday, today struct{ in, out uint64 }
+	day              int // of the year, of today
+}
+
+// morning notes that another day has begun.
+func (s *stats) morning(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.counted.day == now.YearDay() {
+		return
+	}
+	if s.counted.day != 0 {
+		s.counted.yesterday = s.counted.today
+		s.counted.today.in, s.counted.today.out = s.flows.in.messages.Load(), s.flows.out.messages.Load()
+	}
+	s.counted.day = now.YearDay()
+}
+
+func (s *stats) days() mornings {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.counted
 }

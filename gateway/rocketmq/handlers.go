@@ -40,4 +40,7 @@ var handlers = map[int]handler{
 	remoting.GetRouteInfoByTopic:        {(*Server).routeInfo},
 	remoting.GetBrokerClusterInfo:       {(*Server).clusterInfo},
 	remoting.GetTopicConfig:             {(*Server).oneTopicConfig},
+	remoting.QueryMessage:               {(*Server).queryMessage},
+	remoting.ViewMessageByID:            {(*Server).viewMessage},
+	remoting.QueryAssignment:            {(*Server).queryAssignment},
 }

@@ -81,6 +81,19 @@ func (h *hold) endLocked() {
 	}
 }
 
+// wakeHeld answers all requests that wait, with what there is.
+func (c *conn) wakeHeld() {
+	c.mu.Lock()
+	all := make([]*hold, 0, len(c.held))
+	for h := range c.held {
+		all = append(all, h)
+	}
+	c.mu.Unlock()
+	for _, h := range all {
+		h.wake(true)
+	}
+}
+
 // letGo ends the waiting of all requests, unanswered.
 func (c *conn) letGo() {
 	c.mu.Lock()

@@ -13,7 +13,10 @@ import (
 )
 
 // brokerVersion is what we say that we are: 5.3.3. Java consumers look at it before they use SQL92.
-const brokerVersion = 479
+const (
+	brokerVersion     = 479
+	brokerVersionName = "V5_3_3"
+)
 
 // request is a client's request. Its frame is valid only until the handler returns: what is needed later
 // is copied out of it.
@@ -80,6 +83,7 @@ func failed(err error) answer {
 		{queue.ErrNoTopic, remoting.TopicNotExist},
 		{queue.ErrNoGroup, remoting.SubscriptionGroupNotExist},
 		{queue.ErrNoQueue, remoting.InvalidParameter},
+		{queue.ErrName, remoting.InvalidParameter},
 		{queue.ErrForbidden, remoting.NoPermission},
 		{queue.ErrIllegal, remoting.MessageIllegal},
 		{message.ErrTooLarge, remoting.MessageIllegal},

@@ -46,9 +46,10 @@ type Server struct {
 	started time.Time
 	members members
 	locks   locks
-	kv      kv
 	stats   stats
 	changes changes
+	resets  resets
+	wiped   atomic.Bool // producers are told that nothing may be written
 	unique  *remoting.UniqueIDs
 	turn    atomic.Uint32
 
@@ -246,4 +247,8 @@ type stats struct {
 	refused, unwelcome, sent, delivered atomic.Uint64
 	held                                atomic.Int64
 	flows                               flows
+	puts                                latency
+
+	mu      sync.Mutex // guards counted
+	counted mornings
 }

@@ -93,3 +93,9 @@ func (l Log) EachOffset(group string, visit func(topic string, queue int, next i
 		visit(o.Topic, o.Queue, o.Next)
 	}
 }
+
+// Room gives how many bytes the log takes up, and how many it may; 0 is without limit.
+func (l Log) Room() (used, limit int64) {
+	stats := l.Stats()
+	return stats.Bytes, stats.Limit
+}

@@ -7,10 +7,12 @@
 package acl
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 )
 
 // What a refused client is told, with code NO_PERMISSION. An unknown key and a wrong signature read alike,
@@ -72,4 +74,16 @@ func (l *List) Authenticate(fields iter.Seq2[string, string], body []byte, versi
 		return nil, errWrong
 	}
 	return &s.account, nil
+}
+
+// Accounts lists the accounts by access key, without their secrets.
+func (l *List) Accounts() []Account {
+	list := make([]Account, 0, len(l.signers))
+	for _, s := range l.signers {
+		a := s.account
+		a.SecretKey = ""
+		list = append(list, a)
+	}
+	slices.SortFunc(list, func(a, b Account) int { return cmp.Compare(a.AccessKey, b.AccessKey) })
+	return list
 }
