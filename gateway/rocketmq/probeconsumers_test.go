@@ -12,7 +12,7 @@ func pullsOfLies() (all []bad) {
 	for _, change := range [][5]string{
 		{"queueId", "-1", "code 29"}, {"queueId", "77", "code 29"}, {"queueId", "x", "code 1"}, {"queueOffset", "-1", "code 21"}, {"queueOffset", "99999", "code 21"}, {"queueOffset", "x", "code 1"}, {"maxMsgNums", "0", "code 0"}, {"maxMsgNums", "-1", "code 0"}, {"maxMsgNums", "1000000", "code 0"},
 		{"maxMsgNums", "x", "code 1"}, {"sysFlag", "-1", "code 0"}, {"commitOffset", "-1", "code 0"}, {"suspendTimeoutMillis", "-1", "code 0"}, {"subscription", absentField, "code 0"}, {"subVersion", absentField, "code 0"}, {"consumerGroup", "", "code 26", "code 29", "a field is missing"},
-		{"consumerGroup", "a b", "code 26"}, {"topic", "", "code 17", "code 29", "a field is missing"}, {"expressionType", absentField, "code 0"}, {"suspendTimeoutMillis", absentField, "code 0"},
+		{"consumerGroup", "a b", "code 26", "code 29", "there can be no such group"}, {"topic", "", "code 17", "code 29", "a field is missing"}, {"expressionType", absentField, "code 0"}, {"suspendTimeoutMillis", absentField, "code 0"},
 	} {
 		all = append(all, bad{name: fmt.Sprintf("PULL with %s %q", change[0], change[1]), real: change[2], ours: change[3], why: change[4], frame: func(topic string) []byte {
 			return frame(with(pulling("probe-consumers", topic, 0), change[0], change[1]))
@@ -53,7 +53,7 @@ var consumersOfLies = append([]bad{
 		return frame(withBody(request(remoting.HeartBeat), fmt.Appendf(nil, `{"clientID":"c@1","consumerDataSet":[{"groupName":"probe-broken","consumeType":"CONSUME_PASSIVELY","messageModel":"CLUSTERING",`+
 			`"consumeFromWhere":"CONSUME_FROM_FIRST_OFFSET","subscriptionDataSet":[{"topic":%q,"subString":"a >","expressionType":"SQL92","subVersion":1}]}],"producerDataSet":[]}`, topic)))
 	}},
-	{name: "HEART_BEAT of an illegal group", real: "code 0", frame: bytesOf(frame(withBody(request(remoting.HeartBeat), []byte(
+	{name: "HEART_BEAT of an illegal group", real: "code 0", ours: "code 29", why: "there can be no such group", frame: bytesOf(frame(withBody(request(remoting.HeartBeat), []byte(
 		`{"clientID":"c@1","consumerDataSet":[{"groupName":"a b/c","consumeType":"CONSUME_PASSIVELY","messageModel":"CLUSTERING","consumeFromWhere":"CONSUME_FROM_FIRST_OFFSET","subscriptionDataSet":[]}],"producerDataSet":[]}`))))},
 	{name: "CHECK_CLIENT_CONFIG with broken SQL", real: "code 23", frame: func(topic string) []byte {
 		return frame(withBody(request(remoting.CheckClientConfig), fmt.Appendf(nil, `{"clientId":"c@1","group":"g","subscriptionData":{"topic":%q,"subString":"a >","expressionType":"SQL92","subVersion":1}}`, topic)))
@@ -90,7 +90,7 @@ var consumersOfLies = append([]bad{
 	{name: "QUERY for nothing", real: "code 22", frame: func(topic string) []byte {
 		return frame(request(remoting.QueryMessage, "topic", topic, "key", "no such key", "maxNum", "32", "beginTimestamp", "0", "endTimestamp", "9223372036854775807"))
 	}},
-	{name: "QUERY for less than nothing", real: "code 1", frame: func(topic string) []byte {
+	{name: "QUERY for less than nothing", real: "code 1", ours: "code 22", why: "it finds nothing", frame: func(topic string) []byte {
 		return frame(request(remoting.QueryMessage, "topic", topic, "key", "k", "maxNum", "-1", "beginTimestamp", "5", "endTimestamp", "1"))
 	}},
 	{name: "POP without fields", real: "code 1", frame: bytesOf(frame(request(remoting.PopMessage)))},
@@ -134,7 +134,7 @@ var namesOfLies = []bad{
 	{name: "a KV configuration that is not there", real: "code 22", names: true, frame: bytesOf(frame(request(remoting.GetKVConfig, "namespace", "n", "key", "k")))},
 	{name: "an unknown code for the name server", real: "code 3", names: true, frame: bytesOf(frame(request(9999)))},
 	{name: "WIPE of an unknown broker", real: "code 0", names: true, frame: bytesOf(frame(request(remoting.WipeWritePermOfBroker, "brokerName", "nobody")))},
-	{name: "a broker that registers with a broken body", real: "code 1", names: true, frame: bytesOf(frame(withBody(request(remoting.RegisterBroker, "brokerName", "x", "brokerAddr", "127.0.0.1:1",
+	{name: "a broker that registers with a broken body", real: "code 1", ours: "code 3", why: "the gateway is a name server for itself alone", names: true, frame: bytesOf(frame(withBody(request(remoting.RegisterBroker, "brokerName", "x", "brokerAddr", "127.0.0.1:1",
 		"clusterName", "c", "haServerAddr", "127.0.0.1:2", "brokerId", "0", "compressed", "false", "bodyCrc32", "1"), []byte("broken"))))},
 }
 
