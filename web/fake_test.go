@@ -21,6 +21,7 @@ type fakeGateway struct {
 	broken   error
 	change   func(*Status) // what a test wants to be otherwise
 	keeper   fakeKeeper
+	messages fakeMessages
 }
 
 const (

@@ -30,8 +30,9 @@ type Options struct {
 	Gateway   Gateway
 	Line      Line // nil outside the demo
 	Accounts  Accounts
-	Keeper    Keeper // nil: no backups, no records of the past
-	SetupCode string // one-time code that sets the first password; empty refuses set-up
+	Keeper    Keeper   // nil: no backups, no records of the past
+	Messages  Messages // nil: nothing is told of messages
+	SetupCode string   // one-time code that sets the first password; empty refuses set-up
 	Version   string
 	Log       *slog.Logger
 }
@@ -127,6 +128,9 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 
 	if s.options.Keeper != nil {
 		s.keeperRoutes(signedIn)
+	}
+	if s.options.Messages != nil {
+		s.messageRoutes(signedIn)
 	}
 
 	engine.NoRoute(pages.serve)

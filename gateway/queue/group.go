@@ -94,7 +94,7 @@ func (q *Queues) PutGroup(ctx context.Context, name string, settings GroupSettin
 
 func checkGroup(name string) error {
 	if name == "" || len(name) > maxGroupName {
-		return fmt.Errorf("%w: a group's name has 1 to %d bytes, not %d", ErrIllegal, maxGroupName, len(name))
+		return fmt.Errorf("%w: a group's name has 1 to %d bytes, not %d", ErrName, maxGroupName, len(name))
 	}
 	return CheckTopic(RetryTopic(name))
 }

@@ -58,7 +58,7 @@ func TestWhatIsToComeLaterSurvivesKills(t *testing.T) {
 				t: t, random: rand.New(rand.NewPCG(seed, 0)), all: make(map[string]*promise), order: make(map[int]int),
 				plant: plantOf(t, queue.Options{RollBytes: rollBytes, CheckAfter: time.Hour}, func(o *store.Options) { o.RetentionSize = 1 }),
 			}
-			steps := 60
+			steps := 40
 			if testing.Short() {
 				steps = 20
 			}

@@ -31,11 +31,15 @@ type plant struct {
 type tap struct {
 	durable.Log
 	left atomic.Int64
+	full atomic.Bool
 }
 
 func (l *tap) Publish(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64) (uint64, error) {
 	if l.left.Add(-1) < 0 {
 		return 0, message.ErrClosed
+	}
+	if l.full.Load() {
+		return 0, message.ErrFull
 	}
 	return l.Log.Publish(ctx, m, ack, token)
 }

@@ -42,8 +42,6 @@ const (
 	Transaction      = "TRAN_MSG"
 	ProducerGroup    = "PGROUP"
 	OriginID         = "ORIGIN_MESSAGE_ID"
-	DeadOriginTopic  = "DLQ_ORIGIN_TOPIC"
-	DeadOriginID     = "DLQ_ORIGIN_MESSAGE_ID"
 	TimerDelaySec    = "TIMER_DELAY_SEC"
 	TimerDelayMs     = "TIMER_DELAY_MS"
 	TimerDeliverMs   = "TIMER_DELIVER_MS"
@@ -57,7 +55,7 @@ const (
 	mqttClient       = "clientId"
 	mqttExtra        = "extData"
 	mqttTag          = "MQTT_COMMON"
-	transient        = "__RMQ.TRANSIENT."
+	transactionID    = "__transactionId__"
 	popCheckpoint    = "POP_CK"
 	envelope         = "\x00rocketmq" // what of a RocketMQ message has no place in a message.Message
 	maxPropertyBytes = 32767

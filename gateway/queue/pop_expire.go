@@ -197,7 +197,7 @@ func (q *Queues) retry(ctx context.Context, m *movable, heard func(Sent, error))
 	group.Name, group.GroupSettings = m.in.group, group.filled()
 	again := FromRecord(&found[0])
 	if int(again.Reconsumed) >= group.MaxRetries {
-		again.again()
+		again.again(again.Property(UniqueKey))
 		err := q.bury(ctx, group.Name, again, heard)
 		return err == nil, err
 	}

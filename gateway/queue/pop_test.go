@@ -204,7 +204,7 @@ func TestWhatIsNotAcknowledgedIsRetriedAndDiesAtLast(t *testing.T) {
 			t.Fatalf("dead letters: %+v, %v", dead, err)
 		}
 		m := queue.FromRecord(&dead.Records[0])
-		if m.Property(queue.DeadOriginTopic) != "orders" || m.Property(queue.DeadOriginID) != "id-1" || string(m.Body) != "x" {
+		if m.Property(queue.RetryTopicName) != "orders" || m.Property(queue.OriginID) != "id-1" || string(m.Body) != "x" {
 			t.Errorf("the dead letter is %+v", m)
 		}
 		if _, known := b.Offset("g", "%DLQ%g", 0); known {

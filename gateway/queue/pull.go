@@ -138,3 +138,18 @@ func (q *Queues) StoredAt(topic string, queue int, offset uint64) (int64, error)
 	}
 	return found[0].Time, nil
 }
+
+// youngQueue is how many messages the log may have had since the first of a queue that counts as young.
+const youngQueue = 100_000
+
+// Young says of a queue that all it ever had is still there and recent: a group that is new to it begins
+// with the first message, wherever it wanted to, as with a stock broker that has all of it in memory.
+func (q *Queues) Young(topic string, queue int) bool {
+	first, next, err := q.Range(topic, queue)
+	if err != nil || first > 0 || next == 0 {
+		return false
+	}
+	tail, _ := q.log.Tail()
+	at, ok := q.positionOf(logTopic(topic), queue, 0)
+	return ok && tail-at < youngQueue
+}

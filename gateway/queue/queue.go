@@ -69,6 +69,7 @@ var (
 	ErrNoQueue   = errors.New("the topic has no such queue")
 	ErrForbidden = errors.New("the topic or the group does not allow it")
 	ErrIllegal   = errors.New("the message is illegal")
+	ErrName      = errors.New("the name of a topic or group is illegal")
 	ErrNoMessage = errors.New("there is no such message")
 )
 

@@ -15,9 +15,9 @@ const firstRetryLevel = 3
 
 // SendBack gives a message to a group again that it could not deal with: the one at a position, by way of
 // the topic of its retries, after a delay of a level, 0 for the one that is its turn; or as a dead letter
-// when level is negative or it was given back most times, nil for what the group's settings say. done is
-// called exactly once, unless SendBack returns an error, when that is durable.
-func (q *Queues) SendBack(ctx context.Context, group string, at message.Position, level int, most *int, done func(Sent, error)) error {
+// when level is negative or it was given back most times, nil for what the group's settings say. id names
+// the message in what the group gets. done is called exactly once, unless SendBack returns an error, when that is durable.
+func (q *Queues) SendBack(ctx context.Context, group string, at message.Position, id string, level int, most *int, done func(Sent, error)) error {
 	settings, err := q.UseGroup(ctx, group)
 	if err != nil {
 		return err
@@ -32,7 +32,7 @@ func (q *Queues) SendBack(ctx context.Context, group string, at message.Position
 	if most == nil {
 		most = &settings.MaxRetries
 	}
-	m.again()
+	m.again(id)
 	if level < 0 || int(m.Reconsumed) >= *most {
 		return q.bury(ctx, group, m, done)
 	}
@@ -47,12 +47,12 @@ func (q *Queues) SendBack(ctx context.Context, group string, at message.Position
 
 // again prepares a message that was delivered to be sent once more: under another topic, with where it came
 // from the first time.
-func (m *Message) again() {
+func (m *Message) again(id string) {
 	if m.Property(RetryTopicName) == "" {
 		m.Set(RetryTopicName, m.Topic)
 	}
 	if m.Property(OriginID) == "" {
-		m.Set(OriginID, m.Property(UniqueKey))
+		m.Set(OriginID, id)
 	}
 	m.Prepared = 0
 	m.Unset(Delay)
@@ -64,8 +64,7 @@ func (q *Queues) bury(ctx context.Context, group string, m *Message, done func(S
 	if _, err := q.ensureTopic(ctx, topic, 1); err != nil {
 		return err
 	}
-	m.Set(DeadOriginTopic, m.Property(RetryTopicName))
-	m.Set(DeadOriginID, m.Property(OriginID))
+	m.Set(Delay, "0")
 	m.Unset(TimerDelaySec, TimerDelayMs, TimerDeliverMs)
 	m.Topic, m.Queue = topic, 0
 	m.Reconsumed++

@@ -3,6 +3,7 @@ package queue_test
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,7 +15,7 @@ import (
 func (p *plant) sendBack(group string, at message.Position, level int, most *int) error {
 	p.t.Helper()
 	_, err := waited(p.t, func(done func(queue.Sent, error)) error {
-		return p.SendBack(p.t.Context(), group, at, level, most, done)
+		return p.SendBack(p.t.Context(), group, at, "id", level, most, done)
 	})
 	return err
 }
@@ -40,7 +41,7 @@ func TestWhatIsSentBackComesAgainLaterAndLater(t *testing.T) {
 			}
 			m := list[n]
 			same(t, "what came", []any{m.Reconsumed, m.Flag, m.BornTime, string(m.Body), m.Property(queue.RetryTopicName), m.Property(queue.OriginID), m.Property(queue.UniqueKey), m.Property("a"), m.Property(queue.Delay)},
-				[]any{n + 1, 5, 77, "x", "orders", "key", "key", "b", ""})
+				[]any{n + 1, 5, 77, "x", "orders", "id", "key", "b", strconv.Itoa(3 + n)})
 			at = m.Position
 		}
 		if err := p.sendBack("pickers", at, 0, &most); err != nil {
@@ -50,7 +51,7 @@ func TestWhatIsSentBackComesAgainLaterAndLater(t *testing.T) {
 		if len(dead) != 1 {
 			t.Fatalf("%d dead letters", len(dead))
 		}
-		same(t, "the dead letter", []any{dead[0].Reconsumed, dead[0].Property(queue.DeadOriginTopic), dead[0].Property(queue.DeadOriginID)}, []any{4, "orders", "key"})
+		same(t, "the dead letter", []any{dead[0].Reconsumed, dead[0].Property(queue.RetryTopicName), dead[0].Property(queue.OriginID)}, []any{4, "orders", "id"})
 	})
 }
 
@@ -64,7 +65,7 @@ func TestSendBackSaysWhyNot(t *testing.T) {
 				t.Errorf("at %d: %v", at, err)
 			}
 		}
-		if err := p.sendBack("pick ers", sent.Position, 0, nil); !errors.Is(err, queue.ErrIllegal) {
+		if err := p.sendBack("pick ers", sent.Position, 0, nil); !errors.Is(err, queue.ErrName) {
 			t.Errorf("a group without a name: %v", err)
 		}
 		if err := p.sendBack("pickers", sent.Position, -1, nil); err != nil {

@@ -3,7 +3,6 @@ package queue
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +32,9 @@ func (q *Queues) Send(ctx context.Context, m *Message, queues int, done func(Sen
 	}
 	if err := q.buryIfSpent(ctx, m); err != nil {
 		return err
+	}
+	if isHidden(m.Topic) {
+		queues = 1
 	}
 	topic, err := q.ensureTopic(ctx, m.Topic, queues)
 	if err != nil {
@@ -133,7 +135,7 @@ func (q *Queues) choose(m *Message, queues int) int {
 func (m *Message) clean() {
 	kept := m.Properties[:0]
 	for _, p := range m.Properties {
-		if p.Name != popCheckpoint && p.Name != envelope && p.Name != "" && p.Name[0] != 0 && !strings.HasPrefix(p.Name, transient) {
+		if p.Name != popCheckpoint && p.Name != envelope && p.Name != "" && p.Name[0] != 0 {
 			kept = append(kept, p)
 		}
 	}

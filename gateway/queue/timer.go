@@ -122,8 +122,7 @@ func isLasting(err error) bool {
 func released(r *message.Record) *Message {
 	m := FromRecord(r)
 	m.Topic, m.Queue = m.Property(RealTopic), realQueue(m)
-	m.Unset(RealTopic, RealQueue, Delay)
-	return m
+	return m // with its RealTopic, RealQueue and Delay: the stock broker leaves them, too
 }
 
 // recallSeed is of this run: the hashes are in memory only.

@@ -39,7 +39,7 @@ func TestADelayedMessageComesWhenItIsDue(t *testing.T) {
 		same(t, "in the end", got, []string{"past", "level 0", "at 700 ms within 750ms", "1500 ms within 1.75s", "3 s within 3.75s", "level 2 within 5.05s"})
 		same(t, "waiting", p.Pending(), queue.Pending{Delayed: 1})
 		for _, m := range p.messages("later", 1) {
-			if m.Property(queue.RealTopic) != "" || m.Property(queue.RealQueue) != "" || m.Property(queue.Delay) != "" && m.Property(queue.Delay) != "0" || m.Topic != "later" || m.Queue != 1 {
+			if m.Topic != "later" || m.Queue != 1 {
 				t.Errorf("delivered as %+v", m)
 			}
 		}
@@ -99,5 +99,49 @@ func TestARecalledMessageDoesNotCome(t *testing.T) {
 		if err := recall("key-0", 0); !errors.Is(err, queue.ErrNoMessage) {
 			t.Errorf("too late: %v", err)
 		}
+	})
+}
+
+func TestAFullLogDelaysWhatIsDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := plantOf(t, queue.Options{})
+		var want []string
+		for i := range 600 { // more than are dealt with at once
+			want = append(want, fmt.Sprint(i))
+			m := queue.Message{Topic: "later", Queue: 0, Body: []byte(want[i]), Properties: with(queue.Delay, "1", queue.UniqueKey, want[i])}
+			if err := p.Send(t.Context(), &m, 0, func(queue.Sent, error) {}); err != nil {
+				t.Fatal(err)
+			}
+			if i%100 == 0 {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		sent := send(t, p.Queues, queue.Message{Topic: "later", Queue: 0, Properties: with(queue.TimerDelaySec, "60", queue.UniqueKey, "key")})
+		half := p.half("half")
+		p.tap.full.Store(true)
+		time.Sleep(10 * time.Second)
+		same(t, "from a full log", p.bodies("later", 0), []string(nil))
+		for _, err := range []error{
+			p.end(half, queue.Commit), p.end(half, queue.Rollback),
+			func() error {
+				_, err := waited(t, func(done func(queue.Sent, error)) error {
+					return p.Recall(t.Context(), "later", "key", sent.DeliverAt, done)
+				})
+				return err
+			}(),
+		} {
+			if !errors.Is(err, message.ErrFull) {
+				t.Errorf("to a full log: %v, want %v", err, message.ErrFull)
+			}
+		}
+		p.tap.full.Store(false)
+		time.Sleep(3 * time.Second)
+		same(t, "afterwards", p.bodies("later", 0), want)
+		if err := p.end(half, queue.Commit); err != nil {
+			t.Error(err)
+		}
+		same(t, "committed", p.bodies("orders", 1), []string{"half"})
+		time.Sleep(time.Second) // until the mark is durable
+		same(t, "pending", p.Pending(), queue.Pending{Delayed: 1})
 	})
 }

@@ -130,11 +130,11 @@ func CheckTopic(name string) error {
 		most = message.MaxQueueTopicBytes - 1
 	}
 	if name == "" || len(name) > most {
-		return fmt.Errorf("%w: a topic's name has 1 to %d bytes, not %d", ErrIllegal, most, len(name))
+		return fmt.Errorf("%w: a topic's name has 1 to %d bytes, not %d", ErrName, most, len(name))
 	}
 	for i := range len(name) {
 		if !plain(name[i]) && name[i] != '%' {
-			return fmt.Errorf("%w: the topic %q has other bytes than letters, digits, %%, |, - and _", ErrIllegal, name)
+			return fmt.Errorf("%w: the topic %q has other bytes than letters, digits, %%, |, - and _", ErrName, name)
 		}
 	}
 	return nil

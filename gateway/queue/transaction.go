@@ -133,7 +133,8 @@ func committed(m *Message, e *entry) *Message {
 	m.Topic, m.Queue = m.Property(RealTopic), realQueue(m)
 	m.SysFlag |= sysCommit
 	m.Prepared = e.origin
-	m.Unset(Transaction, RealTopic, RealQueue)
+	m.Unset(RealTopic, RealQueue)
+	m.Set(transactionID, m.Property(UniqueKey))
 	if e.checks > 0 {
 		m.Set(CheckTimes, strconv.Itoa(e.checks))
 	}

@@ -3,6 +3,7 @@ package queue_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -47,6 +48,20 @@ func (a *asked) ask(group string, m *queue.Message) bool {
 	return !a.offline
 }
 
+// heard gives what was asked so far.
+func (a *asked) heard() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.list)
+}
+
+// connect forgets what was asked while nobody was there.
+func (a *asked) connect() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.list, a.offline = nil, false
+}
+
 func TestAHalfMessageComesWhenItIsCommitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := plantOf(t, queue.Options{})
@@ -69,7 +84,7 @@ func TestAHalfMessageComesWhenItIsCommitted(t *testing.T) {
 		}
 		same(t, "after", p.bodies("orders", 1), []string{"yes"})
 		m := p.messages("orders", 1)[0]
-		same(t, "flags", []any{m.SysFlag, m.Prepared, m.Property(queue.Transaction), m.Property(queue.RealTopic), m.Property(queue.Delay)}, []any{8, yes.Position, "", "", ""})
+		same(t, "flags", []any{m.SysFlag, m.Prepared, m.Property(queue.Transaction), m.Property(queue.RealTopic), m.Property(queue.Delay)}, []any{8, yes.Position, "true", "", ""})
 		same(t, "waiting", p.Pending(), queue.Pending{Half: 1})
 		p.restart()
 		if err := p.end(open, queue.Commit); err != nil {
@@ -87,23 +102,23 @@ func TestAProducerIsAskedUntilItDecides(t *testing.T) {
 		half := p.half("late", queue.CheckImmunity, "10")
 		p.half("never")
 		time.Sleep(9 * time.Second)
-		same(t, "asked", shop.list, []string{"shop: never for orders/1, 1"})
+		same(t, "asked", shop.heard(), []string{"shop: never for orders/1, 1"})
 		time.Sleep(2 * time.Second)
-		same(t, "asked", shop.list, []string{"shop: never for orders/1, 1", "shop: late for orders/1, 1"})
+		same(t, "asked", shop.heard(), []string{"shop: never for orders/1, 1", "shop: late for orders/1, 1"})
 		if shop.half != half {
 			t.Errorf("asked about %+v, want %+v", shop.half, half)
 		}
-		shop.list, shop.offline = nil, false // that did not count: nobody was there
+		shop.connect() // that did not count: nobody was there
 		time.Sleep(30 * time.Second)
 		p.restart() // what was asked is remembered
 		p.SetChecker(shop.ask)
 		time.Sleep(31 * time.Second)
-		same(t, "asked", len(shop.list), 4)
+		same(t, "asked", len(shop.heard()), 4)
 		if err := p.end(half, queue.Commit); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(70 * time.Second)
-		same(t, "asked", shop.list[4:], []string{"shop: never for orders/1, 3"})
+		same(t, "asked", shop.heard()[4:], []string{"shop: never for orders/1, 3"})
 		same(t, "delivered", p.bodies("orders", 1), []string{"late"})
 		same(t, "given up", p.bodies("TRANS_CHECK_MAX_TIME_TOPIC", 0), []string{"never"})
 		same(t, "check times of what was asked about", p.messages("orders", 1)[0].Property(queue.CheckTimes), "2")

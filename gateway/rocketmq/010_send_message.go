@@ -25,7 +25,9 @@ func (s *Server) sendMessage(r *request) (answer, error) {
 	if m.Property(queue.UniqueKey) == "" {
 		m.Set(queue.UniqueKey, s.unique.Next(s.now()))
 	}
-	m.Body = r.frame.Body
+	if m.Body = r.frame.Body; len(m.Body) == 0 {
+		return answer{}, refuse(remoting.SystemError, "the message body is empty")
+	}
 	reply, host := r.reply, s.host(r.conn)
 	unique, flow := m.Property(queue.UniqueKey), s.stats.flows.topic(m.Topic)
 	size, topic, began := len(m.Body), m.Topic, s.now()

@@ -10,7 +10,7 @@ import (
 // 014 QUERY_CONSUMER_OFFSET, 015 UPDATE_CONSUMER_OFFSET
 //
 // Supported: an offset that was never committed is QUERY_NOT_FOUND, so that the client begins where it
-// wants to; a commit that leads back; negative offsets, which the Go client commits for queues that it never
+// wants to, unless the queue is so young that it begins with the first message; a commit that leads back; negative offsets, which the Go client commits for queues that it never
 // read, mean nothing. A commit is durable within 200 ms.
 func (s *Server) queryConsumerOffset(r *request) (answer, error) {
 	group, err := r.text("consumerGroup")
@@ -25,6 +25,9 @@ func (s *Server) queryConsumerOffset(r *request) (answer, error) {
 		return answer{}, fmt.Errorf("%w: the group %s", queue.ErrForbidden, group)
 	}
 	next, known := s.queues.Offset(group, topic, number)
+	if !known && r.frame.Ext.Get("setZeroIfNotFound") != "false" && s.queues.Young(topic, number) {
+		return answer{fields: remoting.Fields{{Name: "offset", Value: "0"}}}, nil
+	}
 	if !known {
 		return answer{}, refuse(remoting.QueryNotFound, "Not found, maybe this group consumer boot first")
 	}

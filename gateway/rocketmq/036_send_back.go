@@ -5,6 +5,7 @@ import (
 
 	"sluice/gateway/message"
 	"sluice/gateway/queue"
+	"sluice/gateway/remoting"
 )
 
 // 036 CONSUMER_SEND_MSG_BACK
@@ -29,7 +30,7 @@ func (s *Server) sendBack(r *request) (answer, error) {
 		most = &n
 	}
 	reply, topic := r.reply, r.frame.Ext.Get("originTopic")
-	err = s.queues.SendBack(r.ctx, group, message.Position(at), int(r.numberOr("delayLevel", 0)), most, func(_ queue.Sent, err error) {
+	err = s.queues.SendBack(r.ctx, group, message.Position(at), remoting.OffsetID(s.host(r.conn), uint64(at)), int(r.numberOr("delayLevel", 0)), most, func(_ queue.Sent, err error) {
 		if err != nil {
 			reply.fail(err)
 			return

@@ -37,6 +37,9 @@ func (s *Server) routeInfo(r *request) (answer, error) {
 	return answer{body: b}, nil
 }
 
+// traceTopic is where clients send what they trace.
+const traceTopic = "RMQ_SYS_TRACE_TOPIC"
+
 // standardJSON is the client version from which on keys are quoted.
 const standardJSON = 401
 
@@ -53,6 +56,8 @@ func (s *Server) route(name string) (queue.Topic, bool) {
 	case queue.DefaultTopic:
 		settings.ReadQueues, settings.WriteQueues = s.queues.NewQueues(), s.queues.NewQueues()
 		return queue.Topic{Name: name, TopicSettings: settings}, s.queues.MakesTopics()
+	case traceTopic:
+		return queue.Topic{Name: name, TopicSettings: settings}, true
 	case s.options.Cluster, s.options.Name, s.options.Cluster + replySuffix:
 		return queue.Topic{Name: name, TopicSettings: settings}, true
 	}

@@ -28,7 +28,6 @@ func (s *Server) sendBatch(r *request) (answer, error) {
 		return answer{}, fmt.Errorf("%w: an empty batch", queue.ErrIllegal)
 	}
 	messages := make([]*queue.Message, len(parts))
-	keys := make([]string, len(parts))
 	for i, part := range parts {
 		m := *first
 		m.Flag, m.Body = part.Flag, part.Body
@@ -38,9 +37,9 @@ func (s *Server) sendBatch(r *request) (answer, error) {
 		if m.Property(queue.UniqueKey) == "" { // the Go client's have none
 			m.Set(queue.UniqueKey, s.unique.Next(s.now()))
 		}
-		messages[i], keys[i] = &m, m.Property(queue.UniqueKey)
+		messages[i] = &m
 	}
-	b := &batch{server: s, reply: r.reply, sent: make([]queue.Sent, len(parts)), keys: keys, flow: s.stats.flows.topic(first.Topic), size: len(r.frame.Body), began: s.now()}
+	b := &batch{server: s, reply: r.reply, sent: make([]queue.Sent, len(parts)), flow: s.stats.flows.topic(first.Topic), size: len(r.frame.Body), began: s.now()}
 	b.left.Store(int64(len(parts)))
 	for i, m := range messages {
 		if i > 0 {
@@ -64,7 +63,6 @@ type batch struct {
 	server *Server
 	reply  reply
 	sent   []queue.Sent
-	keys   []string
 	flow   *flow
 	size   int
 	began  time.Time
@@ -96,7 +94,6 @@ func (b *batch) done(i int, sent queue.Sent, err error) {
 		{Name: "msgId", Value: strings.Join(ids, ",")},
 		field("queueId", b.sent[0].Queue),
 		field("queueOffset", b.sent[0].Offset),
-		{Name: "transactionId", Value: strings.Join(b.keys, ",")},
 		{Name: "MSG_REGION", Value: region},
 		{Name: "TRACE_ON", Value: "true"},
 	}})

@@ -33,6 +33,13 @@ func (s *Server) sendReply(r *request) (answer, error) {
 		return answer{}, refuse(remoting.SystemError, "push reply message fail, channel of <%s> not found.", client)
 	}
 	ext := r.frame.Ext
+	for _, own := range [...]remoting.Property{{Name: propertyRegion, Value: region}, {Name: propertyTrace, Value: "true"},
+		{Name: "PUSH_REPLY_TIME", Value: strconv.FormatInt(s.now().UnixMilli(), 10)}} {
+		m.Set(own.Name, own.Value)
+	}
+	if properties, err = joinProperties(m.Properties); err != nil {
+		return answer{}, err
+	}
 	host := s.host(r.conn).String()
 	push := remoting.Fields{
 		{Name: "producerGroup", Value: ext.Get(either(r, "producerGroup", "a"))},

@@ -28,15 +28,16 @@ func (s *Server) encode(c *conn, records []message.Record) (b []byte, err error)
 // appendMessage writes one message as it is stored, in the form that every client reads: a topic of at most
 // 127 bytes has the first version's magic.
 func (s *Server) appendMessage(b []byte, c *conn, m *queue.Message) ([]byte, error) {
-	properties := make([]remoting.Property, len(m.Properties))
-	for i, p := range m.Properties {
-		properties[i] = remoting.Property(p)
-	}
-	for _, own := range [...]remoting.Property{{Name: "MSG_REGION", Value: region}, {Name: "TRACE_ON", Value: "true"}, {Name: "CLUSTER", Value: s.options.Cluster}} {
-		if m.Property(own.Name) == "" {
-			properties = append(properties, own)
+	properties := make([]remoting.Property, 0, len(m.Properties)+3)
+	for _, p := range m.Properties {
+		switch p.Name {
+		case propertyRegion, propertyTrace, propertyCluster: // only the broker knows
+		default:
+			properties = append(properties, remoting.Property(p))
 		}
 	}
+	properties = append(properties, remoting.Property{Name: propertyRegion, Value: region},
+		remoting.Property{Name: propertyTrace, Value: "true"}, remoting.Property{Name: propertyCluster, Value: s.options.Cluster})
 	text, err := remoting.AppendProperties(nil, properties)
 	if err != nil {
 		return nil, err
@@ -52,6 +53,13 @@ func (s *Server) appendMessage(b []byte, c *conn, m *queue.Message) ([]byte, err
 	})
 }
 
+// What a broker says of itself in every message.
+const (
+	propertyRegion  = "MSG_REGION"
+	propertyTrace   = "TRACE_ON"
+	propertyCluster = "CLUSTER"
+)
+
 // quote writes a JSON string.
 func quote(text string) []byte {
 	b, err := json.Marshal(text)
@@ -64,3 +72,13 @@ func quote(text string) []byte {
 func parseInt(text string) (int64, error) { return strconv.ParseInt(text, 10, 64) }
 
 func (s *Server) now() time.Time { return time.Now() }
+
+// joinProperties writes properties as they travel.
+func joinProperties(list []message.Property) (string, error) {
+	properties := make([]remoting.Property, len(list))
+	for i, p := range list {
+		properties[i] = remoting.Property(p)
+	}
+	b, err := remoting.AppendProperties(nil, properties)
+	return string(b), err
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,7 +37,7 @@ var alone = []string{"async", "request"}
 func TestGoClient(t *testing.T) {
 	path := goClient(t)
 	if *record {
-		real := startReal(t, rocketmqtest.Options{})
+		real := sharedReal(t)
 		seen := perform(t, path, real, "all")
 		if err := os.MkdirAll("testdata", 0o755); err != nil {
 			t.Fatal(err)
@@ -166,4 +167,32 @@ func byScenario(t *testing.T, text []byte) map[string][]string {
 		seen[o.Scenario] = append(seen[o.Scenario], line)
 	}
 	return seen
+}
+
+// TestGoClientSigns has it sign with the right keys and with wrong ones.
+func TestGoClientSigns(t *testing.T) {
+	const accessKey, secretKey = "goclient", "goclient-secret"
+	path := goClient(t)
+	text, err := os.ReadFile("testdata/goclient_acl.jsonl")
+	if err != nil && !*record {
+		t.Fatal(err)
+	}
+	test := func(t *testing.T, at target) {
+		seen := perform(t, path, at, "acl", "ACCESS_KEY="+accessKey, "SECRET_KEY="+secretKey)
+		if *record && at.real {
+			if err := os.WriteFile("testdata/goclient_acl.jsonl", []byte(strings.Join(seen["acl"], "\n")+"\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+		compare(t, at, seen["acl"], byScenario(t, text)["acl"])
+	}
+	if *otherNameServer == "" && !*record {
+		t.Run("gateway", func(t *testing.T) {
+			test(t, startGateway(t, fmt.Sprintf("  access:\n    - {access_key: %s, secret_key: %s, admin: true, publish: [\"*\"], subscribe: [\"*\"], groups: [\"*\"]}\n", accessKey, secretKey)))
+		})
+	}
+	t.Run("real", func(t *testing.T) {
+		test(t, startReal(t, rocketmqtest.Options{Broker: realAccess(accessKey, secretKey)}))
+	})
 }

@@ -170,13 +170,11 @@ func pulling(group, topic string, offset int64) *remoting.Command {
 		"maxMsgNums", "32", "sysFlag", "4", "commitOffset", "0", "suspendTimeoutMillis", "1000", "subscription", "*", "subVersion", "0", "expressionType", "TAG")
 }
 
-// makeTopic makes a topic and waits until the name server knows.
-func makeTopic(t *testing.T, at target, queues int) string {
+// makeTopic makes a topic of 4 queues with a message, as producers do, and waits until the name server knows.
+func makeTopic(t *testing.T, at target) string {
 	t.Helper()
 	topic := ownName("topic")
-	n := strconv.Itoa(queues)
-	call(t, at.broker).must(request(remoting.UpdateAndCreateTopic, "topic", topic, "defaultTopic", "TBW102", "readQueueNums", n, "writeQueueNums", n,
-		"perm", "6", "topicFilterType", "SINGLE_TAG", "topicSysFlag", "0", "order", "false"))
+	call(t, at.broker).must(sending(topic, "first"))
 	names := call(t, at.nameServer)
 	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		if names.ask(request(remoting.GetRouteInfoByTopic, "topic", topic)).Code == remoting.Success {

@@ -83,6 +83,7 @@ func failed(err error) answer {
 		{queue.ErrNoTopic, remoting.TopicNotExist},
 		{queue.ErrNoGroup, remoting.SubscriptionGroupNotExist},
 		{queue.ErrNoQueue, remoting.InvalidParameter},
+		{queue.ErrName, remoting.InvalidParameter},
 		{queue.ErrForbidden, remoting.NoPermission},
 		{queue.ErrIllegal, remoting.MessageIllegal},
 		{message.ErrTooLarge, remoting.MessageIllegal},

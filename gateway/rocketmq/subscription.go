@@ -66,7 +66,10 @@ func (s *subscription) filter() queue.Filter {
 	switch {
 	case s.sql != nil:
 		return func(r *message.Record) bool {
-			return s.sql.Match(func(name string) (string, bool) { return queue.PropertyOf(r, name) })
+			return s.sql.Match(func(name string) (string, bool) {
+				value, known := queue.PropertyOf(r, name)
+				return value, known && value != "" // an empty one does not exist for the stock broker
+			})
 		}
 	case s.tags != nil:
 		return func(r *message.Record) bool {

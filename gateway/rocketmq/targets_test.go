@@ -35,9 +35,10 @@ func eachTarget(t *testing.T, test func(*testing.T, target)) {
 	if *otherNameServer == "" {
 		t.Run("gateway", func(t *testing.T) { test(t, startGateway(t, "")) })
 	}
-	t.Run("real", func(t *testing.T) { test(t, startReal(t, rocketmqtest.Options{})) })
+	t.Run("real", func(t *testing.T) { test(t, sharedReal(t)) })
 }
 
+// startReal runs a real broker of its own for a test that needs another configuration.
 func startReal(t *testing.T, options rocketmqtest.Options) target {
 	t.Helper()
 	if *otherNameServer != "" {

@@ -120,6 +120,11 @@ func (p *play) topic(name string, queues int) string {
 }
 
 func (p *play) create(a admin.Admin, broker, name string, queues int) {
+	if !keys.IsEmpty() {
+		// This request alone makes the admin client sign, itself and what follows.
+		_, err := a.GetAllSubscriptionGroup(context.Background(), broker, 5*time.Second)
+		p.must(err, "list groups")
+	}
 	p.must(a.CreateTopic(context.Background(), admin.WithTopicCreate(name), admin.WithBrokerAddrCreate(broker),
 		admin.WithReadQueueNums(queues), admin.WithWriteQueueNums(queues)), "create a topic")
 	p.route(a, name)
