@@ -24,6 +24,14 @@ func beating(client, group, topic string) *remoting.Command {
 	return withBody(request(remoting.HeartBeat), body)
 }
 
+// topicWith makes a topic with so many queues.
+func topicWith(t *testing.T, at target, queues int) string {
+	t.Helper()
+	topic, n := ownName("topic"), strconv.Itoa(queues)
+	call(t, at.broker).must(request(remoting.UpdateAndCreateTopic, "topic", topic, "readQueueNums", n, "writeQueueNums", n, "perm", "6"))
+	return topic
+}
+
 func committed(group, topic, queue, offset string) *remoting.Command {
 	return request(remoting.UpdateConsumerOffset, "consumerGroup", group, "topic", topic, "queueId", queue, "commitOffset", offset)
 }
@@ -45,7 +53,7 @@ func tableOf(t *testing.T, body []byte, name string) []remoting.QueueEntry {
 
 func TestTopicStatsHaveObjectsForKeys(t *testing.T) {
 	at := startGateway(t, "")
-	topic, admin := makeTopic(t, at, 2), call(t, at.broker)
+	topic, admin := topicWith(t, at, 2), call(t, at.broker)
 	admin.must(sending(topic, "one"))
 	admin.must(sending(topic, "two"))
 	body := admin.must(request(remoting.GetTopicStatsInfo, "topic", topic)).Body
@@ -61,7 +69,7 @@ func TestTopicStatsHaveObjectsForKeys(t *testing.T) {
 
 func TestAGroupsProgress(t *testing.T) {
 	at := startGateway(t, "")
-	topic, group, admin := makeTopic(t, at, 2), ownName("group"), call(t, at.broker)
+	topic, group, admin := topicWith(t, at, 2), ownName("group"), call(t, at.broker)
 	for _, body := range []string{"one", "two", "three"} {
 		admin.must(sending(topic, body))
 	}
@@ -96,7 +104,7 @@ func TestAGroupsProgress(t *testing.T) {
 
 func TestConnectionsOfGroups(t *testing.T) {
 	at := startGateway(t, "")
-	topic, group, admin := makeTopic(t, at, 1), ownName("group"), call(t, at.broker)
+	topic, group, admin := topicWith(t, at, 1), ownName("group"), call(t, at.broker)
 	if got := admin.ask(request(remoting.GetConsumerConnectionList, "consumerGroup", group)); got.Code != remoting.ConsumerNotOnline {
 		t.Errorf("a group without clients: code %d, want %d", got.Code, remoting.ConsumerNotOnline)
 	}
@@ -116,7 +124,7 @@ func TestConnectionsOfGroups(t *testing.T) {
 
 func TestAskingAConsumerThroughUs(t *testing.T) {
 	at := startGateway(t, "")
-	topic, group := makeTopic(t, at, 1), ownName("group")
+	topic, group := topicWith(t, at, 1), ownName("group")
 	consumer, admin := call(t, at.broker), call(t, at.broker)
 	consumer.must(beating("client-1", group, topic))
 	question := request(remoting.GetConsumerRunningInfo, "consumerGroup", group, "clientId", "client-1", "jstackEnable", "false")
@@ -144,7 +152,7 @@ func TestAskingAConsumerThroughUs(t *testing.T) {
 
 func TestAResetReachesWhoeverConsumes(t *testing.T) {
 	at := startGateway(t, "")
-	topic, group, consumer := makeTopic(t, at, 1), ownName("group"), call(t, at.broker)
+	topic, group, consumer := topicWith(t, at, 1), ownName("group"), call(t, at.broker)
 	for _, body := range []string{"one", "two", "three"} {
 		consumer.must(sending(topic, body))
 	}
@@ -170,7 +178,7 @@ func TestAResetReachesWhoeverConsumes(t *testing.T) {
 
 func TestADeletedTopicIsGoneAndComesBack(t *testing.T) {
 	at := startGateway(t, "")
-	topic, admin := makeTopic(t, at, 1), call(t, at.broker)
+	topic, admin := topicWith(t, at, 1), call(t, at.broker)
 	admin.must(sending(topic, "one"))
 	admin.must(request(remoting.DeleteTopicInBroker, "topic", topic))
 	if got := admin.ask(request(remoting.GetTopicConfig, "topic", topic)); got.Code != remoting.TopicNotExist {
@@ -187,7 +195,7 @@ func TestADeletedTopicIsGoneAndComesBack(t *testing.T) {
 
 func TestADeletedGroupKeepsItsOffsetsUnlessTheyAreToGo(t *testing.T) {
 	at := startGateway(t, "")
-	topic, group, admin := makeTopic(t, at, 1), ownName("group"), call(t, at.broker)
+	topic, group, admin := topicWith(t, at, 1), ownName("group"), call(t, at.broker)
 	create := func() *remoting.Command {
 		return withBody(request(remoting.UpdateAndCreateSubscriptionGroup), fmt.Appendf(nil, `{"groupName":%q,"retryMaxTimes":0,"brokerId":7}`, group))
 	}
@@ -224,7 +232,7 @@ func TestADeletedGroupKeepsItsOffsetsUnlessTheyAreToGo(t *testing.T) {
 func TestTheExportersKeysAreNumbers(t *testing.T) {
 	at := startGateway(t, "")
 	admin := call(t, at.broker)
-	admin.must(sending(makeTopic(t, at, 1), "one"))
+	admin.must(sending(topicWith(t, at, 1), "one"))
 	var body struct{ Table map[string]string }
 	if err := json.Unmarshal(admin.must(request(remoting.GetBrokerRuntimeInfo)).Body, &body); err != nil {
 		t.Fatal(err)
@@ -260,7 +268,7 @@ func TestTheExportersKeysAreNumbers(t *testing.T) {
 
 func TestTheNameServersTable(t *testing.T) {
 	at := startGateway(t, "")
-	topic, admin := makeTopic(t, at, 1), call(t, at.nameServer)
+	topic, admin := topicWith(t, at, 1), call(t, at.nameServer)
 	admin.must(request(remoting.PutKVConfig, "namespace", "ORDER_TOPIC_CONFIG", "key", topic, "value", "broker-a:4"))
 	if route := string(admin.must(request(remoting.GetRouteInfoByTopic, "topic", topic)).Body); !strings.Contains(route, `"orderTopicConf":"broker-a:4"`) {
 		t.Errorf("the route has no order: %s", route)
@@ -280,7 +288,7 @@ func TestTheNameServersTable(t *testing.T) {
 
 func TestQueryingMessages(t *testing.T) {
 	at := startGateway(t, "")
-	topic, admin := makeTopic(t, at, 1), call(t, at.broker)
+	topic, admin := topicWith(t, at, 1), call(t, at.broker)
 	sent := admin.must(with(sending(topic, "one"), "properties", "KEYS\x01order-7 blue\x02UNIQ_KEY\x01AC1400010001\x02"))
 	admin.must(sending(topic, "two"))
 	ask := func(key string) *remoting.Command {
@@ -344,7 +352,7 @@ func TestAdministrationIsForAdministrators(t *testing.T) {
 
 func TestAGroupThatMayNotReadATopic(t *testing.T) {
 	at := startGateway(t, "")
-	topic, group, admin := makeTopic(t, at, 1), ownName("group"), call(t, at.broker)
+	topic, group, admin := topicWith(t, at, 1), ownName("group"), call(t, at.broker)
 	admin.must(sending(topic, "one"))
 	for _, readable := range []bool{false, true} {
 		body := string(admin.must(request(remoting.UpdateAndGetGroupForbidden, "group", group, "topic", topic, "readable", fmt.Sprint(readable))).Body)
