@@ -99,13 +99,6 @@ func (m *Message) Unset(names ...string) {
 	m.Properties = kept
 }
 
-// clone gives a copy whose properties may be changed.
-func (m *Message) clone() *Message {
-	c := *m
-	c.Properties = append(make([]message.Property, 0, len(m.Properties)+4), m.Properties...)
-	return &c
-}
-
 // logged gives what the log keeps of m.
 func (m *Message) logged() *message.Message {
 	topic := logTopic(m.Topic)
