@@ -217,7 +217,7 @@ func headOf(r *message.Record, m *queue.Message) web.MessageHead {
 // spent are the properties that say what became of a message before it is sent again.
 var spent = []string{
 	queue.Delay, queue.TimerDelaySec, queue.TimerDelayMs, queue.TimerDeliverMs, queue.Transaction, queue.RealTopic, queue.RealQueue,
-	queue.CheckTimes, queue.CheckImmunity, queue.DeadOriginTopic, queue.DeadOriginID, queue.MaxRetriesName,
+	queue.CheckTimes, queue.CheckImmunity, queue.MaxRetriesName,
 	"RECONSUME_TIME", "1ST_POP_TIME", "ORIGIN_GROUP", "TIMER_OUT_MS",
 }
 
@@ -229,7 +229,7 @@ func (m messages) Resend(ctx context.Context, position uint64, group string) (we
 		return web.Resent{}, err
 	}
 	again := queue.FromRecord(r)
-	origin := cmp.Or(again.Property(queue.RetryTopicName), again.Property(queue.DeadOriginTopic), again.Topic)
+	origin := cmp.Or(again.Property(queue.RetryTopicName), again.Topic)
 	given := strings.HasPrefix(again.Topic, queue.RetryPrefix) || strings.HasPrefix(again.Topic, queue.DeadPrefix)
 	if isMachinery(origin) || isMachinery(again.Topic) && !given {
 		return web.Resent{}, fmt.Errorf("%w: message %d lies in %s, which is the gateway's own", web.ErrNotAllowed, position, again.Topic)

@@ -130,7 +130,7 @@ func TestMessagesAreSentAgainOverTheAPI(t *testing.T) {
 		body[i] = byte(i)
 	}
 	dead := sent(t, g, queue.Message{Topic: "%DLQ%billing", Queue: 0, Reconsumed: 17, Body: body, Properties: []message.Property{
-		{Name: queue.Keys, Value: "k"}, {Name: queue.RetryTopicName, Value: "orders"}, {Name: queue.DeadOriginTopic, Value: "orders"}}})
+		{Name: queue.Keys, Value: "k"}, {Name: queue.RetryTopicName, Value: "orders"}, {Name: "1ST_POP_TIME", Value: "5"}}})
 	path := fmt.Sprintf("/messages/%d", dead.Position)
 	if m := asked[web.Message](t, c, "GET", path, ""); len(m.Binary) != 64<<10 || !m.Cut || m.Text != "" || m.Retries != 17 {
 		t.Errorf("a binary message is shown with %d bytes, cut %v", len(m.Binary), m.Cut)
@@ -145,7 +145,7 @@ func TestMessagesAreSentAgainOverTheAPI(t *testing.T) {
 		t.Helper()
 		resent := asked[web.Resent](t, c, "POST", path+"/resend", request)
 		m, err := g.queues.At(message.Position(resent.Position))
-		if err != nil || m.Topic != topic || resent.Topic != topic || m.Reconsumed != 0 || m.Property(queue.Keys) != "k" || m.Property(queue.DeadOriginTopic) != "" || len(m.Body) != len(body) {
+		if err != nil || m.Topic != topic || resent.Topic != topic || m.Reconsumed != 0 || m.Property(queue.Keys) != "k" || m.Property("1ST_POP_TIME") != "" || len(m.Body) != len(body) {
 			t.Errorf("%s sends %+v to %+v, %v", request, m, resent, err)
 		}
 	}
