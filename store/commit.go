@@ -293,8 +293,7 @@ func (s *Store) commit(groups []sealed) {
 			s.space.wrote(int64(headers[i].bytes))
 			s.cache.put(g.group)
 		}
-		s.queues.publish(g.group)
-		s.index.grow(headers[i], !small)
+		s.queues.publish(g.group, func() { s.index.grow(headers[i], !small) })
 		s.small.hear(g.notes, g.first, clock)
 		s.answer(g.group, nil)
 	}

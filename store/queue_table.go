@@ -157,10 +157,12 @@ func (q *queueTable) growLocked(t *queueTopic, n byte) {
 	t.queues = queues
 }
 
-// publish tells everybody what a group that is durable now has changed. Groups come in their order.
-func (q *queueTable) publish(g *group) {
+// publish tells everybody what a group that is durable now has changed. Groups come in their order. grow lets
+// the index have it: until then nobody hears of offsets that cannot be read yet.
+func (q *queueTable) publish(g *group, grow func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	grow()
 	for i := range g.touched {
 		t := &g.touched[i]
 		c := &t.topic.queues[t.queue]
