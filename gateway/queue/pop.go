@@ -220,9 +220,12 @@ func (p *popQueue) popLocked(q *Queues, r *PopRequest, now int64, batch *PopBatc
 		if e.state != returned {
 			continue
 		}
-		found, _, err := q.log.ReadQueue(nil, logTopic(p.topic), p.queue, e.offset, 1)
+		found, next, err := q.log.ReadQueue(nil, logTopic(p.topic), p.queue, e.offset, 1)
 		if err != nil {
 			return err
+		}
+		if len(found) == 0 && next <= e.offset {
+			continue // it will be there
 		}
 		p.returned--
 		if len(found) == 0 || found[0].QueueOffset != e.offset || r.Filter != nil && !r.Filter(&found[0]) {

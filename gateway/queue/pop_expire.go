@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 )
@@ -190,7 +191,10 @@ func (m *movable) end(q *Queues, failure error) {
 // retry puts a message on its group's retry topic, or among the dead letters when it was there too often.
 // When it is sent, heard hears what came of it; there may be nothing to send.
 func (q *Queues) retry(ctx context.Context, m *movable, heard func(Sent, error)) (sent bool, err error) {
-	found, _, err := q.log.ReadQueue(nil, logTopic(m.in.topic), m.in.queue, m.offset, 1)
+	found, next, err := q.log.ReadQueue(nil, logTopic(m.in.topic), m.in.queue, m.offset, 1)
+	if len(found) == 0 && next <= m.offset && err == nil {
+		err = fmt.Errorf("offset %d of queue %d of %s cannot be read now", m.offset, m.in.queue, m.in.topic)
+	}
 	if err != nil || len(found) == 0 || found[0].QueueOffset != m.offset {
 		return false, err // without an error: it was trimmed
 	}

@@ -73,10 +73,9 @@ func (q *Queues) Pull(topic string, queue int, offset uint64, most, bytes int, w
 			return p, err
 		}
 		if len(records) == 0 {
+			// The log says itself when what is missing was trimmed or damaged. Else it is about to be there:
+			// a queue counts its messages a moment before they can be read.
 			p.Next = max(next, p.Next)
-			if p.Next < p.Max {
-				p.Next = p.Max // what is missing was trimmed or damaged meanwhile
-			}
 			break
 		}
 		looked += len(records)
