@@ -75,7 +75,7 @@ type MessageHead struct {
 	Position  uint64    `json:"position"`
 	Topic     string    `json:"topic"`
 	MQTTTopic string    `json:"mqtt_topic"` // under which MQTT clients see it
-	Queue     int       `json:"queue"`
+	Queue     int       `json:"queue"`      // -1: it belongs to none
 	Offset    uint64    `json:"offset"`
 	Stored    time.Time `json:"stored"`
 	Bytes     int       `json:"bytes"`

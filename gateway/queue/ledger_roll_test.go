@@ -53,6 +53,11 @@ func TestWhatWaitsLongDoesNotPinTheLog(t *testing.T) {
 			if head := p.store.Head(); (head > half.Position) != rolls {
 				t.Errorf("the log begins at %d, the half message was at %d; it rolls: %v", head, half.Position, rolls)
 			}
+			for _, group := range p.Groups() {
+				if group.Name != "readers" {
+					t.Errorf("there is a group %q", group.Name)
+				}
+			}
 			time.Sleep(time.Minute)
 			got := p.bodies("later", 0)
 			if !slices.Equal(got, want) {

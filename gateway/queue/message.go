@@ -42,6 +42,8 @@ const (
 	Transaction      = "TRAN_MSG"
 	ProducerGroup    = "PGROUP"
 	OriginID         = "ORIGIN_MESSAGE_ID"
+	DeadOriginTopic  = "DLQ_ORIGIN_TOPIC" // newer brokers name both, ours and 5.5 do not
+	DeadOriginID     = "DLQ_ORIGIN_MESSAGE_ID"
 	TimerDelaySec    = "TIMER_DELAY_SEC"
 	TimerDelayMs     = "TIMER_DELAY_MS"
 	TimerDeliverMs   = "TIMER_DELIVER_MS"
@@ -95,13 +97,6 @@ func (m *Message) Unset(names ...string) {
 		}
 	}
 	m.Properties = kept
-}
-
-// clone gives a copy whose properties may be changed.
-func (m *Message) clone() *Message {
-	c := *m
-	c.Properties = append(make([]message.Property, 0, len(m.Properties)+4), m.Properties...)
-	return &c
 }
 
 // logged gives what the log keeps of m.

@@ -20,10 +20,13 @@ import (
 // message was acknowledged already, or the handle is not ours.
 var ErrExpired = errors.New("the receipt handle has expired")
 
-// Bounds of what is handed out and not below the group's offset yet. At the bound a pop finds nothing.
+// Bounds of what is handed out and not below the group's offset yet, 32 bytes each. At a bound a pop finds
+// nothing. After a kill all of it is handed out again, but a message that somebody holds on to must not stop
+// those behind it.
 const (
-	popWindow  = 4096    // of one group in one queue
-	popTotal   = 1 << 18 // of all together
+	popWindow  = 4096    // not acknowledged, of one group in one queue
+	popSpan    = 1 << 16 // with those that are
+	popTotal   = 1 << 18 // of all groups and queues together
 	popMost    = 256     // in one pop
 	popBytes   = 256 << 10
 	popLooks   = 8  // pulls of a filter that lets nothing through, for one pop of a queue
@@ -224,12 +227,13 @@ func (p *popQueue) popLocked(q *Queues, r *PopRequest, now int64, batch *PopBatc
 		p.returned--
 		if len(found) == 0 || found[0].QueueOffset != e.offset || r.Filter != nil && !r.Filter(&found[0]) {
 			e.state = done // it was trimmed, or nobody wants it any more
+			p.open--
 			continue
 		}
 		give(e, found[0])
 	}
 	for looks := 0; looks < popLooks && len(batch.Records) < r.Most && bytes > 0; looks++ {
-		room := min(r.Most-len(batch.Records), popWindow-len(p.window), popTotal-int(q.pops.total.Load()))
+		room := min(r.Most-len(batch.Records), popWindow-p.open, popSpan-len(p.window), popTotal-int(q.pops.total.Load()))
 		if room <= 0 {
 			p.refused = true
 			return nil
@@ -243,6 +247,7 @@ func (p *popQueue) popLocked(q *Queues, r *PopRequest, now int64, batch *PopBatc
 		}
 		for i := range pulled.Records {
 			p.window = append(p.window, handedOut{offset: pulled.Records[i].QueueOffset})
+			p.open++
 			q.pops.total.Add(1)
 			give(&p.window[len(p.window)-1], pulled.Records[i])
 		}

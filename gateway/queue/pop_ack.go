@@ -36,6 +36,7 @@ func (q *Queues) AckManyPopped(group, topic string, queue int, offsets []uint64,
 				p.returned--
 			}
 			e.state = done
+			p.open--
 			acked++
 		}
 		err = p.settleLocked(q)

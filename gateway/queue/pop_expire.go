@@ -171,6 +171,7 @@ func (m *movable) end(q *Queues, failure error) {
 	if e := p.entryLocked(m.offset); p.currentLocked(q) && e != nil && e.popTime == m.popTime && e.state == moving {
 		if failure == nil {
 			e.state = done
+			p.open--
 		} else {
 			e.state = returned
 			p.returned++
@@ -202,23 +203,42 @@ func (q *Queues) retry(ctx context.Context, m *movable, heard func(Sent, error))
 		return err == nil, err
 	}
 	again.popAgain(group.Name, m.in.base, m.popTime)
-	if _, err := q.ensureTopic(ctx, again.Topic, 1); err != nil {
+	if err := q.ensureRetries(ctx, group.Name, again.Topic); err != nil {
 		return false, err
-	}
-	// The group has a place there before there is anything: what it has not passed is not trimmed.
-	if _, known := q.log.Offset(group.Name, again.Topic, 0); !known {
-		first, _, err := q.Range(again.Topic, 0)
-		if err == nil {
-			err = q.Commit(group.Name, again.Topic, 0, int64(first))
-		}
-		if err != nil {
-			return false, err
-		}
 	}
 	if err := q.put(ctx, again, heard); err != nil {
 		return false, err
 	}
 	return true, nil
+}
+
+// ensureRetries makes the retry topic of a group. The group has a place there before there is anything: what
+// it has not passed is not trimmed.
+func (q *Queues) ensureRetries(ctx context.Context, group, topic string) error {
+	if _, err := q.ensureTopic(ctx, topic, 1); err != nil {
+		return err
+	}
+	if _, known := q.log.Offset(group, topic, 0); known {
+		return nil
+	}
+	first, _, err := q.Range(topic, 0)
+	if err != nil {
+		return err
+	}
+	return q.Commit(group, topic, 0, int64(first))
+}
+
+// RetriesOf gives the topic from which a group takes messages of a topic once more, which is made if need
+// be: its own, or the one that they go to when it pops them.
+func (q *Queues) RetriesOf(ctx context.Context, group, topic string) (string, error) {
+	if _, err := q.UseGroup(ctx, group); err != nil {
+		return "", err
+	}
+	retries := PopRetryTopic(group, topic)
+	if _, popped := q.Topic(retries); popped || q.pops.has(group, topic) {
+		return retries, q.ensureRetries(ctx, group, retries)
+	}
+	return RetryTopic(group), nil
 }
 
 // popAgain makes of a message the group's next try.

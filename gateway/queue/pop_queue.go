@@ -44,6 +44,7 @@ type popQueue struct {
 	floor    uint64 // as it was last committed
 	next     uint64 // the first that was never handed out
 	window   []handedOut
+	open     int           // entries that are not done
 	returned int           // entries of that state
 	soonest  time.Duration // nothing in flight is due before
 	attempt  string
@@ -129,6 +130,18 @@ func (s *pops) find(key popKey) *popQueue {
 	return p
 }
 
+// has says whether a group pops a topic.
+func (s *pops) has(group, topic string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key := range s.queues {
+		if key.group == group && key.topic == topic {
+			return true
+		}
+	}
+	return false
+}
+
 // beginLocked finds the group's place. Where somebody has set it to another, what was handed out is
 // forgotten and goes on from there.
 func (p *popQueue) beginLocked(q *Queues, fromLast bool) error {
@@ -164,7 +177,7 @@ func (p *popQueue) currentLocked(q *Queues) bool {
 // forgetLocked empties the window and gives how much was in it.
 func (p *popQueue) forgetLocked() int {
 	n := len(p.window)
-	p.window, p.returned, p.soonest, p.attempt = nil, 0, never, ""
+	p.window, p.open, p.returned, p.soonest, p.attempt = nil, 0, 0, never, ""
 	return n
 }
 
@@ -195,7 +208,7 @@ func (p *popQueue) settleLocked(q *Queues) error {
 // blockedLocked says that nothing is handed out for now.
 func (p *popQueue) blockedLocked(ordered bool) bool {
 	if !ordered {
-		return p.returned == 0 && len(p.window) >= popWindow
+		return p.returned == 0 && (p.open >= popWindow || len(p.window) >= popSpan)
 	}
 	for i := range p.window {
 		if p.window[i].state == inFlight || p.window[i].state == moving {

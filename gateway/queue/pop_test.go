@@ -367,6 +367,37 @@ func TestTheWindowIsBounded(t *testing.T) {
 	})
 }
 
+func TestAMessageThatIsHeldStopsNobody(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *popBench) {
+		const all = 10_000
+		var sent sync.WaitGroup
+		for range all {
+			sent.Add(1)
+			err := b.Send(t.Context(), &queue.Message{Topic: "orders", Queue: 0, Body: []byte("x")}, 0, func(queue.Sent, error) { sent.Done() })
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		sent.Wait()
+		held := b.pop(queue.PopRequest{Topic: "orders", Queue: 0, Most: 1, Invisible: 12 * time.Hour})
+		acked := 1
+		for {
+			p := b.pop(queue.PopRequest{Topic: "orders", Queue: 0, Most: 256})
+			if len(p.Batches) == 0 {
+				break
+			}
+			b.ackAll("g", p)
+			acked += len(p.Batches[0].Records)
+		}
+		if acked != all {
+			t.Errorf("%d messages were handed out, want %d", acked, all)
+		}
+		b.wantFloor("g", "orders", 0, 0)
+		b.ackAll("g", held)
+		b.wantFloor("g", "orders", 0, all)
+	})
+}
+
 func TestAFilterPassesOverWhatItDoesNotWant(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *popBench) {
 		b.fill("orders", 0, 0, 20)

@@ -92,8 +92,8 @@ type Options struct {
 	Checks     int
 }
 
-// DefaultWaiting is how many delayed messages, and how many half messages, there are at most: with all of
-// them memory has 40 MiB more.
+// DefaultWaiting is how many delayed messages, and how many half messages, there are at most. Each takes
+// 150 bytes of memory.
 const DefaultWaiting = 200_000
 
 func (o Options) filled() Options {

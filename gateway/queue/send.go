@@ -88,20 +88,6 @@ func publish(ctx context.Context, log Log, into *message.Message, done func(Sent
 	return nil
 }
 
-// putAndWait is put for those who have nothing else to do.
-func (q *Queues) putAndWait(ctx context.Context, m *Message) (Sent, error) {
-	type outcome struct {
-		sent Sent
-		err  error
-	}
-	heard := make(chan outcome, 1)
-	if err := q.put(ctx, m, func(sent Sent, err error) { heard <- outcome{sent, err} }); err != nil {
-		return Sent{}, err
-	}
-	o := <-heard // the log answers everybody, also when it fails or closes
-	return o.sent, o.err
-}
-
 // sending waits for two things that come in any order: the offset and the sync.
 type sending struct {
 	done func(Sent, error)

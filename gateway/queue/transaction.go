@@ -215,7 +215,6 @@ func (q *Queues) Resume(ctx context.Context, at message.Position, done func(erro
 	if m.Topic != gaveUpTopic {
 		return fmt.Errorf("%w: the message at %d lies in %s, not in %s", ErrIllegal, at, m.Topic, gaveUpTopic)
 	}
-	m = m.clone()
 	m.Topic, m.Queue = m.Property(RealTopic), realQueue(m)
 	m.Unset(CheckTimes)
 	return q.prepare(ctx, m, func(_ Sent, err error) { done(err) })

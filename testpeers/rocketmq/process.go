@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -70,7 +71,7 @@ func (p *process) kill() {
 	<-p.exited
 }
 
-// logs is the end of everything that a server wrote.
+// logs is the end of what servers complained about.
 func logs(dir string) string {
 	var text []byte
 	_ = filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
@@ -78,8 +79,17 @@ func logs(dir string) string {
 			return nil
 		}
 		content, err := os.ReadFile(path)
-		if err == nil && len(content) > 0 {
-			text = fmt.Appendf(text, "== %s\n%s\n", path, content[max(0, len(content)-2000):])
+		if err != nil {
+			return nil
+		}
+		var lines []string
+		for line := range strings.Lines(string(content)) {
+			if strings.Contains(line, "ERROR") || strings.Contains(line, "Exception") || strings.Contains(line, "OutOfMemory") {
+				lines = append(lines, line[:min(len(line), 400)])
+			}
+		}
+		if len(lines) > 0 {
+			text = fmt.Appendf(text, "== %s\n%s", path, strings.Join(lines[max(0, len(lines)-10):], ""))
 		}
 		return nil
 	})

@@ -92,7 +92,9 @@ func (r *Real) launch(ctx context.Context, found jars, options Options, port, na
 	if line, err = r.command(found, "broker", brokerConf(r.Dir, port, r.NameServer), options.Broker); err != nil {
 		return err
 	}
-	line = append(line, "-Xms256m", "-Xmx512m", "-Xmn128m", "-XX:MaxDirectMemorySize=256m", "-XX:TieredStopAtLevel=1")
+	// Every thread that stores has a buffer of 4 MiB outside the heap: short of those, the broker still
+	// takes small messages, and loses delays and large ones.
+	line = append(line, "-Xms256m", "-Xmx512m", "-Xmn128m", "-XX:MaxDirectMemorySize=1g", "-XX:TieredStopAtLevel=1")
 	line = append(line, options.BrokerJVM...)
 	r.broker, err = start("broker", r.Dir, append(line, "-cp", found.server(), "org.apache.rocketmq.broker.BrokerStartup", "-c", "broker.conf"))
 	if err != nil {

@@ -42,7 +42,7 @@ var (
 		"pull", "pull_waiting", "lite_pull_subscribe", "lite_pull_assign",
 		"filter_tags", "filter_sql", "filter_sql_push", "request_reply", "queries", "bodies", "refusals", "tls",
 	}
-	CurrentScenarios = []string{"timer", "timer_recall", "pop_push", "pop_push_retry", "pop_by_hand", "pop_waiting", "pop_orderly"}
+	CurrentScenarios = []string{"timer", "timer_recall", "pop_push", "pop_push_retry", "pop_by_hand", "pop_waiting", "pop_orderly", "mqadmin"}
 	AccessScenarios  = []string{"acl"}
 )
 

@@ -24,6 +24,7 @@ final class Offsets {
         consumer.subscribe(topic, "*");
         consumer.registerMessageListener(inbox);
         consumer.start();
+        Run.owns(consumer, topic, 2);
         return consumer;
     }
 

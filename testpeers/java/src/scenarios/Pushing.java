@@ -166,6 +166,7 @@ final class Pushing {
         String offsetId = run.read(topic, 1).get(0).getMsgId();
         run.attempt("consumed directly", () -> run.admin().consumeMessageDirectly(group, consumer.buildMQClientId(), topic, offsetId).getConsumeResult());
         run.see("given directly", "bodies", Facts.bodies(inbox.take(1, 40)));
+        Run.until(10, () -> String.valueOf(run.admin().messageTrackDetail(got).get(0).getTrackType()).equals("CONSUMED"));
         run.see("track", "types", run.admin().messageTrackDetail(got).get(0).getTrackType());
         run.attempt("nobody online", () -> run.admin().examineConsumerConnectionInfo(run.group("_nobody")));
         run.attempt("no such client", () -> run.admin().getConsumerRunningInfo(group, "nobody", false));

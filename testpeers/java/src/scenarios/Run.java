@@ -117,7 +117,7 @@ public final class Run implements AutoCloseable {
     }
 
     public <P extends DefaultMQProducer> P begin(P producer) throws MQClientException {
-        place(producer).setSendMsgTimeout(10_000);
+        place(producer).setSendMsgTimeout(60_000);
         producer.start();
         atEnd(producer::shutdown);
         return producer;

@@ -25,6 +25,7 @@ public final class Current implements Generation {
         Map<String, Scenario> more = new LinkedHashMap<>();
         Timers.add(more);
         Pops.add(more);
+        Commands.add(more);
         return more;
     }
 }
