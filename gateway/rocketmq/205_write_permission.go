@@ -1,9 +1,6 @@
 package rocketmq
 
-import (
-	"sluice/gateway/queue"
-	"sluice/gateway/remoting"
-)
+import "sluice/gateway/remoting"
 
 // 205 WIPE_WRITE_PERM_OF_BROKER, 327 ADD_WRITE_PERM_OF_BROKER
 //
@@ -21,13 +18,10 @@ func (s *Server) setWrites(r *request, wiped bool, count string) (answer, error)
 	if err != nil {
 		return answer{}, err
 	}
-	changed := 0
-	if name == s.options.Name && s.wiped.Swap(wiped) != wiped {
-		for _, topic := range s.queues.Topics() {
-			if topic.Permission&queue.MayWrite != 0 {
-				changed++
-			}
-		}
+	topics := 0
+	if name == s.options.Name {
+		s.wiped.Store(wiped)
+		topics = len(s.topicNames())
 	}
-	return answer{fields: remoting.Fields{field(count, changed)}}, nil
+	return answer{fields: remoting.Fields{field(count, topics)}}, nil
 }
