@@ -80,7 +80,7 @@ func (q *Queues) buryIfSpent(ctx context.Context, m *Message) error {
 	}
 	settings, err := q.UseGroup(ctx, group)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrNoGroup, err)
 	}
 	most := settings.MaxRetries
 	if asked, err := strconv.Atoi(m.Property(MaxRetriesName)); err == nil {

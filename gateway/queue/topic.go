@@ -88,7 +88,7 @@ func (q *Queues) PutTopic(ctx context.Context, name string, settings TopicSettin
 		return err
 	}
 	if most := max(settings.ReadQueues, settings.WriteQueues); most > message.MaxQueues {
-		return fmt.Errorf("%w: %d queues, a topic has at most %d", ErrIllegal, most, message.MaxQueues)
+		return fmt.Errorf("%w: %d queues, a topic has at most %d", ErrName, most, message.MaxQueues)
 	}
 	return q.log.PutTopic(ctx, name, settings)
 }

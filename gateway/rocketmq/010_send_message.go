@@ -58,6 +58,10 @@ func (s *Server) sendMessage(r *request) (answer, error) {
 	return answer{}, later
 }
 
+// sentFlags are the bits that a producer's sysFlag may have: compressed, several tags, half message, and the
+// kind of compression. Those that say how a stored message is laid out are not its own.
+const sentFlags = 0x707 | 0x40
+
 // region is what clients are told about where the broker is.
 const region = "DefaultRegion"
 
@@ -85,15 +89,35 @@ func (s *Server) toSend(r *request) (m *queue.Message, queues int, err error) {
 	if number < -1 || number > message.MaxQueues {
 		return nil, 0, fmt.Errorf("%w: %s has no queue %d", queue.ErrNoQueue, topic, number)
 	}
+	sysFlag, err := r.optional(either(r, "sysFlag", "f"), 0)
+	if err != nil {
+		return nil, 0, err
+	}
+	if sysFlag&^sentFlags != 0 {
+		return nil, 0, fmt.Errorf("%w: sysFlag %#x", queue.ErrIllegal, sysFlag)
+	}
+	born, err := r.optional(either(r, "bornTimestamp", "g"), s.now().UnixMilli())
+	if err != nil {
+		return nil, 0, err
+	}
+	template, wanted := r.frame.Ext.Get(either(r, "defaultTopic", "c")), r.numberOr(either(r, "defaultTopicQueueNums", "d"), int64(s.queues.NewQueues()))
+	if _, known := s.queues.Topic(topic); !known {
+		if _, like := s.route(template); !like && template != "" {
+			return nil, 0, fmt.Errorf("%w: %s, nor is there %s, which it should be like", queue.ErrNoTopic, topic, template)
+		}
+		if wanted <= 0 {
+			return nil, 0, refuse(remoting.InvalidParameter, "%s cannot be made with %d queues", topic, wanted)
+		}
+	}
 	return &queue.Message{
 		Topic:      topic,
 		Queue:      int(number),
 		Flag:       int32(r.numberOr(either(r, "flag", "h"), 0)),
-		SysFlag:    int32(r.numberOr(either(r, "sysFlag", "f"), 0)),
-		BornTime:   r.numberOr(either(r, "bornTimestamp", "g"), s.now().UnixMilli()),
+		SysFlag:    int32(sysFlag),
+		BornTime:   born,
 		BornHost:   r.remote,
 		Reconsumed: int32(r.numberOr(either(r, "reconsumeTimes", "j"), 0)),
-	}, int(r.numberOr(either(r, "defaultTopicQueueNums", "d"), 0)), nil
+	}, int(wanted), nil
 }
 
 // parseProperties reads properties as they travel in a field.

@@ -82,7 +82,11 @@ func (s *Server) readPull(r *request) (p pull, err error) {
 	if !r.account.MaySubscribe(p.topic) || !r.account.MayUse(p.group) {
 		return p, fmt.Errorf("%w: %s consuming %s", queue.ErrForbidden, p.group, p.topic)
 	}
-	p.most = min(max(int(r.numberOr("maxMsgNums", 32)), 1), mostMessages)
+	most, err := r.optional("maxMsgNums", 32)
+	if err != nil {
+		return p, err
+	}
+	p.most = min(max(int(most), 1), mostMessages)
 	p.bytes = min(max(int(r.numberOr("maxMsgBytes", mostBytes)), 1), mostBytes)
 	flags := r.numberOr("sysFlag", 0)
 	if flags&pullCommits != 0 {
@@ -94,7 +98,7 @@ func (s *Server) readPull(r *request) (p pull, err error) {
 	group, known := s.queues.Group(p.group)
 	if !known {
 		if group, err = s.queues.UseGroup(r.ctx, p.group); err != nil {
-			return p, err
+			return p, noGroup(err)
 		}
 	}
 	if group.ConsumeDisabled {
@@ -119,11 +123,22 @@ func (s *Server) readPull(r *request) (p pull, err error) {
 	return p, nil
 }
 
+// noGroup is what a group is to a consumer that cannot be.
+func noGroup(err error) error {
+	if errors.Is(err, queue.ErrName) {
+		return fmt.Errorf("%w: %w", queue.ErrNoGroup, err)
+	}
+	return err
+}
+
 // pullOnce looks once. waits says that it is worth waiting: the end of the queue is reached.
 func (s *Server) pullOnce(c *conn, p *pull) (a answer, waits bool, err error) {
 	got, err := s.queues.Pull(p.topic, p.queue, uint64(max(p.offset, 0)), p.most, p.bytes, p.filter)
 	if err != nil {
 		return answer{}, false, err
+	}
+	if p.offset < 0 {
+		got = queue.Pulled{Outcome: queue.Moved, Next: got.Min, Min: got.Min, Max: got.Max}
 	}
 	a.fields = remoting.Fields{
 		{Name: "suggestWhichBrokerId", Value: "0"},

@@ -32,7 +32,7 @@ func (s *Server) endTransaction(r *request) (answer, error) {
 	case 0xc:
 		decision = queue.Rollback
 	case 0:
-		return answer{}, nil // it will be asked again
+		return answer{}, later // it will be asked again; the stock broker does not answer either
 	}
 	reply := r.reply
 	half := queue.Half{Group: group, Position: message.Position(at), Offset: uint64(offset)}

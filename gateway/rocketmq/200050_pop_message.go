@@ -1,7 +1,6 @@
 package rocketmq
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -85,22 +84,12 @@ func (s *Server) readPop(r *request) (p queue.PopRequest, wait time.Duration, er
 	return p, wait, nil
 }
 
-// What marks a message of a retry topic, and the revive queue of ordered messages.
-const (
-	popNormal     = "0"
-	popRetry      = "1"
-	reviveOrdered = 999
-)
-
 func (s *Server) popOnce(c *conn, p queue.PopRequest) (a answer, err error) {
 	got, err := s.queues.Pop(p)
 	if err != nil {
 		return a, err
 	}
-	revive := 0
-	if p.Ordered {
-		revive = reviveOrdered
-	}
+	revive := queue.Handle{Ordered: got.Ordered}.Revive()
 	a.fields = remoting.Fields{
 		field("popTime", got.Time), field("invisibleTime", got.Invisible.Milliseconds()), field("reviveQid", revive), field("restNum", got.Rest),
 	}
@@ -110,21 +99,19 @@ func (s *Server) popOnce(c *conn, p queue.PopRequest) (a answer, err error) {
 	}
 	var starts, offsets, orders []string
 	for _, batch := range got.Batches {
-		mark := popNormal
-		if batch.Retry {
-			mark = popRetry
-		}
+		mark := strconv.Itoa(queue.Handle{Retry: batch.Retry}.Flag())
 		queueID := strconv.Itoa(batch.Queue)
 		starts = append(starts, fmt.Sprintf("%s %s %d", mark, queueID, batch.Start))
 		list := make([]string, len(batch.Records))
 		for i := range batch.Records {
 			m := queue.FromRecord(&batch.Records[i])
 			list[i] = strconv.FormatUint(m.Offset, 10)
-			if p.Ordered {
+			if got.Ordered {
 				orders = append(orders, fmt.Sprintf("%s qo%s%%%d %d", mark, queueID, m.Offset, batch.Times[i]))
 			}
 			if batch.Retry { // consumers ask for their topic, not for its retries
 				m.Topic = p.Topic
+				m.Set("POP_CK", got.HandleOf(&batch, s.options.Name, m.Offset).String())
 			}
 			if a.body, err = s.appendMessage(a.body, c, m); err != nil {
 				return a, err
@@ -176,39 +163,4 @@ func (s *Server) notification(r *request) (answer, error) {
 
 func (s *Server) pollingInfo(*request) (answer, error) {
 	return answer{fields: remoting.Fields{field("pollingNum", s.stats.held.Load())}}, nil
-}
-
-// handle is a popped message's receipt, as clients make it: the offset of the batch, pop time, invisible time,
-// revive queue, mark, broker, queue and offset, separated by blanks.
-type handle struct {
-	popTime   int64
-	invisible time.Duration
-	retry     bool
-	queue     int
-	offset    uint64
-}
-
-var errHandle = errors.New("the receipt handle cannot be read")
-
-func parseHandle(text string) (h handle, err error) {
-	parts := strings.Split(text, " ")
-	if len(parts) < 8 {
-		return h, errHandle
-	}
-	popTime, err1 := strconv.ParseInt(parts[1], 10, 64)
-	invisible, err2 := strconv.ParseInt(parts[2], 10, 64)
-	number, err3 := strconv.Atoi(parts[6])
-	offset, err4 := strconv.ParseUint(parts[7], 10, 64)
-	if errors.Join(err1, err2, err3, err4) != nil {
-		return h, errHandle
-	}
-	return handle{popTime, time.Duration(invisible) * time.Millisecond, parts[4] != popNormal, number, offset}, nil
-}
-
-// topic gives where the message of a handle lies.
-func (h handle) topic(group, topic string) string {
-	if h.retry {
-		return queue.PopRetryTopic(group, topic)
-	}
-	return topic
 }

@@ -22,13 +22,13 @@ func (s *Server) ackMessage(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if err := s.queues.AckPopped(group, h.topic(group, topic), h.queue, h.offset, h.popTime); err != nil && !errors.Is(err, queue.ErrExpired) {
+	if err := s.queues.AckPopped(group, h.Topic(group, topic), h.Queue, h.Offset, h.PopTime); err != nil && !errors.Is(err, queue.ErrExpired) {
 		return answer{}, err
 	}
 	return answer{}, nil
 }
 
-func (s *Server) readHandle(r *request) (group, topic string, h handle, err error) {
+func (s *Server) readHandle(r *request) (group, topic string, h queue.Handle, err error) {
 	if group, err = r.text("consumerGroup"); err != nil {
 		return
 	}
@@ -43,21 +43,27 @@ func (s *Server) readHandle(r *request) (group, topic string, h handle, err erro
 		err = fmt.Errorf("%w: the group %s", queue.ErrForbidden, group)
 		return
 	}
-	if h, err = parseHandle(text); err != nil {
+	if h, err = queue.ParseHandle(text); err != nil {
 		err = refuse(remoting.InvalidParameter, "%v", err)
 		return
 	}
 	if offset, given := r.frame.Ext.Lookup("offset"); given {
 		if n, wrong := strconv.ParseUint(offset, 10, 64); wrong == nil {
-			h.offset = n
+			h.Offset = n
 		}
 	}
-	first, next, err := s.queues.Range(h.topic(group, topic), h.queue)
+	number := int(r.numberOr("queueId", int64(h.Queue)))
+	lies, known := s.queues.Topic(h.Topic(group, topic))
+	first, next, err := s.queues.Range(h.Topic(group, topic), h.Queue)
 	switch {
+	case !known:
+		err = fmt.Errorf("%w: %s", queue.ErrNoTopic, topic)
+	case number < 0 || number >= lies.ReadQueues || h.Queue >= lies.ReadQueues:
+		err = refuse(remoting.MessageIllegal, "%s has %d queues, no number %d", topic, lies.ReadQueues, number)
 	case err != nil:
 		err = fmt.Errorf("%w: %w", queue.ErrNoQueue, err)
-	case h.offset < first || h.offset >= next:
-		err = refuse(remoting.NoMessage, "offset is illegal, key:%s@%s@%d, commit:%d, store:[%d~%d)", topic, group, h.queue, h.offset, first, next)
+	case h.Offset < first || h.Offset >= next:
+		err = refuse(remoting.NoMessage, "offset is illegal, key:%s@%s@%d, commit:%d, store:[%d~%d)", topic, group, h.Queue, h.Offset, first, next)
 	}
 	return
 }
@@ -72,7 +78,7 @@ func (s *Server) changeInvisible(r *request) (answer, error) {
 		return answer{}, err
 	}
 	invisible := time.Duration(millis) * time.Millisecond
-	popTime, err := s.queues.ChangeInvisible(group, h.topic(group, topic), h.queue, h.offset, h.popTime, invisible)
+	popTime, err := s.queues.ChangeInvisible(group, h.Topic(group, topic), h.Queue, h.Offset, h.PopTime, invisible)
 	if err != nil {
 		return answer{}, err
 	}
@@ -110,8 +116,8 @@ func (s *Server) batchAck(r *request) (answer, error) {
 				offsets = append(offsets, ack.Start+uint64(i*8+bits.TrailingZeros8(word)))
 			}
 		}
-		h := handle{retry: ack.Retry != popNormal && ack.Retry != ""}
-		if _, err := s.queues.AckManyPopped(ack.Group, h.topic(ack.Group, ack.Topic), ack.Queue, offsets, ack.Pop); err != nil && !errors.Is(err, queue.ErrExpired) {
+		h := queue.Handle{Retry: ack.Retry != "0" && ack.Retry != ""}
+		if _, err := s.queues.AckManyPopped(ack.Group, h.Topic(ack.Group, ack.Topic), ack.Queue, offsets, ack.Pop); err != nil && !errors.Is(err, queue.ErrExpired) {
 			return answer{}, err
 		}
 	}

@@ -19,10 +19,7 @@ func (s *Server) recallMessage(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	text, err := r.text("recallHandle")
-	if err != nil {
-		return answer{}, err
-	}
+	text := r.frame.Ext.Get("recallHandle")
 	if !r.account.MayPublish(topic) {
 		return answer{}, fmt.Errorf("%w: sending to %s", queue.ErrForbidden, topic)
 	}
