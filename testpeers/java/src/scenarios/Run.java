@@ -181,7 +181,7 @@ public final class Run implements AutoCloseable {
             }
         }
         List<MessageExt> found = new ArrayList<>();
-        until(15, () -> {
+        until(40, () -> {
             found.clear();
             for (MessageQueue queue : sorted(reader.fetchSubscribeMessageQueues(topic))) {
                 long offset = reader.minOffset(queue);
