@@ -57,6 +57,7 @@ const (
 	mqttClient       = "clientId"
 	mqttExtra        = "extData"
 	mqttTag          = "MQTT_COMMON"
+	waitName         = "WAIT"
 	transactionID    = "__transactionId__"
 	popCheckpoint    = "POP_CK"
 	envelope         = "\x00rocketmq" // what of a RocketMQ message has no place in a message.Message

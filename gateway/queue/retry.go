@@ -55,6 +55,7 @@ func (m *Message) again(id string) {
 		m.Set(OriginID, id)
 	}
 	m.Prepared = 0
+	m.Set(waitName, "false") // nobody waits for it, as the stock broker writes down
 	m.Unset(Delay)
 }
 
@@ -93,6 +94,9 @@ func (q *Queues) buryIfSpent(ctx context.Context, m *Message) error {
 		return err
 	}
 	m.Topic, m.Queue = DeadTopic(group), 0
-	m.Unset(Delay, TimerDelaySec, TimerDelayMs, TimerDeliverMs)
+	if level, _ := strconv.Atoi(m.Property(Delay)); level > 0 {
+		m.Set(Delay, "0")
+	}
+	m.Unset(TimerDelaySec, TimerDelayMs, TimerDeliverMs)
 	return nil
 }

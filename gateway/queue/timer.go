@@ -122,6 +122,10 @@ func isLasting(err error) bool {
 func released(r *message.Record) *Message {
 	m := FromRecord(r)
 	m.Topic, m.Queue = m.Property(RealTopic), realQueue(m)
+	if m.Property(timerOut) != "" {
+		m.Set("TIMER_ENQUEUE_MS", strconv.FormatInt(r.Time, 10))
+		m.Set("TIMER_DEQUEUE_MS", strconv.FormatInt(time.Now().UnixMilli(), 10))
+	}
 	return m // with its RealTopic, RealQueue and Delay: the stock broker leaves them, too
 }
 

@@ -179,6 +179,8 @@ func (q *Queues) check(ctx context.Context, e *entry) {
 	m.Topic, m.Queue = m.Property(RealTopic), realQueue(m)
 	m.Position, m.Offset = e.origin, e.order
 	m.Set(CheckTimes, strconv.Itoa(asked+1))
+	m.Set(waitName, "false")
+	m.Set(transactionID, m.Property(UniqueKey))
 	if (*ask)(m.Property(ProducerGroup), m) {
 		q.halves.counted(e)
 	}

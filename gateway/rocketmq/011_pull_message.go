@@ -51,7 +51,7 @@ const (
 )
 
 const (
-	mostMessages = 256       // of one answer
+	mostMessages = 32        // of one answer, as of the stock broker
 	mostBytes    = 256 << 10 // of one answer, unless one message is larger
 	longestWait  = 60 * time.Second
 )

@@ -1,6 +1,7 @@
 package rocketmq
 
 import (
+	"errors"
 	"fmt"
 
 	"sluice/gateway/queue"
@@ -26,6 +27,9 @@ func (s *Server) searchOffset(r *request) (answer, error) {
 
 func (s *Server) maxOffset(r *request) (answer, error) {
 	topic, number, err := s.readQueue(r)
+	if errors.Is(err, queue.ErrNoQueue) {
+		return answer{fields: remoting.Fields{{Name: "offset", Value: "0"}}}, nil // the stock broker does not mind
+	}
 	if err != nil {
 		return answer{}, err
 	}

@@ -70,7 +70,9 @@ func (s *Server) readPop(r *request) (p queue.PopRequest, wait time.Duration, er
 		return p, 0, fmt.Errorf("%w: the group %s may not consume", queue.ErrForbidden, p.Group)
 	}
 	ext := r.frame.Ext
-	p.Most = int(r.numberOr("maxMsgNums", 1))
+	if p.Most = int(r.numberOr("maxMsgNums", 1)); p.Most > mostMessages {
+		return p, 0, refuse(remoting.InvalidParameter, "a pop gives at most %d messages, not %d", mostMessages, p.Most)
+	}
 	p.Invisible = time.Duration(r.numberOr("invisibleTime", 60_000)) * time.Millisecond
 	p.FromLast = r.numberOr("initMode", 0) == 1
 	p.Ordered = r.flag("order")

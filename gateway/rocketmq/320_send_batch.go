@@ -20,6 +20,11 @@ func (s *Server) sendBatch(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	own, err := parseProperties(r.frame.Ext.Get(either(r, "properties", "i")))
+	if err != nil {
+		return answer{}, err
+	}
+	unique := (&queue.Message{Properties: own}).Property(queue.UniqueKey)
 	parts, err := remoting.ParseBatch(r.frame.Body, maxBatch)
 	if err != nil {
 		return answer{}, fmt.Errorf("%w: %w", queue.ErrIllegal, err)
@@ -39,7 +44,7 @@ func (s *Server) sendBatch(r *request) (answer, error) {
 		}
 		messages[i] = &m
 	}
-	b := &batch{server: s, reply: r.reply, sent: make([]queue.Sent, len(parts)), flow: s.stats.flows.topic(first.Topic), size: len(r.frame.Body), began: s.now()}
+	b := &batch{server: s, reply: r.reply, sent: make([]queue.Sent, len(parts)), flow: s.stats.flows.topic(first.Topic), size: len(r.frame.Body), unique: unique, began: s.now()}
 	b.left.Store(int64(len(parts)))
 	for i, m := range messages {
 		if i > 0 {
@@ -65,6 +70,7 @@ type batch struct {
 	sent   []queue.Sent
 	flow   *flow
 	size   int
+	unique string // the batch's own key
 	began  time.Time
 	left   atomic.Int64
 	failed atomic.Pointer[error]
@@ -94,6 +100,7 @@ func (b *batch) done(i int, sent queue.Sent, err error) {
 		{Name: "msgId", Value: strings.Join(ids, ",")},
 		field("queueId", b.sent[0].Queue),
 		field("queueOffset", b.sent[0].Offset),
+		{Name: "transactionId", Value: b.unique},
 		{Name: "MSG_REGION", Value: region},
 		{Name: "TRACE_ON", Value: "true"},
 	}})

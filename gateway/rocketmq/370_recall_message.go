@@ -23,9 +23,15 @@ func (s *Server) recallMessage(r *request) (answer, error) {
 	if !r.account.MayPublish(topic) {
 		return answer{}, fmt.Errorf("%w: sending to %s", queue.ErrForbidden, topic)
 	}
+	if _, known := s.queues.Topic(topic); !known {
+		return answer{}, fmt.Errorf("%w: %s", queue.ErrNoTopic, topic)
+	}
 	h, err := parseRecallHandle(text)
 	if err != nil || h.topic != topic {
 		return answer{}, refuse(remoting.IllegalOperation, "recall failed, the handle is invalid")
+	}
+	if h.deliverAt <= s.now().UnixMilli() {
+		return answer{}, refuse(remoting.IllegalOperation, "recall failed, timestamp invalid")
 	}
 	reply := r.reply
 	err = s.queues.Recall(r.ctx, topic, h.key, h.deliverAt, func(_ queue.Sent, err error) {

@@ -12,7 +12,7 @@ func pullsOfLies() (all []bad) {
 	for _, change := range [][5]string{
 		{"queueId", "-1", "code 29"}, {"queueId", "77", "code 29"}, {"queueId", "x", "code 1"}, {"queueOffset", "-1", "code 21"}, {"queueOffset", "99999", "code 21"}, {"queueOffset", "x", "code 1"}, {"maxMsgNums", "0", "code 0"}, {"maxMsgNums", "-1", "code 0"}, {"maxMsgNums", "1000000", "code 0"},
 		{"maxMsgNums", "x", "code 1"}, {"sysFlag", "-1", "code 0"}, {"commitOffset", "-1", "code 0"}, {"suspendTimeoutMillis", "-1", "code 0"}, {"subscription", absentField, "code 0"}, {"subVersion", absentField, "code 0"}, {"consumerGroup", "", "code 26", "code 29", "a field is missing"},
-		{"consumerGroup", "a b", "code 26", "code 29", "there can be no such group"}, {"topic", "", "code 17", "code 29", "a field is missing"}, {"expressionType", absentField, "code 0"}, {"suspendTimeoutMillis", absentField, "code 0"},
+		{"consumerGroup", "a b", "code 26"}, {"topic", "", "code 17", "code 29", "a field is missing"}, {"expressionType", absentField, "code 0"}, {"suspendTimeoutMillis", absentField, "code 0"},
 	} {
 		all = append(all, bad{name: fmt.Sprintf("PULL with %s %q", change[0], change[1]), real: change[2], ours: change[3], why: change[4], frame: func(topic string) []byte {
 			return frame(with(pulling("probe-consumers", topic, 0), change[0], change[1]))
@@ -120,7 +120,7 @@ var consumersOfLies = append([]bad{
 	{name: "CREATE with an illegal name", real: "code 29", frame: bytesOf(frame(creating("a b", "4")))},
 	{name: "CREATE of a system topic", real: "code 29", frame: bytesOf(frame(creating("SCHEDULE_TOPIC_XXXX", "4")))},
 	{name: "CREATE with a negative number of queues", real: "code 0", ours: "code 29", why: "it could not be sent to", frame: func(string) []byte { return frame(creating(ownName("negative"), "-1")) }},
-	{name: "CREATE with too many queues", real: "code 0", ours: "code 13", why: "memory is bounded", frame: func(string) []byte { return frame(creating(ownName("many"), "1000000000")) }},
+	{name: "CREATE with too many queues", real: "code 0", ours: "code 29", why: "memory is bounded", frame: func(string) []byte { return frame(creating(ownName("many"), "1000000000")) }},
 	{name: "a group that is no JSON", real: "code 1", frame: bytesOf(frame(withBody(request(remoting.UpdateAndCreateSubscriptionGroup), []byte("hello"))))},
 	{name: "a group without a name", real: "code 29", frame: bytesOf(frame(withBody(request(remoting.UpdateAndCreateSubscriptionGroup), []byte("{}"))))},
 }, namesOfLies...)
