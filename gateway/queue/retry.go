@@ -95,7 +95,7 @@ func (q *Queues) buryIfSpent(ctx context.Context, m *Message) error {
 	}
 	m.Topic, m.Queue = DeadTopic(group), 0
 	if level, _ := strconv.Atoi(m.Property(Delay)); level > 0 {
-		m.Set(Delay, "0")
+		m.Set(Delay, "-1") // as the stock broker leaves it
 	}
 	m.Unset(TimerDelaySec, TimerDelayMs, TimerDeliverMs)
 	return nil

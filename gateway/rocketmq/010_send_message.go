@@ -2,6 +2,7 @@ package rocketmq
 
 import (
 	"fmt"
+	"strings"
 
 	"sluice/gateway/message"
 	"sluice/gateway/queue"
@@ -21,6 +22,10 @@ func (s *Server) sendMessage(r *request) (answer, error) {
 	}
 	if m.Properties, err = parseProperties(r.frame.Ext.Get(either(r, "properties", "i"))); err != nil {
 		return answer{}, err
+	}
+	if most := r.frame.Ext.Get(either(r, "maxReconsumeTimes", "l")); most != "" && r.frame.Version >= countsRetries && m.Property(queue.MaxRetriesName) == "" &&
+		strings.HasPrefix(m.Topic, queue.RetryPrefix) {
+		m.Set(queue.MaxRetriesName, most)
 	}
 	if m.Property(queue.UniqueKey) == "" {
 		m.Set(queue.UniqueKey, s.unique.Next(s.now()))

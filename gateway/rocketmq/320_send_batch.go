@@ -96,12 +96,15 @@ func (b *batch) done(i int, sent queue.Sent, err error) {
 	for i, sent := range b.sent {
 		ids[i] = remoting.OffsetID(host, uint64(sent.Position))
 	}
-	b.reply.send(answer{fields: remoting.Fields{
+	fields := remoting.Fields{
 		{Name: "msgId", Value: strings.Join(ids, ",")},
 		field("queueId", b.sent[0].Queue),
 		field("queueOffset", b.sent[0].Offset),
-		{Name: "transactionId", Value: b.unique},
 		{Name: "MSG_REGION", Value: region},
 		{Name: "TRACE_ON", Value: "true"},
-	}})
+	}
+	if b.unique != "" {
+		fields = append(fields, remoting.Field{Name: "transactionId", Value: b.unique})
+	}
+	b.reply.send(answer{fields: fields})
 }

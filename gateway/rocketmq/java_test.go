@@ -20,6 +20,9 @@ var onPurpose = map[string][]string{
 	"send_batch":         {"stored"},                                                     // messages of a batch have CLUSTER, MSG_REGION and TRACE_ON as all others
 	"send_creates_topic": {"asked for 16 queues"},                                        // no more than rocketmq.queues
 	"refusals":           {"sending with perm 4", "pulling with perm 4", "topic TBW102"}, // read-only is read-only; the template takes no messages
+	// As recorded, the real broker delivered one transaction twice, and did not give a message again in time.
+	"4/transactions":        {"consumed", "order"},
+	"4/retry_default_delay": {"failed", "again", "consumed", "in the retry topic", "progress"},
 	// A filter that cannot be read is refused; the real broker hands out everything.
 	"filter_sql": {
 		"sql:    ",
@@ -67,7 +70,9 @@ func TestJavaClients(t *testing.T) {
 			for _, name := range names {
 				t.Run(name, func(t *testing.T) {
 					compared := func(all []rocketmqtest.Observation) []rocketmqtest.Observation {
-						return slices.DeleteFunc(slices.Clone(all), func(o rocketmqtest.Observation) bool { return slices.Contains(onPurpose[name], o.Saw) })
+						return slices.DeleteFunc(slices.Clone(all), func(o rocketmqtest.Observation) bool {
+							return slices.Contains(onPurpose[name], o.Saw) || slices.Contains(onPurpose[string(generation)+"/"+name], o.Saw)
+						})
 					}
 					for _, line := range rocketmqtest.Diff(compared(want[name]), compared(got[name])) {
 						t.Errorf("%.4000s", line)

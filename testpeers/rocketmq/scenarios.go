@@ -97,6 +97,9 @@ func parse(out []byte) (map[string][]Observation, error) {
 	lines := bufio.NewScanner(bytes.NewReader(out))
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
+		if !bytes.HasPrefix(lines.Bytes(), []byte("{")) {
+			continue // what the old client logs
+		}
 		var o Observation
 		if err := json.Unmarshal(lines.Bytes(), &o); err != nil || o.Scenario == "" {
 			return nil, fmt.Errorf("%q is no observation: %v", lines.Text(), err)
