@@ -60,7 +60,7 @@ func (s *Server) sendMessage(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{}, later
+	return answer{}, errLater
 }
 
 // sentFlags are the bits that a producer's sysFlag may have: compressed, several tags, half message, and the

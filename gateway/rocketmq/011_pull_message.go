@@ -37,7 +37,7 @@ func (s *Server) pullMessage(r *request) (answer, error) {
 			return s.queues.Wait(p.topic, p.queue, uint64(max(p.offset, 0)), wake), nil
 		}
 		if c.hold(p.suspend, wait, func(last bool) bool { return p.again(c, last) }) {
-			return answer{}, later
+			return answer{}, errLater
 		}
 	}
 	return a, nil

@@ -41,7 +41,7 @@ func (s *Server) sendBack(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{}, later
+	return answer{}, errLater
 }
 
 // countsRetries is the client version from which on maxReconsumeTimes means something.

@@ -32,7 +32,7 @@ func (s *Server) endTransaction(r *request) (answer, error) {
 	case 0xc:
 		decision = queue.Rollback
 	case 0:
-		return answer{}, later // it will be asked again; the stock broker does not answer either
+		return answer{}, errLater // it will be asked again; the stock broker does not answer either
 	}
 	reply := r.reply
 	half := queue.Half{Group: group, Position: message.Position(at), Offset: uint64(offset)}
@@ -46,7 +46,7 @@ func (s *Server) endTransaction(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, refuse(remoting.SystemError, "%v", err)
 	}
-	return answer{}, later
+	return answer{}, errLater
 }
 
 // checkTransaction asks one of the clients of a producer group what became of a half message.

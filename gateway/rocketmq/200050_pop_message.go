@@ -44,7 +44,7 @@ func (s *Server) popMessage(r *request) (answer, error) {
 		if !c.hold(wait, func(wake func()) (waiter, error) { return s.queues.WaitPop(p, wake) }, again) {
 			return answer{code: remoting.PollingFull, remark: "too many requests wait", fields: a.fields}, nil
 		}
-		return answer{}, later
+		return answer{}, errLater
 	}
 	return a, nil
 }
@@ -160,7 +160,7 @@ func (s *Server) notification(r *request) (answer, error) {
 	if !r.conn.hold(wait, func(wake func()) (waiter, error) { return s.queues.WaitPop(p, wake) }, again) {
 		return answer{fields: remoting.Fields{{Name: "hasMsg", Value: "false"}, {Name: "pollingFull", Value: "true"}}}, nil
 	}
-	return answer{}, later
+	return answer{}, errLater
 }
 
 func (s *Server) pollingInfo(*request) (answer, error) {

@@ -83,7 +83,7 @@ func (s *Server) relay(r *request, to *member, fields remoting.Fields, body []by
 	}) {
 		return answer{}, refuse(remoting.SystemBusy, "broker busy: too many questions to consumers at a time")
 	}
-	return answer{}, later
+	return answer{}, errLater
 }
 
 func (s *Server) askMember(ctx context.Context, to *member, code int, fields remoting.Fields, body []byte) (*remoting.Command, error) {
@@ -146,7 +146,7 @@ func (s *Server) consumerStatus(r *request) (answer, error) {
 	}) {
 		return answer{}, refuse(remoting.SystemBusy, "broker busy: too many questions to consumers at a time")
 	}
-	return answer{}, later
+	return answer{}, errLater
 }
 
 // lastMember cuts the last member of an object out of a text that is no JSON for its keys are objects.

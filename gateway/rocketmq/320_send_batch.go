@@ -57,7 +57,7 @@ func (s *Server) sendBatch(r *request) (answer, error) {
 			break
 		}
 	}
-	return answer{}, later
+	return answer{}, errLater
 }
 
 // maxBatch is how many messages may come at once.

@@ -27,5 +27,5 @@ func (s *Server) resumeCheck(r *request) (answer, error) {
 	}); err != nil {
 		return answer{}, err
 	}
-	return answer{}, later
+	return answer{}, errLater
 }

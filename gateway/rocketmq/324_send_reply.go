@@ -71,7 +71,7 @@ func (s *Server) sendReply(r *request) (answer, error) {
 	}) {
 		return answer{}, refuse(remoting.SystemBusy, "broker busy: %d replies of this connection are under way", maxBegun)
 	}
-	return answer{}, later
+	return answer{}, errLater
 }
 
 const (

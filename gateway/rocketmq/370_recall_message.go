@@ -47,7 +47,7 @@ func (s *Server) recallMessage(r *request) (answer, error) {
 	case err != nil:
 		return answer{}, err
 	}
-	return answer{}, later
+	return answer{}, errLater
 }
 
 // recallHandle is what a producer needs to take a message back.

@@ -33,7 +33,6 @@ type consumers struct {
 	consumeType   string
 	model         string
 	from          string
-	changed       time.Time
 }
 
 // member is one client in one group.

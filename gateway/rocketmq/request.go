@@ -103,8 +103,8 @@ func failed(err error) answer {
 	return answer{code: code, remark: err.Error()}
 }
 
-// later is what a handler gives that answers by itself.
-var later = errors.New("answered later")
+// errLater is what a handler gives that answers by itself.
+var errLater = errors.New("answered later")
 
 // handle begins a request; it is answered at once or later.
 func (c *conn) handle(frame *remoting.Command) {
@@ -133,7 +133,7 @@ func (c *conn) handle(frame *remoting.Command) {
 	switch {
 	case err == nil:
 		r.reply.send(a)
-	case errors.Is(err, later):
+	case errors.Is(err, errLater):
 	default:
 		if a = failed(err); a.code == remoting.NoPermission {
 			c.server.stats.unwelcome.Add(1)
