@@ -21,6 +21,7 @@ type Message struct {
 	BornHost   netip.AddrPort
 	Reconsumed int32 // how often it was given back
 	Prepared   message.Position
+	Dead       bool   // sent to a group's retries it is a dead letter, however often it was given back
 	Body       []byte // as it came, compressed if SysFlag says so
 	Properties []message.Property
 

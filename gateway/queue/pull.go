@@ -146,7 +146,7 @@ const youngQueue = 100_000
 func (q *Queues) Young(topic string, queue int) bool {
 	first, next, err := q.Range(topic, queue)
 	if err != nil || first > 0 || next == 0 {
-		return false
+		return err == nil && next == 0 // first and last are the same there
 	}
 	tail, _ := q.log.Tail()
 	at, ok := q.positionOf(logTopic(topic), queue, 0)

@@ -87,7 +87,7 @@ func (q *Queues) buryIfSpent(ctx context.Context, m *Message) error {
 	if asked, err := strconv.Atoi(m.Property(MaxRetriesName)); err == nil {
 		most = asked
 	}
-	if int(m.Reconsumed) <= most {
+	if int(m.Reconsumed) <= most && !m.Dead {
 		return nil
 	}
 	if _, err := q.ensureTopic(ctx, DeadTopic(group), 1); err != nil {

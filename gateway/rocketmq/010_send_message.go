@@ -27,6 +27,9 @@ func (s *Server) sendMessage(r *request) (answer, error) {
 		strings.HasPrefix(m.Topic, queue.RetryPrefix) {
 		m.Set(queue.MaxRetriesName, most)
 	}
+	if group, retry := strings.CutPrefix(m.Topic, queue.RetryPrefix); retry {
+		m.Dead = s.locks.holds(group, s.now()) // an ordered group has tried in place
+	}
 	if m.Property(queue.UniqueKey) == "" {
 		m.Set(queue.UniqueKey, s.unique.Next(s.now()))
 	}

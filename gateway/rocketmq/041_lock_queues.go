@@ -93,6 +93,18 @@ func (l *locks) lock(group, client string, queues []messageQueue, now time.Time)
 	return mine
 }
 
+// holds says whether a client of a group has any queue to itself.
+func (l *locks) holds(group string, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for key, held := range l.held {
+		if key.group == group && now.Before(held.until) {
+			return true
+		}
+	}
+	return false
+}
+
 func (l *locks) unlock(group, client string, queues []messageQueue) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
