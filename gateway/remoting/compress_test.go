@@ -54,7 +54,7 @@ func TestInflateRefusesBombsAndRubbish(t *testing.T) {
 					t.Errorf("type %d: a bomb of 32 MiB in %d bytes: %v", algorithm, len(body), err)
 				}
 			})
-			if bound := uint64(16<<20 + 5*most); got > bound {
+			if bound := uint64(16<<20 + 8*most); got > bound {
 				t.Errorf("type %d: %d bytes allocated for a body of at most %d", algorithm, got, most)
 			}
 		}
