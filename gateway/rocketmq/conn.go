@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"sluice/gateway/remoting"
@@ -67,7 +68,7 @@ func (c *conn) serve(ctx context.Context) {
 	c.letGo()
 	c.work.Wait()
 	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrUnexpectedEOF), err == nil:
+	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), err == nil:
 	default:
 		c.server.log.Info("a RocketMQ client is disconnected", "client", c.remote.String(), "err", err)
 	}
@@ -153,12 +154,13 @@ func (c *conn) write() {
 		}
 		c.mu.Lock()
 		out := c.pending
-		c.pending = spare[:0]
-		c.room.Broadcast()
-		c.mu.Unlock()
-		if len(out) == 0 {
+		if len(out) == 0 { // woken once more than there was something: spare must not be given away
+			c.mu.Unlock()
 			continue
 		}
+		c.pending, spare = spare[:0], nil
+		c.room.Broadcast()
+		c.mu.Unlock()
 		if err := c.socket.SetWriteDeadline(time.Now().Add(idleLimit)); err != nil {
 			return
 		}

@@ -1,6 +1,7 @@
 package rocketmqtest
 
 import (
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -10,6 +11,9 @@ import (
 // Every scenario runs to its end at a real broker, for both generations of clients: what it sees there
 // is what the gateway is measured by.
 func TestScenariosAgainstRealBroker(t *testing.T) {
+	if os.Getenv("SLUICE_LONG") != "1" {
+		t.Skip("takes minutes: in the long form, SLUICE_LONG=1")
+	}
 	real := Start(t, Options{})
 	for _, generation := range []Generation{Current, Old} {
 		t.Run("client "+string(generation), func(t *testing.T) {
@@ -30,8 +34,8 @@ func TestScenariosAgainstRealBroker(t *testing.T) {
 
 // What two runs at one broker see is the same: else a comparison with the gateway would be a matter of luck.
 func TestScenariosSeeTheSameTwice(t *testing.T) {
-	if testing.Short() {
-		t.Skip("plays everything twice")
+	if os.Getenv("SLUICE_LONG") != "1" {
+		t.Skip("takes minutes: in the long form, SLUICE_LONG=1")
 	}
 	real := Start(t, Options{})
 	as := Client{Generation: Current}
