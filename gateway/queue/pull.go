@@ -144,6 +144,10 @@ const youngQueue = 100_000
 // Young says of a queue that all it ever had is still there and recent: a group that is new to it begins
 // with the first message, wherever it wanted to, as with a stock broker that has all of it in memory.
 func (q *Queues) Young(topic string, queue int) bool {
+	known, ok := q.Topic(topic)
+	if !ok || queue >= known.ReadQueues {
+		return false
+	}
 	first, next, err := q.Range(topic, queue)
 	if err != nil || first > 0 || next == 0 {
 		return err == nil && next == 0 // first and last are the same there
