@@ -104,19 +104,23 @@ func TestTakeoversAtOnce(t *testing.T) {
 	h := persistent(v5)
 	c := connect(t, h)
 	c.subscribe(want{topic, 1})
-	var all sync.WaitGroup
+	var all, answered sync.WaitGroup
+	answered.Add(30)
 	for range 30 {
 		p := dial(t)
 		all.Go(func() {
 			p.socket.Write(h.bytes())
+			heard := sync.OnceFunc(answered.Done)
+			defer heard()
 			for got, err := p.readWithin(patience); got != nil && err == nil; got, err = p.readWithin(patience) {
+				heard() // the CONNACK: it cannot take anything over later
 				if got.kind == DISCONNECT {
 					break
 				}
 			}
 		})
 	}
-	time.Sleep(100 * time.Millisecond)
+	answered.Wait()
 	p := publisher(t)
 	p.publish(post{topic: topic, payload: "1", qos: 1})
 	c.gone()
