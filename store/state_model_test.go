@@ -361,7 +361,7 @@ func (m *smallModel) step(t *testing.T, s *Store, r *rand.Rand) {
 		}
 		gone := slices.DeleteFunc(s.index.oldest(1+r.IntN(10)), func(h header) bool { return h.last() > upTo })
 		if len(gone) > 0 {
-			must(s.remove(gone, s.index.tail))
+			must(s.remove(gone, 0))
 		}
 	case n < 96:
 		s.small.replay.begin(time.Now())
