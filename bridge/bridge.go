@@ -5,6 +5,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"sluice/gateway/message"
@@ -36,9 +37,14 @@ type Link interface {
 	// for room on the line. An error means that the message was not taken and done will not be
 	// called; a *RefusedError says that this message is at fault and not the link. Otherwise done
 	// is called exactly once, also when the link is lost, and before Close returns: nil means that
-	// the receiver has taken responsibility. topic is where the receiver shall find it. r may be
-	// reused once Send has returned; what it points to is not.
-	Send(ctx context.Context, topic string, r *message.Record, qos byte, done func(error)) error
+	// the receiver has taken responsibility, a *RefusedError that it does not want this message,
+	// ErrHeld that it was not asked because it had refused an earlier one, anything else that the
+	// link is broken. o may be reused once Send has returned; what it points to is not.
+	//
+	// A Link to a receiver that can refuse keeps a message back while an earlier one of the same
+	// Key may still be refused. done of a refusal ends ctx of the messages behind it before it
+	// returns, and Send takes none whose ctx has ended: so nothing overtakes what is tried again.
+	Send(ctx context.Context, o *Outgoing, done func(error)) error
 	// Lost is closed when the connection is gone; Err says why then.
 	Lost() <-chan struct{}
 	Err() error
@@ -58,6 +64,9 @@ type RefusedError struct {
 	Reason string // plain words
 	Retry  bool   // asking again later may help
 }
+
+// ErrHeld is the answer to a message that was kept back because one before it was refused.
+var ErrHeld = errors.New("an earlier message was refused")
 
 // Error gives the reason.
 func (e *RefusedError) Error() string { return fmt.Sprintf("the message was refused: %s", e.Reason) }

@@ -181,7 +181,7 @@ func (l *fakeLink) lose(err error) {
 	})
 }
 
-func (l *fakeLink) Send(ctx context.Context, topic string, r *message.Record, qos byte, done func(error)) error {
+func (l *fakeLink) Send(ctx context.Context, o *Outgoing, done func(error)) error {
 	c := l.cloud
 	c.mu.Lock()
 	if c.block {
@@ -200,12 +200,12 @@ func (l *fakeLink) Send(ctx context.Context, topic string, r *message.Record, qo
 	default:
 	}
 	if c.refuse != nil {
-		if err := c.refuse(*r); err != nil {
+		if err := c.refuse(*o.Record); err != nil {
 			return err
 		}
 	}
 	i := len(c.sent)
-	c.sent = append(c.sent, sentMessage{l, topic, qos, r.Position, func(err error) { l.answer(i, err) }})
+	c.sent = append(c.sent, sentMessage{l, o.Topic, o.QoS, o.Record.Position, func(err error) { l.answer(i, err) }})
 	l.out[i] = done
 	c.maxOut = max(c.maxOut, len(l.out))
 	if !c.hold {

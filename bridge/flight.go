@@ -222,7 +222,11 @@ func (fl *flight) sendOne(ctx context.Context, q *queue, r *message.Record) erro
 		fl.free <- s
 		return ctx.Err() // a refusal came in between and has ended ctx
 	}
-	err = fl.link.Send(ctx, q.lane.topics.of(r.Topic), r, q.lane.QoS, s.done)
+	o := Outgoing{
+		Topic: q.lane.topics.of(r.Topic), Key: r.Topic, Payload: r.Payload, QoS: q.lane.QoS,
+		Properties: r.Properties, Record: r,
+	}
+	err = fl.link.Send(ctx, &o, s.done)
 	if err == nil {
 		fl.count(q.lane, r.Position)
 		return nil

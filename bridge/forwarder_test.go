@@ -575,7 +575,7 @@ func (s *endless) Rewind() {}
 type instant struct{}
 
 func (instant) Connect(context.Context) (Link, error) { return instant{}, nil }
-func (instant) Send(_ context.Context, _ string, _ *message.Record, _ byte, done func(error)) error {
+func (instant) Send(_ context.Context, _ *Outgoing, done func(error)) error {
 	done(nil)
 	return nil
 }

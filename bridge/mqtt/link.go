@@ -139,8 +139,8 @@ func (l *link) Err() error {
 }
 
 // Send hands a message to paho. It waits while the line is congested.
-func (l *link) Send(ctx context.Context, topic string, r *message.Record, qos byte, done func(error)) error {
-	if err := message.CheckTopic(topic); err != nil {
+func (l *link) Send(ctx context.Context, o *bridge.Outgoing, done func(error)) error {
+	if err := message.CheckTopic(o.Topic); err != nil {
 		return &bridge.RefusedError{Reason: err.Error()} // paho would send a damaged packet
 	}
 	if err := l.line.room(ctx, l.lost); err != nil {
@@ -155,13 +155,13 @@ func (l *link) Send(ctx context.Context, topic string, r *message.Record, qos by
 		return err
 	}
 	// A token that has failed already goes into the ring like the others.
-	token, ok := l.client.Publish(topic, min(qos, 1), false, r.Payload).(*paho.PublishToken)
+	token, ok := l.client.Publish(o.Topic, min(o.QoS, 1), false, o.Payload).(*paho.PublishToken)
 	if !ok {
 		return errors.New("bug: paho's publish token is of another type")
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.inFlight.push(pending{token, min(qos, 1), done})
+	l.inFlight.push(pending{token, min(o.QoS, 1), done})
 	select {
 	case l.wake <- struct{}{}:
 	default: // it knows

@@ -235,7 +235,7 @@ func TestSendWaitsForRoomButNotLongerThanItsContext(t *testing.T) {
 	var answered sync.WaitGroup
 	for i := 0; ; i++ {
 		answered.Add(1)
-		if err := l.Send(ctx, "big", &big, 1, func(error) { answered.Done() }); err != nil {
+		if err := l.Send(ctx, &bridge.Outgoing{Topic: "big", Payload: big.Payload, QoS: 1, Record: &big}, func(error) { answered.Done() }); err != nil {
 			answered.Done()
 			if ctx.Err() == nil {
 				t.Fatalf("message %d: %v", i, err)
@@ -260,7 +260,7 @@ func TestQoS0IsDoneWhenItIsWritten(t *testing.T) {
 	l := connect(t, uplink(t, "tcp://"+cloud.Addr().String(), nil))
 	done := make(chan error, 1)
 	r := message.Record{Message: message.Message{Payload: []byte("x")}}
-	if err := l.Send(t.Context(), "a", &r, 0, func(err error) { done <- err }); err != nil {
+	if err := l.Send(t.Context(), &bridge.Outgoing{Topic: "a", Payload: r.Payload, Record: &r}, func(err error) { done <- err }); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-done; err != nil {

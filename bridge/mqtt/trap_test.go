@@ -12,6 +12,7 @@ import (
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
+	"sluice/bridge"
 	"sluice/gateway/message"
 )
 
@@ -88,7 +89,7 @@ func TestNoTokenIsTrustedWithoutItsPuback(t *testing.T) {
 			answers := make(chan error, 4)
 			for range 2 {
 				r := message.Record{Message: message.Message{Payload: []byte("x")}}
-				if err := l.Send(t.Context(), "a", &r, 1, func(err error) { answers <- err }); err != nil {
+				if err := l.Send(t.Context(), &bridge.Outgoing{Topic: "a", Payload: r.Payload, QoS: 1, Record: &r}, func(err error) { answers <- err }); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -145,7 +146,7 @@ func TestKeepAliveFindsASilentBroker(t *testing.T) {
 	l := connect(t, uplink(t, address, func(o *Options) { o.KeepAlive = time.Second }))
 	answered := make(chan error, 1)
 	r := message.Record{Message: message.Message{Payload: []byte("x")}}
-	if err := l.Send(t.Context(), "a", &r, 1, func(err error) { answered <- err }); err != nil {
+	if err := l.Send(t.Context(), &bridge.Outgoing{Topic: "a", Payload: r.Payload, QoS: 1, Record: &r}, func(err error) { answered <- err }); err != nil {
 		t.Fatal(err)
 	}
 	select {

@@ -89,8 +89,10 @@ func (a *answers) wait(t *testing.T, n int) {
 func send(ctx context.Context, link bridge.Link, a *answers, i int) error {
 	r := message.Record{Position: message.Position(i), Message: message.Message{
 		Topic: "readings/line-3/press", Payload: fmt.Appendf(nil, "message %d", i)}}
-	err := link.Send(ctx, "plants/readings/line-3/press", &r, 1, a.done(i))
-	r = message.Record{} // the link may not look at it any more
+	o := bridge.Outgoing{Topic: "plants/readings/line-3/press", Key: r.Topic, ID: fmt.Sprintf("line-3-1-%d", i),
+		Payload: r.Payload, QoS: 1, Record: &r}
+	err := link.Send(ctx, &o, a.done(i))
+	o = bridge.Outgoing{} // the link may not look at it any more
 	return err
 }
 
@@ -221,7 +223,7 @@ func refusesTopic(t *testing.T, h Harness) {
 	defer link.Close()
 	a := newAnswers()
 	r := message.Record{Message: message.Message{Topic: "a", Payload: []byte("x")}}
-	if err := link.Send(t.Context(), "a/+/b", &r, 1, a.done(0)); err == nil {
+	if err := link.Send(t.Context(), &bridge.Outgoing{Topic: "a/+/b", Key: "a", Payload: r.Payload, QoS: 1, Record: &r}, a.done(0)); err == nil {
 		t.Error("a topic with a wildcard is taken")
 	}
 	if err := send(t.Context(), link, a, 1); err != nil {
