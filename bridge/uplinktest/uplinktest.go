@@ -89,7 +89,7 @@ func (a *answers) wait(t *testing.T, n int) {
 func send(ctx context.Context, link bridge.Link, a *answers, i int) error {
 	r := message.Record{Position: message.Position(i), Message: message.Message{
 		Topic: "readings/line-3/press", Payload: fmt.Appendf(nil, "message %d", i)}}
-	o := bridge.Outgoing{Topic: "plants/readings/line-3/press", Key: r.Topic, ID: fmt.Sprintf("line-3-1-%d", i),
+	o := bridge.Outgoing{Topic: "plants/readings/line-3/press", Key: r.Topic, Origin: "line-3-1",
 		Payload: r.Payload, QoS: 1, Record: &r}
 	err := link.Send(ctx, &o, a.done(i))
 	o = bridge.Outgoing{} // the link may not look at it any more
