@@ -82,7 +82,7 @@ func TestTheDocumentDescribesTheTypes(t *testing.T) {
 	schemas := described(t, s).Components.Schemas
 	for name, kind := range map[string]reflect.Type{
 		"Status": reflect.TypeFor[statusAnswer](), "Device": reflect.TypeFor[Device](), "Point": reflect.TypeFor[Point](),
-		"Uplink": reflect.TypeFor[Uplink](), "Log": reflect.TypeFor[Log](), "MQTT": reflect.TypeFor[MQTT](), "RocketMQ": reflect.TypeFor[RocketMQ](), "Demo": reflect.TypeFor[Demo](),
+		"Uplink": reflect.TypeFor[Uplink](), "Log": reflect.TypeFor[Log](), "MQTT": reflect.TypeFor[MQTT](), "RocketMQ": reflect.TypeFor[RocketMQ](), "NameServer": reflect.TypeFor[NameServer](), "Demo": reflect.TypeFor[Demo](),
 		"Problem": reflect.TypeFor[problem](), "Session": reflect.TypeFor[opened](), "Identity": reflect.TypeFor[identity](), "Line": reflect.TypeFor[lineState](),
 		"Cursor": reflect.TypeFor[Cursor](), "Backup": reflect.TypeFor[Backup](), "Audit": reflect.TypeFor[Audit](),
 		"Topic": reflect.TypeFor[Topic](), "Queue": reflect.TypeFor[Queue](), "Group": reflect.TypeFor[Group](), "GroupQueue": reflect.TypeFor[GroupQueue](),
