@@ -67,8 +67,8 @@ func (r *registrar) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if r.state().State == Registered {
-			wait = firstRest
+		if s := r.state(); s.State == Registered && time.Since(s.Since) > longestRest {
+			wait = firstRest // but not for a name server that takes us and hangs up, again and again
 		}
 		r.failed(err)
 		select {
@@ -160,13 +160,10 @@ func (r *registrar) register(ctx context.Context, n *nameServer) error {
 // hundred bytes on a line that may be paid by the megabyte.
 func (r *registrar) refresh(ctx context.Context, n *nameServer) error {
 	known, err := n.knows(ctx, r.cluster.current().version)
-	if err != nil {
+	if err != nil || known {
 		return err
 	}
-	if !known {
-		return r.register(ctx, n)
-	}
-	return n.unclaimed(ctx)
+	return r.register(ctx, n)
 }
 
 func (r *registrar) failed(err error) {
