@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -19,11 +20,28 @@ type directory[T any] struct {
 
 // topics lists topics by name; the gateway's own only if they are asked for or nothing is said of them.
 func (s *Server) topics(c *gin.Context) {
-	items, err := s.options.Messages.Topics()
+	items, fill, err := s.outline()
 	if c.Query("internal") == "false" {
 		items = slices.DeleteFunc(items, func(t Topic) bool { return t.Internal })
 	}
-	answerPart(s, c, items, func(t Topic) string { return t.Name }, err)
+	answerPart(s, c, items, func(t Topic) string { return t.Name }, fill, err)
+}
+
+// outline gives all topics, and what fills in the queues of those that are shown.
+func (s *Server) outline() (topics []Topic, fill func(*Topic) error, err error) {
+	from, able := s.options.Messages.(Outline)
+	if !able {
+		topics, err = s.options.Messages.Topics()
+		return topics, func(*Topic) error { return nil }, err
+	}
+	topics, err = from.TopicsWithoutQueues()
+	return topics, func(t *Topic) (err error) {
+		if t.Queues, err = from.QueuesOf(t.Name); errors.Is(err, ErrUnknown) {
+			err = nil // it was deleted meanwhile
+		}
+		t.Queues = append([]Queue{}, t.Queues...)
+		return err
+	}, err
 }
 
 // groups lists consumer groups by name, or by how far they are behind.
@@ -32,12 +50,12 @@ func (s *Server) groups(c *gin.Context) {
 	if c.Query("order") == "lag" {
 		slices.SortStableFunc(items, func(a, b Group) int { return cmp.Compare(b.Lag, a.Lag) })
 	}
-	answerPart(s, c, items, func(g Group) string { return g.Name }, err)
+	answerPart(s, c, items, func(g Group) string { return g.Name }, func(*Group) error { return nil }, err)
 }
 
 // answerPart answers those whose name contains what is searched for, from skip on and up to limit; all of
 // them if there is no limit.
-func answerPart[T any](s *Server, c *gin.Context, items []T, name func(T) string, err error) {
+func answerPart[T any](s *Server, c *gin.Context, items []T, name func(T) string, fill func(*T) error, err error) {
 	if err != nil {
 		s.messagesFailed(c, err)
 		return
@@ -56,13 +74,19 @@ func answerPart[T any](s *Server, c *gin.Context, items []T, name func(T) string
 	}
 	total := len(items)
 	items = items[min(skip, total):]
-	items = items[:min(uint64(len(items)), limit)]
-	answer(c, http.StatusOK, directory[T]{Items: append([]T{}, items...), Total: total})
+	items = append([]T{}, items[:min(uint64(len(items)), limit)]...)
+	for i := range items {
+		if err := fill(&items[i]); err != nil {
+			s.messagesFailed(c, err)
+			return
+		}
+	}
+	answer(c, http.StatusOK, directory[T]{Items: items, Total: total})
 }
 
 // topic gives one topic, with the groups that have a place in it.
 func (s *Server) topic(c *gin.Context) {
-	topics, err := s.options.Messages.Topics()
+	topics, fill, err := s.outline()
 	if err != nil {
 		s.messagesFailed(c, err)
 		return
@@ -74,6 +98,10 @@ func (s *Server) topic(c *gin.Context) {
 		return
 	}
 	shown := TopicDetail{Topic: topics[at], Groups: []TopicGroup{}}
+	if err := fill(&shown.Topic); err != nil {
+		s.messagesFailed(c, err)
+		return
+	}
 	groups, err := s.options.Messages.Groups()
 	if err != nil {
 		s.messagesFailed(c, err)

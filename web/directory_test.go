@@ -26,7 +26,11 @@ func TestLongListsAreAnsweredInParts(t *testing.T) {
 		"limit=50&skip=20000":              {"", "", 0, 10_002},
 		"search=nothing&limit=200&skip=10": {"", "", 0, 0},
 	} {
+		before := gateway.messages.looked
 		page := decode[directory[Topic]](t, ask(s, "GET", "/api/v1/topics?"+query, "", bearer(s)...))
+		if looked := gateway.messages.looked - before; looked != want.n {
+			t.Errorf("%s looks into the queues of %d topics to show %d", query, looked, want.n)
+		}
 		if page.Items == nil || len(page.Items) != want.n || page.Total != want.total {
 			t.Errorf("%s gives %d of %d, want %d of %d", query, len(page.Items), page.Total, want.n, want.total)
 			continue

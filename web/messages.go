@@ -31,6 +31,13 @@ type Newest interface {
 	Newest(ctx context.Context, wanted Search, before uint64) ([]MessageHead, error)
 }
 
+// Outline is what Messages may be able to do beside: tell of ten thousand topics without a look into the
+// queues of each.
+type Outline interface {
+	TopicsWithoutQueues() ([]Topic, error)
+	QueuesOf(topic string) ([]Queue, error) // ErrUnknown
+}
+
 // ErrNotAllowed is what Messages gives for what the gateway does not do; its text says why.
 var ErrNotAllowed = errors.New("this is not allowed")
 

@@ -20,6 +20,7 @@ type fakeMessages struct {
 	resent []string
 	reset  []string
 	broken error
+	looked int // how often queues were looked into
 	many   int // more topics, without messages
 }
 
@@ -31,6 +32,24 @@ func (f *fakeMessages) Topics() ([]Topic, error) {
 		list = append(list, Topic{Name: fmt.Sprintf("line-%05d", i), Permission: "rw", WriteQueues: 1, Queues: []Queue{{}}})
 	}
 	return append(list, Topic{Name: "orders", Permission: "rw", WriteQueues: 1, Queues: []Queue{{Number: 0, Next: 3}}}), f.err()
+}
+
+func (f *fakeMessages) TopicsWithoutQueues() ([]Topic, error) {
+	list, err := f.Topics()
+	for i := range list {
+		list[i].Queues = nil
+	}
+	return list, err
+}
+
+func (f *fakeMessages) QueuesOf(topic string) ([]Queue, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.looked++
+	if topic == "orders" {
+		return []Queue{{Number: 0, Next: 3}}, f.broken
+	}
+	return []Queue{{}}, f.broken
 }
 
 func (f *fakeMessages) Groups() ([]Group, error) {

@@ -262,7 +262,7 @@ export default {
     clients: 'Consumers',
     nobody: 'none connected',
     mode: 'Mode',
-    modes: { clustering: 'they share', broadcasting: 'each gets all' },
+    modes: { clustering: 'shared (clustering)', broadcasting: 'all to each (broadcasting)' },
     order: 'Order',
     byLag: 'Furthest behind first',
     byName: 'By name',

@@ -264,7 +264,7 @@ const zh: typeof en = {
     clients: '在线消费者',
     nobody: '无在线',
     mode: '模式',
-    modes: { clustering: '集群', broadcasting: '广播' },
+    modes: { clustering: '集群消费', broadcasting: '广播消费' },
     order: '排序',
     byLag: '积压多的在前',
     byName: '按名称',
