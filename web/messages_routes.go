@@ -24,14 +24,6 @@ func (s *Server) messageRoutes(signedIn *gin.RouterGroup) {
 	administrators.POST("/groups/:group/reset", s.resetGroup)
 }
 
-func answerAll[T any](s *Server, c *gin.Context, items []T, err error) {
-	if err != nil {
-		s.messagesFailed(c, err)
-		return
-	}
-	answer(c, http.StatusOK, listPage[T]{Items: append([]T{}, items...)})
-}
-
 func (s *Server) messageByID(id string) ([]MessageHead, error) {
 	position, err := s.options.Messages.PositionOf(id)
 	if err != nil {
