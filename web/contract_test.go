@@ -85,7 +85,7 @@ func TestTheDocumentDescribesTheTypes(t *testing.T) {
 		"Uplink": reflect.TypeFor[Uplink](), "Log": reflect.TypeFor[Log](), "MQTT": reflect.TypeFor[MQTT](), "RocketMQ": reflect.TypeFor[RocketMQ](), "NameServer": reflect.TypeFor[NameServer](), "Demo": reflect.TypeFor[Demo](),
 		"Problem": reflect.TypeFor[problem](), "Session": reflect.TypeFor[opened](), "Identity": reflect.TypeFor[identity](), "Line": reflect.TypeFor[lineState](),
 		"Cursor": reflect.TypeFor[Cursor](), "Backup": reflect.TypeFor[Backup](), "Audit": reflect.TypeFor[Audit](),
-		"Topic": reflect.TypeFor[Topic](), "Queue": reflect.TypeFor[Queue](), "Group": reflect.TypeFor[Group](), "GroupQueue": reflect.TypeFor[GroupQueue](),
+		"Topic": reflect.TypeFor[Topic](), "TopicDetail": reflect.TypeFor[TopicDetail](), "TopicGroup": reflect.TypeFor[TopicGroup](), "Queue": reflect.TypeFor[Queue](), "Group": reflect.TypeFor[Group](), "GroupQueue": reflect.TypeFor[GroupQueue](),
 		"MessageHead": reflect.TypeFor[MessageHead](), "Message": reflect.TypeFor[Message](), "MessageProperty": reflect.TypeFor[MessageProperty](),
 		"Track": reflect.TypeFor[Track](), "Resent": reflect.TypeFor[Resent](), "Reset": reflect.TypeFor[Reset](),
 		"Revision": reflect.TypeFor[Revision](), "RevisionText": reflect.TypeFor[RevisionText](),

@@ -118,6 +118,8 @@ type MQTT struct {
 // RocketMQ is the RocketMQ listener.
 type RocketMQ struct {
 	Listen      []string `json:"listen"`
+	Keys        *bool    `json:"keys,omitempty"` // requests must be signed with an access key
+	TLS         string   `json:"tls,omitempty"`  // off, beside (plain text), only
 	Connections int      `json:"connections"`
 	Received    uint64   `json:"received"`
 	Delivered   uint64   `json:"delivered"`
