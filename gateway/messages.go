@@ -19,8 +19,9 @@ import (
 
 // messages lets queues and log be what the page asks about messages.
 type messages struct {
-	queues *queue.Queues
-	log    *store.Store
+	queues   *queue.Queues
+	log      *store.Store
+	readable *readable
 }
 
 // machinery are what the names of topics begin with that the gateway keeps for itself.
@@ -175,17 +176,21 @@ func (m messages) Message(position uint64) (web.Message, error) {
 	for _, p := range as.Properties {
 		shown.Properties = append(shown.Properties, web.MessageProperty{Name: p.Name, Value: p.Value})
 	}
-	body := as.Body
+	all, encoding := m.readable.payload(r)
+	if encoding != "" {
+		shown.Properties = append(shown.Properties, web.MessageProperty{Name: "content-encoding", Value: encoding})
+	}
+	body := all
 	if shown.Cut = len(body) > shownPayload; shown.Cut {
 		body = body[:shownPayload]
 		for i := 1; i < utf8.UTFMax && !utf8.Valid(body); i++ {
-			body = as.Body[:shownPayload-i] // not in the middle of a character
+			body = all[:shownPayload-i] // not in the middle of a character
 		}
 	}
 	if utf8.Valid(body) {
 		shown.Text = string(body)
 	} else {
-		shown.Binary = as.Body[:min(len(as.Body), shownPayload)]
+		shown.Binary = all[:min(len(all), shownPayload)]
 	}
 	if r.Queue == message.NoQueue {
 		return shown, nil
