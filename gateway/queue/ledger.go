@@ -50,6 +50,7 @@ type ledger struct {
 	noted    int64     // when the clock was written last
 	held     time.Time // nothing is due before
 	low      [2]int64  // offsets that the log was told: all before is done with; of entries, of marks
+	absent   map[uint64]struct{} // producer groups that could not be asked
 	lost     uint64
 	closed   bool // nobody writes marks any more
 }
@@ -71,7 +72,7 @@ func newLedger(log Log, topic, marks string, options Options) *ledger {
 	return &ledger{
 		log: log, topic: logTopic(topic), marks: logTopic(marks), most: options.Waiting, rollBytes: options.RollBytes,
 		report: options.Log, ready: make(chan struct{}), wake: make(chan struct{}, 1),
-		entries: make(map[uint64]*entry), adding: make(map[*addition]struct{}), low: [2]int64{-1, -1},
+		entries: make(map[uint64]*entry), absent: make(map[uint64]struct{}), adding: make(map[*addition]struct{}), low: [2]int64{-1, -1},
 	}
 }
 
@@ -263,6 +264,7 @@ func (l *ledger) counted(e *entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e.checks++
+	e.missed = false
 	l.checked = append(l.checked, e)
 }
 
