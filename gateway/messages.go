@@ -270,7 +270,7 @@ func (m messages) send(ctx context.Context, again *queue.Message) (web.Resent, e
 	return web.Resent{Topic: again.Topic, Queue: o.sent.Queue, Offset: o.sent.Offset, Position: uint64(o.sent.Position)}, o.err
 }
 
-// Reset sets where a group goes on in all queues of a topic.
+// Reset sets where a group goes on in all queues of a topic. Its consumers that are connected go on there, too.
 func (m messages) Reset(ctx context.Context, group, name string, to time.Time) (list []web.Reset, err error) {
 	if _, known := m.queues.Group(group); !known {
 		return nil, fmt.Errorf("%w: group %s", web.ErrUnknown, group)
@@ -286,15 +286,14 @@ func (m messages) Reset(ctx context.Context, group, name string, to time.Time) (
 		}
 		list = append(list, web.Reset{Queue: number, After: after})
 	}
+	places := make([]queue.Place, len(list))
 	for i := range list { // only when all are known
 		if before, known := m.queues.Offset(group, name, list[i].Queue); known {
 			list[i].Before = &before
 		}
-		if err := m.queues.Commit(group, name, list[i].Queue, int64(list[i].After)); err != nil {
-			return nil, err
-		}
+		places[i] = queue.Place{Topic: name, Queue: list[i].Queue, Next: int64(list[i].After)}
 	}
-	return list, m.log.SyncGroup(ctx, group)
+	return list, m.queues.Reset(ctx, group, places)
 }
 
 // explain says an error of the engine in the page's words.

@@ -177,7 +177,17 @@ func TestGroupsAreResetOverTheAPI(t *testing.T) {
 		t.Helper()
 		return asked[items[web.Reset]](t, c, "POST", "/groups/billing/reset", fmt.Sprintf(`{"topic":"orders","to":%q}`, to.Format(time.RFC3339Nano))).Items
 	}
+	var told []queue.Place
+	g.queues.SetMover(func(group string, places []queue.Place) {
+		if group != "billing" {
+			t.Errorf("consumers of %s are told", group)
+		}
+		told = append(told, places...)
+	})
 	list := reset(time.Now().Add(-time.Hour))
+	if len(told) != 4 || told[3] != (queue.Place{Topic: "orders", Queue: 3, Next: 0}) {
+		t.Errorf("consumers are told %+v", told)
+	}
 	if len(list) != 4 || list[0].After != 0 || list[0].Before == nil || *list[0].Before != 3 || list[1].Before != nil {
 		t.Errorf("reset gives %+v", list)
 	}

@@ -120,6 +120,7 @@ type Queues struct {
 	timers  *ledger // of delayed messages
 	halves  *ledger // of half messages
 	checker atomic.Pointer[Checker]
+	mover   atomic.Pointer[Mover]
 	pops    pops
 }
 
