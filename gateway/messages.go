@@ -90,6 +90,12 @@ func (m messages) Search(ctx context.Context, wanted web.Search) (found []web.Me
 			found = append(found, head)
 		}
 	}
+	if left := wanted.Limit - len(found); err == nil && left > 0 && (wanted.Topic == "" || wanted.Topic == queue.ReadingsTopic) {
+		records, err = m.queues.Readings(ctx, wanted.Key, wanted.From, wanted.To, left)
+		for i := range records {
+			found = append(found, headOf(&records[i], queue.FromRecord(&records[i])))
+		}
+	}
 	return found, err
 }
 

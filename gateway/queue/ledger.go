@@ -44,12 +44,12 @@ type ledger struct {
 	adding   map[*addition]struct{}
 	next     uint64 // the offset behind the last entry that is known
 	finished []finish
-	checked  []*entry  // whose count of checks is not in the log
-	marking  bool      // a mark is on its way
-	written  []span    // the marks that still say something
-	noted    int64     // when the clock was written last
-	held     time.Time // nothing is due before
-	low      [2]int64  // offsets that the log was told: all before is done with; of entries, of marks
+	checked  []*entry            // whose count of checks is not in the log
+	marking  bool                // a mark is on its way
+	written  []span              // the marks that still say something
+	noted    int64               // when the clock was written last
+	held     time.Time           // nothing is due before
+	low      [2]int64            // offsets that the log was told: all before is done with; of entries, of marks
 	absent   map[uint64]struct{} // producer groups that could not be asked
 	lost     uint64
 	closed   bool // nobody writes marks any more
