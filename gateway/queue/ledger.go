@@ -108,7 +108,7 @@ func (l *ledger) add(ctx context.Context, m *Message, key uint64, due func(*cloc
 	into.Properties = append(into.Properties, message.Property{Name: ledgerNote, Value: n.String()})
 	into.Time = now.UnixMilli()
 	size := sizeOf(into)
-	err := publish(ctx, l.log, into, func(sent Sent, err error) {
+	err := publish(ctx, l.log.Publish, into, func(sent Sent, err error) {
 		l.mu.Lock()
 		delete(l.adding, a)
 		if err == nil {

@@ -63,7 +63,7 @@ func positionInKey(key string) (message.Position, bool) {
 
 // Room gives how many bytes the log takes up, and how many it may; 0 when that is not known.
 func (q *Queues) Room() (used, limit int64) {
-	if sized, ok := q.log.(interface{ Room() (used, limit int64) }); ok {
+	if sized, ok := q.log.(limitedLog); ok {
 		return sized.Room()
 	}
 	return 0, 0

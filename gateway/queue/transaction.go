@@ -112,7 +112,7 @@ func (q *Queues) End(ctx context.Context, half Half, decision Decision, done fun
 		q.halves.finish(e, done)
 		return nil
 	case Commit:
-		if err := q.put(ctx, committed(m, e), func(_ Sent, err error) { done(err) }); err != nil {
+		if err := q.putKept(ctx, committed(m, e), func(_ Sent, err error) { done(err) }); err != nil {
 			q.halves.putBack(e)
 			return err
 		}
@@ -236,7 +236,7 @@ func (q *Queues) giveUp(ctx context.Context, e *entry, m *Message) {
 		return // it decided just now
 	}
 	m.Topic, m.Queue = gaveUpTopic, 0
-	if err := q.put(ctx, m, func(Sent, error) {}); err != nil {
+	if err := q.putKept(ctx, m, func(Sent, error) {}); err != nil {
 		q.halves.putBack(e)
 		return
 	}
