@@ -20,7 +20,11 @@ import (
 const rocketCluster = "DefaultCluster"
 
 // rocketListener is the RocketMQ listener in its place.
-type rocketListener struct{ *rocketmq.Server }
+type rocketListener struct {
+	*rocketmq.Server
+	keys bool   // requests must be signed
+	tls  string // as web.RocketMQ has it
+}
 
 func (g *Gateway) rocketPlace(c *config.Config) place {
 	type spec struct {
@@ -62,7 +66,7 @@ func (g *Gateway) rocketPlace(c *config.Config) place {
 		if err := server.TakeOver(before); err != nil {
 			return nil, err
 		}
-		return rocketListener{server}, nil
+		return rocketListener{server, len(r.Access) > 0, tlsOf(r)}, nil
 	}}
 }
 
@@ -104,6 +108,17 @@ func warnOpen(g *Gateway, address string, open bool) {
 	}
 }
 
+// tlsOf says whether TLS is spoken, and whether plain text is taken beside it.
+func tlsOf(r *config.RocketMQ) string {
+	switch {
+	case r.TLS == nil:
+		return "off"
+	case r.TLS.Only:
+		return "only"
+	}
+	return "beside"
+}
+
 func rocketAccounts(list []config.RocketMQAccess) (all []acl.Account) {
 	for _, a := range list {
 		all = append(all, acl.Account{
@@ -120,6 +135,7 @@ func (l rocketListener) Close() { l.Server.Close() }
 func (l rocketListener) show() *web.RocketMQ {
 	s := l.Stats()
 	shown := &web.RocketMQ{
+		Keys: &l.keys, TLS: l.tls,
 		Connections: s.Connections, Received: s.Sent, Delivered: s.Delivered, Groups: s.Groups, Producers: s.Producers,
 		Waiting: s.Held, Unwelcome: s.Unwelcome, Excess: s.Refused,
 	}

@@ -43,7 +43,7 @@ func (g *Gateway) uplinkPlace(c *config.Config, u config.Uplink, kinds map[strin
 		f := &bridge.Forwarder{
 			Name:    u.Name,
 			Gateway: c.Gateway.Name,
-			Uplink:  way,
+			Uplink:  readableUplink{way, &g.readable},
 			Window:  u.Window,
 			Retry:   time.Duration(u.Retry),
 			Deliver: g.deliver,

@@ -110,9 +110,10 @@ type MQTT struct {
 	Received    uint64   `json:"received"`
 	Delivered   uint64   `json:"delivered"`
 	Dropped     uint64   `json:"dropped"`
-	Sleeping    int      `json:"sleeping"`  // sessions whose client is away
-	Unwelcome   uint64   `json:"unwelcome"` // clients refused for want of the right password or certificate
-	Excess      uint64   `json:"excess"`    // connections refused because there were too many
+	Unreadable  uint64   `json:"unreadable"` // compressed by RocketMQ producers so that nobody else can read them
+	Sleeping    int      `json:"sleeping"`   // sessions whose client is away
+	Unwelcome   uint64   `json:"unwelcome"`  // clients refused for want of the right password or certificate
+	Excess      uint64   `json:"excess"`     // connections refused because there were too many
 }
 
 // RocketMQ is the RocketMQ listener.

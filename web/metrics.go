@@ -88,6 +88,7 @@ func (e *metricWriter) mqtt(mqtt MQTT) {
 	e.one("sluice_mqtt_received_total", "counter", "Messages that MQTT clients sent.", float64(mqtt.Received))
 	e.one("sluice_mqtt_delivered_total", "counter", "Messages that MQTT clients got.", float64(mqtt.Delivered))
 	e.one("sluice_mqtt_dropped_total", "counter", "Messages dropped for MQTT clients that were too slow.", float64(mqtt.Dropped))
+	e.one("sluice_mqtt_unreadable_total", "counter", "Compressed messages of RocketMQ producers that MQTT clients and clouds got as they were.", float64(mqtt.Unreadable))
 	e.one("sluice_mqtt_sessions_sleeping", "gauge", "MQTT sessions whose client is away.", float64(mqtt.Sleeping))
 	e.one("sluice_mqtt_unwelcome_total", "counter", "MQTT clients refused for want of the right password or certificate.", float64(mqtt.Unwelcome))
 	e.one("sluice_mqtt_excess_total", "counter", "Connections refused because there were too many.", float64(mqtt.Excess))

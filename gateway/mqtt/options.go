@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"sluice/gateway/message"
 	"sluice/gateway/transport"
 )
 
@@ -19,6 +20,11 @@ type Options struct {
 	// Access decides who gets in and what they may do; without one anonymous clients get in where
 	// Anonymous says so, and may do everything.
 	Access Access
+
+	// Readable gives the payload that clients get of a message which is stored in another form. encoding, if
+	// not empty, names the form of one that could not be made readable, and MQTT 5 clients are told in
+	// a user property. nil: all payloads go out as they are stored.
+	Readable func(m *message.Record) (payload []byte, encoding string)
 
 	Version          string        // of the gateway, for $SYS/broker/version
 	MaxKeepAlive     time.Duration // longest keep-alive of MQTT 5 clients, in seconds; 0: what they ask

@@ -95,7 +95,7 @@ func (q *Queues) fireTimers(ctx context.Context) (more bool) {
 	for i, e := range due {
 		r, err := reading.read(due[i:])
 		if err == nil {
-			err = q.put(ctx, released(r), func(Sent, error) {}) // the mark comes behind it in the log
+			err = q.putKept(ctx, released(r), func(Sent, error) {}) // the mark comes behind it in the log
 		}
 		switch {
 		case err == nil:

@@ -83,7 +83,7 @@ func TestGatewaysAreBrokersOfACluster(t *testing.T) {
 	path := goClient(t)
 	names := rocketmqtest.StartNameServer(t, rocketmqtest.Options{})
 	one := startGateway(t, joining("line-1", names.Address))
-	two, stopTwo := runGateway(t, joining("line-2", names.Address))
+	two, stopTwo := runGateway(t, "{dir: ./data}", joining("line-2", names.Address))
 	brokersOf(t, names.Address, "line-1", patience, "line-1")
 	brokersOf(t, names.Address, "line-2", patience, "line-2")
 

@@ -65,6 +65,7 @@ func New(options Options, queues *queue.Queues, log *slog.Logger) *Server {
 	s := &Server{options: options, queues: queues, log: log, started: time.Now(), conns: make(map[*conn]struct{})}
 	s.members.init()
 	queues.SetChecker(s.checkTransaction)
+	queues.SetMover(s.tellMoved)
 	s.locks.init()
 	s.stats.init(s.started)
 	if s.cluster = s.newCluster(); s.cluster != nil {

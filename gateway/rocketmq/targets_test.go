@@ -58,16 +58,22 @@ func startReal(t *testing.T, options rocketmqtest.Options) target {
 // startGateway runs a gateway with a RocketMQ listener until the test ends; more are lines of its section.
 func startGateway(t *testing.T, more string) target {
 	t.Helper()
-	at, _ := runGateway(t, more)
+	return startGatewayOn(t, "{dir: ./data}", more)
+}
+
+// startGatewayOn is startGateway with settings of the log.
+func startGatewayOn(t *testing.T, store, more string) target {
+	t.Helper()
+	at, _ := runGateway(t, store, more)
 	return at
 }
 
-// runGateway is startGateway for a test that stops the gateway itself.
-func runGateway(t *testing.T, more string) (at target, stop func()) {
+// runGateway is startGatewayOn for a test that stops the gateway itself.
+func runGateway(t *testing.T, store, more string) (at target, stop func()) {
 	t.Helper()
 	dir := t.TempDir()
 	listen, nameServer := freeAddress(t), freeAddress(t)
-	text := fmt.Sprintf("gateway: {name: broker-a}\nstore: {dir: ./data}\nweb: {listen: \"\"}\nrocketmq:\n  listen: %q\n  nameserver: %q\n%s", listen, nameServer, more)
+	text := fmt.Sprintf("gateway: {name: broker-a}\nstore: %s\nweb: {listen: \"\"}\nrocketmq:\n  listen: %q\n  nameserver: %q\n%s", store, listen, nameServer, more)
 	c, err := config.Parse(filepath.Join(dir, "sluice.yaml"), []byte(text), gateway.Kinds())
 	if err != nil {
 		t.Fatal(err)
