@@ -58,6 +58,7 @@ const OriginMark = "sluice-origin"
 // lane is a route, or one of the two halves of a route with a live one, while Run runs.
 type lane struct {
 	*Route
+	uplink   string
 	source   Source
 	priority int
 	topics   topicMap
@@ -97,7 +98,7 @@ func (f *Forwarder) lanes() ([]*lane, error) {
 				marks = append(marks, message.Property{Name: LaneMark, Value: name})
 			}
 			lanes = append(lanes, &lane{
-				Route: r, source: source, priority: priority,
+				Route: r, uplink: f.Name, source: source, priority: priority,
 				topics:  topicMap{to: to, gateway: f.Gateway, lane: name},
 				marks:   marks,
 				paces:   paces,
@@ -128,6 +129,10 @@ func (l *lane) pace(ctx context.Context, bytes int) error {
 
 // compose fills made with what r becomes.
 func (l *lane) compose(r *message.Record) (err error) {
+	if from, known := r.Property(message.FromUplink); known && from == l.uplink {
+		l.made = l.made[:0] // the cloud has it: it came from there
+		return nil
+	}
 	if l.Payload == nil {
 		l.made = append(l.made[:0], Made{Payload: r.Payload})
 		return nil

@@ -110,6 +110,21 @@ func TestWhatIsNewGoesBesideTheBackfill(t *testing.T) {
 	})
 }
 
+func TestWhatACloudBroughtDoesNotGoBackToIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := newSource(t, "a", 1, 1, 3)
+		source.records[0].Properties = []message.Property{{Name: message.FromUplink, Value: "cloud"}}
+		source.records[1].Properties = []message.Property{{Name: message.FromUplink, Value: "another"}}
+		cloud := &fakeCloud{}
+		start(t, forwarder(cloud, 10, source))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := positions(cloud.messages()); !slices.Equal(got, []message.Position{2, 3}) || source.Acked() != 3 {
+			t.Errorf("sent %v and acknowledged up to %d, want 2 and 3, and 3", got, source.Acked())
+		}
+	})
+}
+
 func TestRoutesOfHigherPriorityGoFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		low := newSource(t, "readings/line-3/press", 1, 1, 1000)
