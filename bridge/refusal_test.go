@@ -77,7 +77,7 @@ func TestARefusalRepeatsOnlyWhatIsOfItsKey(t *testing.T) {
 			t.Fatalf("sent again: %v, want 1, 3, 5", got)
 		}
 		cloud.lose(errors.New("line cut")) // what was acknowledged is remembered over this, too
-		time.Sleep(20 * time.Second) // less than what is taken for a stall
+		time.Sleep(20 * time.Second)       // less than what is taken for a stall
 		synctest.Wait()
 		if got := positions(cloud.messages()[9:]); !slices.Equal(got, []message.Position{1, 3, 5}) {
 			t.Fatalf("sent on the next connection: %v, want 1, 3, 5", got)
