@@ -19,8 +19,9 @@ type Commands interface {
 	Begin(ctx context.Context, at message.Position) error
 	// Finish publishes the reply and makes durable that the command has it, both or neither.
 	Finish(ctx context.Context, at message.Position, reply *message.Message) error
-	// Recent gives ids of commands before those that Next will give, as far back as is known.
-	Recent(ctx context.Context) (ids []string, err error)
+	// Recent gives the payloads of the commands before those that Next will give, as far back as
+	// they are known.
+	Recent(ctx context.Context, give func(payload []byte)) error
 }
 
 const (
@@ -48,11 +49,15 @@ func (c *Commander) Run(ctx context.Context) error {
 		log = slog.New(slog.DiscardHandler)
 	}
 	log = log.With("device", c.Name)
-	ids, err := c.Commands.Recent(ctx)
+	seen := &seen{known: make(map[string]bool)}
+	err := c.Commands.Recent(ctx, func(payload []byte) {
+		if old, _ := parseCommand(payload); old.ID != "" {
+			seen.add(old.ID)
+		}
+	})
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("commands of %s: %w", c.Name, err)
 	}
-	seen := newSeen(ids)
 	for ctx.Err() == nil {
 		record, begun, err := c.Commands.Next(ctx)
 		if ctx.Err() != nil {
@@ -134,14 +139,6 @@ type seen struct {
 	known map[string]bool
 	order []string // a ring once it is full
 	next  int
-}
-
-func newSeen(ids []string) *seen {
-	s := &seen{known: make(map[string]bool)}
-	for _, id := range ids {
-		s.add(id)
-	}
-	return s
 }
 
 // add says whether the id was known, and remembers it.

@@ -76,13 +76,13 @@ func (p *plant) Finish(_ context.Context, at message.Position, reply *message.Me
 	return p.moment()
 }
 
-func (p *plant) Recent(context.Context) (ids []string, err error) {
+func (p *plant) Recent(_ context.Context, give func([]byte)) error {
 	for _, r := range p.records {
-		if c, _ := parseCommand(r.Payload); c.ID != "" && r.Position <= p.replied {
-			ids = append(ids, c.ID)
+		if r.Position <= p.replied {
+			give(r.Payload)
 		}
 	}
-	return ids, nil
+	return nil
 }
 
 func (p *plant) Read(context.Context, *message.Reading) error { return nil }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -169,6 +170,9 @@ func (u *uplink) show() web.Uplink {
 		InFlight:  s.InFlight,
 		Sent:      s.Sent,
 		Repeated:  s.Repeated,
+		SetAside:  s.SetAside,
+		Stalls:    s.Stalls,
+		Looped:    s.Looped,
 		Rate:      s.Rate,
 	}
 	if !backlog.Oldest.IsZero() {
@@ -196,6 +200,15 @@ func (g *Gateway) deliver(uplink string) func(context.Context, string, *bridge.I
 			return err
 		case <-ctx.Done():
 			return errors.Join(ctx.Err(), errors.New("the log was still busy"))
+		}
+	}
+}
+
+// tellUplinks says of each uplink below $SYS what the API says of it.
+func (g *Gateway) tellUplinks(add func(topic string, payload []byte)) {
+	for _, u := range g.uplinks() {
+		if text, err := json.Marshal(g.showUplink(u)); err == nil {
+			add("$SYS/gateway/uplinks/"+u.config.Name, text)
 		}
 	}
 }

@@ -20,6 +20,9 @@ type Options struct {
 	// Anonymous says so, and may do everything.
 	Access Access
 
+	// Tell adds what the rest of the gateway has to say below $SYS, every few seconds; nil: nothing.
+	Tell func(add func(topic string, payload []byte))
+
 	Version          string        // of the gateway, for $SYS/broker/version
 	MaxKeepAlive     time.Duration // longest keep-alive of MQTT 5 clients, in seconds; 0: what they ask
 	MaxPacket        int           // bytes of the largest packet; default 1 MiB
