@@ -285,7 +285,6 @@ func (s *Store) commit(groups []sealed) {
 		}
 		return
 	}
-	s.cursors.saved(saves)
 	for i, g := range groups {
 		if small {
 			s.cache.hold(g.group)
@@ -297,6 +296,7 @@ func (s *Store) commit(groups []sealed) {
 		s.small.hear(g.notes, g.first, clock)
 		s.answer(g.group, nil)
 	}
+	s.cursors.saved(saves) // whoever waits for it also finds what was committed with it
 	s.writer.recycle(groups)
 	if s.pollCheckpoint() && s.young.full() {
 		s.turn()
