@@ -22,7 +22,8 @@ type group struct {
 	refs     *queueRefs
 	touched  []touched // the queues that have a message in it
 	waiters  []waiter
-	notes    []note // for the small state
+	notes    []note  // for the small state
+	moves    []*move // of cursors, in the same transaction
 	devices  map[string]groupDevice
 	nameSize int // bytes of the names in devices
 
@@ -180,6 +181,11 @@ func (s *Store) AppendLazy(ctx context.Context, m *message.Message, ack message.
 }
 
 func (q *queue) append(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64, lazy bool) (offset uint64, err error) {
+	return q.appendMoving(ctx, m, ack, token, lazy, nil)
+}
+
+// appendMoving appends with the move of a cursor in the same transaction, unless that is nil.
+func (q *queue) appendMoving(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64, lazy bool, with *move) (offset uint64, err error) {
 	size := recordBound(m)
 	if size > q.largest {
 		return 0, fmt.Errorf("%w: %d bytes, at most %d fit", message.ErrTooLarge, size, q.largest)
@@ -190,7 +196,7 @@ func (q *queue) append(ctx context.Context, m *message.Message, ack message.Ackn
 	if err := checkQueue(m); err != nil {
 		return 0, err
 	}
-	urgent := q.urgent != nil && q.urgent(m)
+	urgent := with != nil || q.urgent != nil && q.urgent(m)
 	q.mu.Lock()
 	for {
 		now, err := q.admitLocked(size, urgent)
@@ -217,13 +223,17 @@ func (q *queue) append(ctx context.Context, m *message.Message, ack message.Ackn
 		}
 		q.mu.Lock()
 	}
-	g := q.openLocked(m, size)
+	g := q.openLocked(m, size, with)
 	before := len(g.plain)
 	if q.noteOf != nil {
 		if n, ok := q.noteOf(m); ok {
 			n.index = g.count
 			g.notes = append(g.notes, n)
 		}
+	}
+	if with != nil {
+		with.index = g.count
+		g.moves = append(g.moves, with)
 	}
 	in := q.queues.assign(m, g, q.next)
 	readings := g.add(m, in, size, ack, token)
@@ -278,9 +288,9 @@ func (q *queue) callLocked() bool {
 }
 
 // openLocked gives the group that m joins.
-func (q *queue) openLocked(m *message.Message, size int) *group {
+func (q *queue) openLocked(m *message.Message, size int, with *move) *group {
 	if n := len(q.groups); n > 0 {
-		if last := q.groups[n-1]; last.fits(m, size) {
+		if last := q.groups[n-1]; last.fits(m, size) && (with == nil || len(last.moves) < groupMoves) {
 			return last
 		}
 		signal(q.filled)

@@ -239,7 +239,8 @@ func FuzzSmallValues(f *testing.F) {
 	h := header{first: 3, count: 2, bytes: 9, time: 1, clock: 2}
 	f.Add(headerKey(4), h.value(headerKey(4)))
 	f.Add(stateKey, state{1, 2, 3, 4, 5}.value())
-	f.Add(cursorKey("c"), cursorMark{5, 6, 7}.value(cursorKey("c"), absent))
+	f.Add(cursorKey("c"), cursorMark{at: 5, used: 6, idle: 7}.value(cursorKey("c"), absent))
+	f.Add(cursorKey("c"), cursorMark{at: 5, done: []Range{{7, 9}, {11, 11}}}.value(cursorKey("c"), present))
 	f.Add(cursorKey("c"), sealWords(cursorKey("c"), present, 5))
 	f.Add(deviceKey("d"), deviceMark{1, 2}.value(deviceKey("d")))
 	f.Add(gapKey(3), hole{3, 9}.value())
