@@ -100,7 +100,11 @@ func (u *uplink) Run(ctx context.Context) error {
 		u.mu.Unlock()
 		route := bridge.Route{From: r.From, To: r.To, QoS: r.QoS, Retain: r.Retain, Priority: r.Priority, Source: consumer}
 		if r.Order == "live-first" {
-			route.Live = consumer.Live()
+			live, err := consumer.Live()
+			if err != nil {
+				return err
+			}
+			route.Live = live
 		}
 		u.forwarder.Routes = append(u.forwarder.Routes, route)
 	}
