@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"sluice/gateway/config"
 	"sluice/gateway/message"
 )
 
@@ -336,4 +337,12 @@ var everything = message.Reading{
 		{Name: "running", Value: message.Bool(true)}, {Name: "name", Value: message.Text("oven")}, {Name: "温度", Value: message.Float64(1e-9)},
 		{Name: "pressure", Error: "exception 2: illegal data address"},
 	},
+}
+
+func TestOptionsAreASchema(t *testing.T) {
+	for _, f := range config.Describe(&Options{}) {
+		if f.Doc == "" || len(f.Enum) > 0 && !slices.Contains(f.Enum, f.Default) {
+			t.Errorf("%+v has no doc, or a default that is not possible", f)
+		}
+	}
 }

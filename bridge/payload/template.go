@@ -207,6 +207,10 @@ func (w *boundedWriter) Write(p []byte) (int, error) {
 	if len(w.memory)+len(p) > maxTemplateOutput {
 		return 0, errTooMuch
 	}
+	if string(p) == "<no value>" { // what text/template prints, in one piece, for a point without a value
+		w.memory = append(w.memory, "null"...)
+		return len(p), nil
+	}
 	w.memory = append(w.memory, p...)
 	return len(p), nil
 }

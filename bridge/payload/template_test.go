@@ -9,6 +9,7 @@ func TestTemplateSeesTheReading(t *testing.T) {
 	for _, c := range []struct{ template, want string }{
 		{`{{.Gateway}} {{.Device}} {{.Epoch}} {{.Seq}} {{.TS}} {{.Topic}} {{.Reading}}`, "line-3 press 1 42 1795345665221 readings/line-3/press true"},
 		{`{{.Values.temperature}} {{.Values.counter}}`, "21.5 7"},
+		{`{"p":{{.Values.pressure}},"none":{{index .Values "no such"}}}`, `{"p":null,"none":null}`},
 		{`{{json .Values}} {{json .Errors}}`, `{"counter":7,"temperature":21.5} {"pressure":"exception 2: illegal data address"}`},
 		{`{{range .Points}}{{.Name}}={{if .Error}}!{{.Error}}{{else}}{{.Value}}{{end}};{{end}}`, "counter=7;temperature=21.5;pressure=!exception 2: illegal data address;"},
 		{`{{range $name, $v := .Values}}{{json $name}}:{{$v}},{{end}}`, `"counter":7,"temperature":21.5,`},
