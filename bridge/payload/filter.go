@@ -42,8 +42,9 @@ type filterEnvironment struct {
 type filter struct {
 	program *vm.Program
 	machine vm.VM
-	uses    map[string]bool // names of the environment
-	values  map[string]bool // names of points that it takes for granted
+	uses    map[string]bool   // names of the environment
+	values  map[string]string // each point that it names, under that name
+	any     bool              // it uses values in other ways too: all of them are wanted
 }
 
 // compileFilter reads an expression or tells what is wrong with it, and where.
@@ -55,7 +56,7 @@ func compileFilter(text string) (*filter, error) {
 	if err != nil {
 		return nil, plainExprError(err)
 	}
-	f := &filter{machine: vm.VM{MemoryBudget: filterMemory}, uses: map[string]bool{}, values: map[string]bool{}}
+	f := &filter{machine: vm.VM{MemoryBudget: filterMemory}, uses: map[string]bool{}, values: map[string]string{}}
 	if err := f.look(tree.Node); err != nil {
 		return nil, err
 	}
@@ -79,6 +80,7 @@ func compileFilter(text string) (*filter, error) {
 func (f *filter) look(node ast.Node) error {
 	seen := &survey{filter: f}
 	ast.Walk(&node, seen)
+	f.any = seen.mentions > seen.named || f.uses["$env"]
 	switch {
 	case seen.variables:
 		return errors.New("let is not possible in a filter")
@@ -91,9 +93,10 @@ func (f *filter) look(node ast.Node) error {
 }
 
 type survey struct {
-	filter    *filter
-	variables bool
-	loops     int
+	filter          *filter
+	variables       bool
+	loops           int
+	mentions, named int // of values, and how many of these name a point
 }
 
 // Visit implements ast.Visitor.
@@ -105,11 +108,15 @@ func (s *survey) Visit(node *ast.Node) {
 		s.loops++
 	case *ast.IdentifierNode:
 		s.filter.uses[n.Value] = true
+		if n.Value == "values" {
+			s.mentions++
+		}
 	case *ast.MemberNode:
 		of, ok := n.Node.(*ast.IdentifierNode)
 		name, ok2 := n.Property.(*ast.StringNode)
 		if ok && ok2 && of.Value == "values" {
-			s.filter.values[name.Value] = true
+			s.filter.values[name.Value] = name.Value
+			s.named++
 		}
 	}
 }
@@ -216,18 +223,37 @@ func (f *filter) environment(r *message.Record, in *reading) filterEnvironment {
 	if all {
 		env.Gateway, env.Device, env.Payload, env.Properties = text(in.gateway), text(in.device), string(r.Payload), propertiesOf(r)
 	}
-	if all || f.uses["values"] || f.uses["errors"] {
-		env.Values, env.Errors = make(map[string]any, len(in.points)), map[string]string{}
+	if all || f.uses["values"] {
+		env.Values = f.valuesOf(in)
+	}
+	if all || f.uses["errors"] {
+		env.Errors = map[string]string{}
 		for i := range in.points {
-			p := &in.points[i]
-			if p.value != nil {
-				env.Values[text(p.name)] = exprValue(p.value)
-			} else {
+			if p := &in.points[i]; p.value == nil {
 				env.Errors[text(p.name)] = text(p.problem)
 			}
 		}
 	}
 	return env
+}
+
+func (f *filter) valuesOf(in *reading) map[string]any {
+	values := make(map[string]any, len(f.values))
+	for i := range in.points {
+		p := &in.points[i]
+		if p.value == nil {
+			continue
+		}
+		name, wanted := f.values[string(p.name[1:len(p.name)-1])] // without an allocation
+		if !wanted && (f.any || !plain(p.name)) {
+			name = text(p.name)
+			_, wanted = f.values[name]
+		}
+		if wanted || f.any {
+			values[name] = exprValue(p.value)
+		}
+	}
+	return values
 }
 
 // small fits a count into an int of 31 bits, where int has no more.

@@ -97,3 +97,18 @@ func FuzzFilter(f *testing.F) {
 		m.Make(nil, r)
 	})
 }
+
+func TestFilterFindsNamesThatAreEscaped(t *testing.T) {
+	r := foreign("a/b", `{"values":{"a\"b":3,"\u0074":4,"other":5}}`)
+	for filter, want := range map[string]bool{
+		`values["a\"b"] > 2 and values.t > 3`: true,
+		`values["a\"b"] > 3 or values.t > 4`:  false,
+		`len(values) == 3 and values.t == 4`:  true,
+		`"other" in values and values.t == 4`: true,
+	} {
+		made, err := maker(t, Options{Filter: filter}).Make(nil, r)
+		if err != nil || len(made) > 0 != want {
+			t.Errorf("%s lets it through: %v, %v, want %v", filter, len(made) > 0, err, want)
+		}
+	}
+}

@@ -177,9 +177,8 @@ func integerDigits(value []byte) int {
 
 // text gives what a JSON string says.
 func text(quoted []byte) string {
-	inner := quoted[1 : len(quoted)-1]
-	if bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
-		return string(inner)
+	if plain(quoted) {
+		return string(quoted[1 : len(quoted)-1])
 	}
 	var s string
 	if err := json.Unmarshal(quoted, &s); err != nil {
@@ -187,6 +186,9 @@ func text(quoted []byte) string {
 	}
 	return s
 }
+
+// plain says whether a JSON string says just what stands between its quotes.
+func plain(quoted []byte) bool { return bytes.IndexByte(quoted, '\\') < 0 && utf8.Valid(quoted) }
 
 // appendQuoted appends s as a JSON string.
 func appendQuoted(b []byte, s string) []byte { return message.Text(s).AppendJSON(b) }
@@ -233,13 +235,22 @@ func (s *scanner) value() []byte {
 	case '{', '[':
 		n = nestedEnd(s.rest)
 	default: // a number, true, false or null
-		for n < len(s.rest) && !bytes.ContainsRune([]byte(",]} \t\r\n"), rune(s.rest[n])) {
-			n++
-		}
+		n = plainEnd(s.rest)
 	}
 	value := s.rest[:n:n]
 	s.skip(n)
 	return value
+}
+
+// plainEnd gives the length of the number or word that b begins with.
+func plainEnd(b []byte) int {
+	for i, c := range b {
+		switch c {
+		case ',', ']', '}', ' ', '\t', '\r', '\n':
+			return i
+		}
+	}
+	return len(b)
 }
 
 // stringEnd gives the length of the string that b begins with, its quotes included.

@@ -21,6 +21,8 @@ type EdgeNode struct {
 	nextAlias uint64
 	aliases   map[uint64]*metric
 	session   *Session // the one that counts: the last that was begun
+	reading   reading  // kept for its memory, as inner
+	inner     []byte
 }
 
 // maxSparkplugDevices and maxSparkplugMetrics bound what an edge node remembers, and a birth's size:
@@ -32,6 +34,7 @@ const (
 
 type nodeDevice struct {
 	name    string
+	data    string // the topic of its data
 	metrics map[string]*metric
 	order   []*metric
 	born    *Session // where its birth was told
@@ -162,13 +165,13 @@ func (s *Session) deviceBirthLocked(d *nodeDevice, now int64) SparkplugMessage {
 // one of its metrics is new, or does not fit its type any more. A reading from before the node's birth
 // is marked as historical. Births must have been called. An error is about this record alone.
 func (s *Session) Data(r *message.Record, now int64) ([]SparkplugMessage, error) {
-	var in reading
-	if !in.parse(r, `""`) {
-		return nil, errNoReading(r)
-	}
 	n := s.node
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	in := &n.reading
+	if !in.parse(r, `""`) {
+		return nil, errNoReading(r)
+	}
 	if n.session != s || s.birth == 0 {
 		return nil, errors.New("this Sparkplug session is over, or has not begun")
 	}
@@ -176,14 +179,14 @@ func (s *Session) Data(r *message.Record, now int64) ([]SparkplugMessage, error)
 	if err != nil {
 		return nil, err
 	}
-	if err := n.declareLocked(d, &in); err != nil {
+	if err := n.declareLocked(d, in); err != nil {
 		return nil, err
 	}
 	var made []SparkplugMessage
 	if d.born != s {
 		made = append(made, s.deviceBirthLocked(d, now))
 	}
-	return append(made, s.dataLocked(d, &in, now)), nil
+	return append(made, s.dataLocked(d, in, now)), nil
 }
 
 // deviceLocked gives a device by its name, new if need be.
@@ -197,7 +200,7 @@ func (n *EdgeNode) deviceLocked(name string) (*nodeDevice, error) {
 	if len(n.devices) >= maxSparkplugDevices {
 		return nil, fmt.Errorf("the device %q is one too many: Sparkplug tells of %d", name, maxSparkplugDevices)
 	}
-	d := &nodeDevice{name: name, metrics: map[string]*metric{}}
+	d := &nodeDevice{name: name, data: n.topic("DDATA", name), metrics: map[string]*metric{}}
 	n.devices[name] = d
 	n.order = append(n.order, d)
 	// They let anyone prove that no reading is missing and none came twice.
@@ -246,7 +249,7 @@ func (n *EdgeNode) declareLocked(d *nodeDevice, in *reading) error {
 }
 
 func (s *Session) dataLocked(d *nodeDevice, in *reading, now int64) SparkplugMessage {
-	p := payloadWriter{bytes: make([]byte, 0, 64+24*len(in.points))}
+	p := payloadWriter{bytes: make([]byte, 0, 64+32*len(in.points)), inner: s.node.inner}
 	p.timestamp(now)
 	at := max(whole(in.ts), 0)
 	past := at < s.birth
@@ -266,7 +269,8 @@ func (s *Session) dataLocked(d *nodeDevice, in *reading, now int64) SparkplugMes
 		put(d.scratch[i], in.points[i].value)
 	}
 	p.seq(s.next())
-	return SparkplugMessage{Topic: s.node.topic("DDATA", d.name), Payload: p.bytes}
+	s.node.inner = p.inner
+	return SparkplugMessage{Topic: d.data, Payload: p.bytes}
 }
 
 // DeviceDeath tells that a device does not answer; the next reading of it brings its birth. There is
