@@ -11,6 +11,7 @@ import (
 
 	"sluice/bridge"
 	"sluice/bridge/all"
+	"sluice/bridge/payload"
 	"sluice/gateway/broker"
 	"sluice/gateway/config"
 	"sluice/gateway/message"
@@ -99,6 +100,13 @@ func (u *uplink) Run(ctx context.Context) error {
 		u.consumers = append(u.consumers, consumer)
 		u.mu.Unlock()
 		route := bridge.Route{From: r.From, To: r.To, QoS: r.QoS, Retain: r.Retain, Priority: r.Priority, Source: consumer}
+		if maker := payload.Options(r.Payload); maker.Format != "stored" || maker.Filter != "" {
+			made, err := payload.New(maker, u.forwarder.Gateway)
+			if err != nil {
+				return err
+			}
+			route.Payload = made
+		}
 		if r.Order == "live-first" {
 			live, err := consumer.Live()
 			if err != nil {
