@@ -129,6 +129,17 @@ type RocketMQ struct {
 	Waiting     int      `json:"waiting"`   // requests that wait for a message
 	Unwelcome   uint64   `json:"unwelcome"` // requests without the right signature, or not allowed
 	Excess      uint64   `json:"excess"`    // connections refused because there were too many
+	// NameServers are those of the cluster that the gateway joins; missing when it joins none.
+	NameServers []NameServer `json:"name_servers,omitempty"`
+}
+
+// NameServer is how the gateway stands with a name server of its RocketMQ cluster.
+type NameServer struct {
+	Address string    `json:"address"`
+	State   string    `json:"state"` // connecting, registered, unreachable or refused
+	Since   time.Time `json:"since"`
+	Broker  string    `json:"broker,omitempty"` // where clients are told to find the gateway
+	Error   string    `json:"error,omitempty"`
 }
 
 // Demo is what the demo's cloud has seen.

@@ -113,6 +113,17 @@ func (e *metricWriter) rocketmq(r *RocketMQ) {
 	e.one("sluice_rocketmq_waiting", "gauge", "Requests that wait for a message.", float64(r.Waiting))
 	e.one("sluice_rocketmq_unwelcome_total", "counter", "Requests without the right signature, or not allowed.", float64(r.Unwelcome))
 	e.one("sluice_rocketmq_excess_total", "counter", "Connections refused because there were too many.", float64(r.Excess))
+	if len(r.NameServers) > 0 {
+		registered := 0
+		for _, one := range r.NameServers {
+			if one.State == "registered" {
+				registered++
+			}
+		}
+		// Not one by one: where they are is nobody's business here.
+		e.one("sluice_rocketmq_name_servers", "gauge", "Name servers of the cluster that the gateway joins.", float64(len(r.NameServers)))
+		e.one("sluice_rocketmq_registered", "gauge", "Name servers that the gateway is registered with.", float64(registered))
+	}
 }
 
 func (d Device) labels() []string { return []string{"device", d.Name, "driver", d.Driver} }

@@ -120,6 +120,26 @@ type RocketMQ struct {
 	Proxy      bool             `yaml:"proxy_protocol" doc:"Every connection comes through a proxy that begins it with a PROXY header, version 1 or 2."`
 	Queues     int              `yaml:"queues" default:"4" min:"1" max:"16" doc:"Queues of a new topic."`
 	Access     []RocketMQAccess `yaml:"access" unique:"access_key" doc:"Who may connect; empty: everybody."`
+	Cluster    *RocketMQCluster `yaml:"cluster" doc:"Joining a cluster of Apache RocketMQ; without this section the gateway is a cluster of its own."`
+}
+
+// RocketMQCluster is a cluster that has name servers of its own, which the gateway becomes a broker of.
+type RocketMQCluster struct {
+	Name          string              `yaml:"name" default:"DefaultCluster" doc:"The name that the other brokers have in brokerClusterName."`
+	NameServers   []string            `yaml:"name_servers" required:"true" doc:"The name servers, host:port; the gateway registers with each of them."`
+	Broker        string              `yaml:"broker" doc:"What the cluster calls this gateway, unlike any other broker; the gateway's name when missing."`
+	DefaultTopics bool                `yaml:"default_topics" doc:"Whether TBW102 and the cluster's reply topic are registered too, so that topics are made here for producers and answers to requests travel through here. Beside other brokers both may come here by mistake."`
+	AccessKey     string              `yaml:"access_key" doc:"The key that the gateway names itself with to name servers that ask for one."`
+	SecretKey     Secret              `yaml:"secret_key" doc:"The key that it signs with."`
+	TLS           *RocketMQClusterTLS `yaml:"tls" doc:"TLS to the name servers; without this section plain text."`
+}
+
+// RocketMQClusterTLS is TLS to name servers.
+type RocketMQClusterTLS struct {
+	CA         string `yaml:"ca" path:"true" doc:"What the name servers' certificates are checked against, PEM; empty: the authorities of the system."`
+	Cert       string `yaml:"cert" path:"true" doc:"The gateway's own certificate, if they want one, PEM."`
+	Key        string `yaml:"key" path:"secret" doc:"The certificate's key, PEM."`
+	ServerName string `yaml:"server_name" doc:"The name that the certificates must bear; empty: the host in name_servers."`
 }
 
 // RocketMQTLS is TLS on the RocketMQ listener.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -57,6 +58,13 @@ func startReal(t *testing.T, options rocketmqtest.Options) target {
 // startGateway runs a gateway with a RocketMQ listener until the test ends; more are lines of its section.
 func startGateway(t *testing.T, more string) target {
 	t.Helper()
+	at, _ := runGateway(t, more)
+	return at
+}
+
+// runGateway is startGateway for a test that stops the gateway itself.
+func runGateway(t *testing.T, more string) (at target, stop func()) {
+	t.Helper()
 	dir := t.TempDir()
 	listen, nameServer := freeAddress(t), freeAddress(t)
 	text := fmt.Sprintf("gateway: {name: broker-a}\nstore: {dir: ./data}\nweb: {listen: \"\"}\nrocketmq:\n  listen: %q\n  nameserver: %q\n%s", listen, nameServer, more)
@@ -79,13 +87,14 @@ func startGateway(t *testing.T, more string) target {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- g.Run(ctx) }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("the gateway ended with: %v", err)
 		}
 	})
-	return target{nameServer: nameServer, broker: listen}
+	t.Cleanup(stop)
+	return target{nameServer: nameServer, broker: listen}, stop
 }
 
 func freeAddress(t *testing.T) string {
