@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"sluice/gateway/message"
 )
@@ -22,6 +23,9 @@ type Source interface {
 	Ack(upTo message.Position)
 	// Rewind makes Next start again behind the last acknowledged record.
 	Rewind()
+	// SetAside publishes m in place of the record at at, the first that is not acknowledged, and
+	// acknowledges that one, both or neither whatever happens meanwhile. It returns when both are durable.
+	SetAside(ctx context.Context, at message.Position, m *message.Message) error
 }
 
 // Uplink is one configured way to a cloud. It keeps no connection by itself.
@@ -56,7 +60,21 @@ type Link interface {
 type Receiver interface {
 	// Receive asks for messages under filter and returns once the cloud has agreed; each is handed
 	// to deliver, and acknowledged to the cloud only after deliver has returned nil.
-	Receive(ctx context.Context, filter string, deliver func(ctx context.Context, topic string, payload []byte, retained bool) error) error
+	Receive(ctx context.Context, filter string, deliver func(ctx context.Context, m *Incoming) error) error
+}
+
+// Incoming is one message on its way down.
+type Incoming struct {
+	Topic      string // as the cloud calls it
+	Payload    []byte
+	Retained   bool // the cloud had it before we asked
+	Repeated   bool // the cloud may have sent it before
+	Properties []message.Property
+}
+
+// passed says whether the message has been in that gateway before.
+func (m *Incoming) passed(gateway string) bool {
+	return slices.Contains(m.Properties, message.Property{Name: OriginMark, Value: gateway})
 }
 
 // RefusedError is the answer of a cloud that is there but does not want this one message.

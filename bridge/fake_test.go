@@ -25,6 +25,7 @@ type fakeSource struct {
 	rewinds int
 	grown   chan struct{}
 	reading bool
+	aside   []message.Message
 }
 
 func newSource(t *testing.T, topic string, first, step, n int) *fakeSource {
@@ -104,6 +105,24 @@ func (s *fakeSource) Rewind() {
 	}
 }
 
+func (s *fakeSource) SetAside(_ context.Context, at message.Position, m *message.Message) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.records {
+		switch r := &s.records[i]; {
+		case r.Position <= s.acked:
+		case r.Position != at:
+			s.t.Errorf("%d was set aside, the first that is not acknowledged is %d", at, r.Position)
+		default:
+			s.acked = at
+			s.aside = append(s.aside, *m)
+			return nil
+		}
+	}
+	s.t.Errorf("%d was set aside, but there is no such message", at)
+	return nil
+}
+
 func (s *fakeSource) Acked() message.Position {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,11 +144,13 @@ type fakeCloud struct {
 	maxOut    int
 	filters   []string
 	denied    error // what Receive answers
-	deliver   func(ctx context.Context, topic string, payload []byte, retained bool) error
+	deliver   func(ctx context.Context, m *Incoming) error
 }
 
 type sentMessage struct {
 	link  *fakeLink
+	index int
+	key   string
 	topic string
 	qos   byte
 	at    message.Position
@@ -143,6 +164,7 @@ type fakeLink struct {
 	err    error
 	closed bool
 	out    map[int]func(error) // by index in cloud.sent
+	taken  map[string]int      // by key: the newest in cloud.sent that was acknowledged
 	timers sync.WaitGroup
 }
 
@@ -153,7 +175,7 @@ func (c *fakeCloud) Connect(ctx context.Context) (Link, error) {
 	if time.Now().Before(c.downUntil) {
 		return nil, errors.New("nobody listens there")
 	}
-	l := &fakeLink{cloud: c, lost: make(chan struct{}), out: make(map[int]func(error))}
+	l := &fakeLink{cloud: c, lost: make(chan struct{}), out: make(map[int]func(error)), taken: make(map[string]int)}
 	c.links = append(c.links, l)
 	return l, nil
 }
@@ -205,7 +227,7 @@ func (l *fakeLink) Send(ctx context.Context, o *Outgoing, done func(error)) erro
 		}
 	}
 	i := len(c.sent)
-	c.sent = append(c.sent, sentMessage{l, o.Topic, o.QoS, o.Record.Position, func(err error) { l.answer(i, err) }})
+	c.sent = append(c.sent, sentMessage{l, i, o.Key, o.Topic, o.QoS, o.Record.Position, func(err error) { l.answer(i, err) }})
 	l.out[i] = done
 	c.maxOut = max(c.maxOut, len(l.out))
 	if !c.hold {
@@ -231,6 +253,10 @@ func (l *fakeLink) answer(i int, err error) {
 		default:
 		}
 		delete(l.out, i)
+		if err == nil {
+			key := l.cloud.sent[i].key
+			l.taken[key] = max(l.taken[key], i)
+		}
 	}
 	l.cloud.mu.Unlock()
 	if open {
@@ -262,7 +288,7 @@ func (l *fakeLink) Close() error {
 	return nil
 }
 
-func (l *fakeLink) Receive(_ context.Context, filter string, deliver func(context.Context, string, []byte, bool) error) error {
+func (l *fakeLink) Receive(_ context.Context, filter string, deliver func(context.Context, *Incoming) error) error {
 	l.cloud.mu.Lock()
 	defer l.cloud.mu.Unlock()
 	l.cloud.filters = append(l.cloud.filters, filter)

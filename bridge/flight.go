@@ -22,30 +22,31 @@ type flight struct {
 
 	mu           sync.Mutex // guards what follows, and what is in the queues
 	queues       []*queue
-	hungry       int       // lanes that have something to send
-	out          int       // messages that wait for an answer
+	hungry       []*queue  // lanes that have something to send
+	out          int       // records that wait for an answer
 	progress     time.Time // when the last answer came, or out left 0
 	acknowledged bool
 	ended        bool
 }
 
-// slot is one place in the window: a message from before its Send until everything up to it in its
-// lane is acknowledged. One that is acknowledged behind a hole keeps its slot, because a crash would
+// slot is one place in the window: a record from before its Send until everything up to it in its
+// lane is done with. One that is acknowledged behind a hole keeps its slot, because a crash would
 // repeat it: so repetitions stay within the window.
 type slot struct {
-	queue    *queue
-	position message.Position
-	answered bool
-	done     func(error) // made once for each slot, not for each message
+	queue   *queue
+	record  message.Record
+	waiting int // messages made of it that have no answer yet
+	outcome error
+	done    func(error) // made once for each slot, not for each message
 }
 
-// queue is a lane's messages in flight, oldest first, in a ring.
+// queue is a lane's records in flight, oldest first, in a ring.
 type queue struct {
 	lane    *lane
 	ring    []*slot
 	head, n int
-	out     int // how many wait for an answer
-	refusal *RefusedError
+	out     int                // how many wait for an answer
+	refused bool               // one was, or was held back: nothing more is sent before that is resolved
 	wake    context.CancelFunc // stops the sender when there is a refusal
 	settled chan struct{}      // is closed when out gets to 0 after a refusal
 	nudge   chan struct{}      // says that the lane's share of the window may have room again
@@ -61,7 +62,7 @@ func newFlight(f *Forwarder, link Link) *flight {
 	}
 	for range window {
 		s := &slot{}
-		s.done = func(err error) { fl.answer(s, err) }
+		s.done = func(err error) { fl.answer(s, 1, err) }
 		fl.free <- s
 	}
 	return fl
@@ -133,7 +134,7 @@ func (fl *flight) send(ctx context.Context, l *lane) {
 			fl.fail(err)
 			return
 		}
-		if !fl.waitOutRefusal(ctx, q) {
+		if !fl.resolve(ctx, q) {
 			return
 		}
 	}
@@ -144,7 +145,7 @@ func (fl *flight) pump(ctx context.Context, q *queue) error {
 	l := q.lane
 	for {
 		var err error
-		l.batch, err = l.Source.Next(ctx, l.batch[:0], min(cap(fl.free), maxBatch))
+		l.batch, err = l.source.Next(ctx, l.batch[:0], min(cap(fl.free), maxBatch))
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -162,81 +163,73 @@ func (fl *flight) pump(ctx context.Context, q *queue) error {
 }
 
 func (fl *flight) sendAll(ctx context.Context, q *queue) error {
-	fl.appetite(+1)
-	defer fl.appetite(-1)
+	fl.feels(q, true)
+	defer fl.feels(q, false)
 	for i := range q.lane.batch {
-		if err := fl.sendOne(ctx, q, &q.lane.batch[i]); err != nil {
+		if err := fl.sendRecord(ctx, q, &q.lane.batch[i]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// appetite counts the lanes that share the window at present.
-func (fl *flight) appetite(change int) {
-	fl.mu.Lock()
-	defer fl.mu.Unlock()
-	fl.hungry += change
-	for _, q := range fl.queues {
-		q.nudgeLocked()
+// sendRecord sends what the lane makes of r.
+func (fl *flight) sendRecord(ctx context.Context, q *queue, r *message.Record) error {
+	l := q.lane
+	_, known := l.behind[r.Position] // it is there already
+	var unfit error
+	l.made = l.made[:0]
+	if !known {
+		unfit = l.compose(r)
 	}
-}
-
-func (q *queue) nudgeLocked() {
-	select {
-	case q.nudge <- struct{}{}:
-	default: // it has been told already
-	}
-}
-
-// slot waits for a place in the window. A lane gets no more than its even share while others have
-// something to send, and all of it while they have not.
-func (fl *flight) slot(ctx context.Context, q *queue) (*slot, error) {
-	for fl.beyondShare(q) {
-		select {
-		case <-q.nudge:
-		case <-ctx.Done():
-			return nil, ctx.Err()
+	for _, m := range l.made {
+		if err := l.pace(ctx, len(r.Topic)+len(m.Payload)); err != nil {
+			return err
 		}
 	}
-	select {
-	case s := <-fl.free:
-		return s, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func (fl *flight) beyondShare(q *queue) bool {
-	fl.mu.Lock()
-	defer fl.mu.Unlock()
-	return fl.hungry > 1 && q.n*fl.hungry >= cap(fl.free)
-}
-
-func (fl *flight) sendOne(ctx context.Context, q *queue, r *message.Record) error {
 	s, err := fl.slot(ctx, q)
 	if err != nil {
 		return err
 	}
-	if !fl.enqueue(q, s, r.Position) {
+	if !fl.enqueue(q, s, r, max(1, len(l.made))) {
 		fl.free <- s
 		return ctx.Err() // a refusal came in between and has ended ctx
 	}
-	o := Outgoing{
-		Topic: q.lane.topics.of(r.Topic), Key: r.Topic, Payload: r.Payload, QoS: q.lane.QoS,
-		Properties: r.Properties, Record: r,
-	}
-	err = fl.link.Send(ctx, &o, s.done)
-	if err == nil {
-		fl.count(q.lane, r.Position)
+	switch {
+	case unfit != nil:
+		fl.answer(s, 1, &RefusedError{Reason: unfit.Error()})
+		return nil
+	case len(l.made) == 0: // there already, or nothing that anybody wants
+		fl.answer(s, 1, nil)
 		return nil
 	}
-	if refused, ok := errors.AsType[*RefusedError](err); ok {
-		s.done(refused) // the same as when the answer comes later
-		return nil
+	return fl.sendParts(ctx, l, s)
+}
+
+func (fl *flight) sendParts(ctx context.Context, l *lane, s *slot) error {
+	at := s.record.Position
+	for part, m := range l.made {
+		l.out = Outgoing{
+			Topic: l.topics.of(s.record.Topic, m.Point), Key: s.record.Topic, Payload: m.Payload,
+			QoS: l.QoS, Retain: l.Retain, Properties: s.record.Properties, Marks: l.marks,
+			Origin: fl.forwarder.Origin, Part: part, Record: &s.record,
+		}
+		err := fl.link.Send(ctx, &l.out, s.done)
+		if err == nil {
+			continue
+		}
+		if refused, ok := errors.AsType[*RefusedError](err); ok {
+			fl.answer(s, 1, refused) // the same as when the answer comes later
+			continue
+		}
+		if ctx.Err() != nil {
+			err = ErrHeld
+		}
+		fl.answer(s, len(l.made)-part, err) // what was not sent is not waited for
+		return fmt.Errorf("send message %d: %w", at, err)
 	}
-	fl.withdraw(q, s)
-	return fmt.Errorf("send message %d: %w", r.Position, err)
+	fl.count(l, at)
+	return nil
 }
 
 // count tells first deliveries from repetitions.
@@ -248,13 +241,13 @@ func (fl *flight) count(l *lane, sent message.Position) {
 	l.sent = sent
 }
 
-func (fl *flight) enqueue(q *queue, s *slot, at message.Position) bool {
+func (fl *flight) enqueue(q *queue, s *slot, r *message.Record, parts int) bool {
 	fl.mu.Lock()
 	defer fl.mu.Unlock()
-	if q.refusal != nil {
+	if q.refused {
 		return false
 	}
-	s.queue, s.position, s.answered = q, at, false
+	s.queue, s.record, s.waiting, s.outcome = q, *r, parts, nil
 	q.ring[(q.head+q.n)%len(q.ring)] = s
 	q.n++
 	q.out++
@@ -265,107 +258,80 @@ func (fl *flight) enqueue(q *queue, s *slot, at message.Position) bool {
 	return true
 }
 
-// withdraw takes back the newest message of a queue, which the link did not take.
-func (fl *flight) withdraw(q *queue, s *slot) {
+// answer is what a link calls with the cloud's answer to one of the messages in s; n is more than 1
+// for those that the link was never given.
+func (fl *flight) answer(s *slot, n int, err error) {
 	fl.mu.Lock()
 	defer fl.mu.Unlock()
-	q.n--
-	q.out--
-	fl.out--
-	q.settleLocked()
-	fl.free <- s
-}
-
-// answer is what a link calls with the cloud's answer to the message in s.
-func (fl *flight) answer(s *slot, err error) {
-	fl.mu.Lock()
-	defer fl.mu.Unlock()
-	if s.answered || fl.ended {
+	if s.waiting == 0 || fl.ended {
 		return
 	}
-	s.answered = true
+	s.waiting -= n
+	s.outcome = worse(s.outcome, err)
 	fl.progress = time.Now()
 	q := s.queue
+	if err != nil && stays(err) {
+		q.refuseLocked()
+	}
+	if s.waiting > 0 {
+		return
+	}
 	q.out--
 	fl.out--
-	refused, isRefusal := errors.AsType[*RefusedError](err)
-	switch {
-	case err == nil:
-		fl.acknowledged = true
+	if s.outcome == nil {
 		fl.advanceLocked(q)
-	case isRefusal:
-		s.position = 0 // never acknowledged: a hole that nothing passes
-		if q.refusal == nil {
-			q.refusal = refused
-			q.settled = make(chan struct{})
-			q.wake()
-		}
-	default:
-		s.position = 0
-		fl.fail(err)
+	} else if !stays(s.outcome) {
+		fl.fail(s.outcome)
 	}
 	q.settleLocked()
+}
+
+// worse gives the error that says more about a record: a refusal decides what becomes of it.
+func worse(a, b error) error {
+	if _, refused := errors.AsType[*RefusedError](b); a == nil || refused {
+		return b
+	}
+	return a
+}
+
+// stays says that the connection can go on after such an answer.
+func stays(err error) bool {
+	_, refused := errors.AsType[*RefusedError](err)
+	return refused || errors.Is(err, ErrHeld)
 }
 
 // advanceLocked acknowledges to the Source what has no hole before it.
 func (fl *flight) advanceLocked(q *queue) {
-	var upTo message.Position
+	l := q.lane
 	moved := 0
 	for q.n > 0 {
 		s := q.ring[q.head]
-		if !s.answered || s.position == 0 {
+		if s.waiting > 0 || s.outcome != nil {
 			break
 		}
-		upTo = s.position
+		l.acked = s.record.Position
 		moved++
-		q.head = (q.head + 1) % len(q.ring)
-		q.n--
-		fl.free <- s // there is room for all slots: this never blocks
+		fl.popLocked(q)
 	}
 	if moved == 0 {
 		return
 	}
+	fl.acknowledged = true
 	q.nudgeLocked()
-	q.lane.Source.Ack(upTo)
-	q.lane.retry.reset()
+	l.source.Ack(l.acked)
+	if !q.refused {
+		l.retry.reset()
+	}
 	fl.forwarder.record.moved(moved, fl.progress)
 }
 
-func (q *queue) settleLocked() {
-	if q.refusal != nil && q.out == 0 {
-		select {
-		case <-q.settled:
-		default:
-			close(q.settled)
-		}
-	}
-}
-
-// waitOutRefusal makes a lane wait whose message the cloud does not want, and lets it begin again
-// with that message. Nothing is ever dropped here; a way to set such a message aside would act on
-// refusal.Retry at this place. Other lanes go on meanwhile.
-func (fl *flight) waitOutRefusal(ctx context.Context, q *queue) bool {
-	select {
-	case <-q.settled:
-	case <-ctx.Done():
-		return false
-	}
-	delay := q.lane.retry.next()
-	fl.mu.Lock()
-	refusal := q.refusal
-	for ; q.n > 0; q.n-- { // what was acknowledged behind the hole goes again: order comes first
-		fl.free <- q.ring[q.head]
-		q.head = (q.head + 1) % len(q.ring)
-	}
-	q.refusal, q.settled = nil, nil
-	fl.mu.Unlock()
-	if q.lane.retry.tries == 1 {
-		fl.forwarder.logger().Error("the cloud refuses a message; its route waits",
-			"from", q.lane.From, "reason", refusal.Reason, "retry_in", delay)
-	}
-	fl.forwarder.record.refused(fmt.Sprintf("the cloud refuses a message of %s: %s", q.lane.From, refusal.Reason))
-	q.lane.Source.Rewind()
-	return pause(ctx, delay)
+// popLocked lets go of a queue's oldest record.
+func (fl *flight) popLocked(q *queue) {
+	s := q.ring[q.head]
+	s.record = message.Record{} // or it would keep its block in memory
+	q.head = (q.head + 1) % len(q.ring)
+	q.n--
+	fl.free <- s // there is room for all slots: this never blocks
 }
 
 // drain waits for the answers of what is in flight, but no longer than limit. Nobody sends any more.
@@ -388,5 +354,8 @@ func (fl *flight) end() bool {
 	fl.mu.Lock()
 	defer fl.mu.Unlock()
 	fl.ended = true
+	for _, q := range fl.queues {
+		fl.abandonLocked(q)
+	}
 	return fl.acknowledged
 }

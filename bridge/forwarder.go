@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"sync"
 	"time"
-
-	"sluice/gateway/message"
 )
 
 const (
@@ -20,26 +18,24 @@ const (
 	maxBatch = 256
 )
 
-// Route is one stream of messages to a cloud: what comes out of Source, which already is filtered by
-// From, goes to the topic that To makes.
-type Route struct {
-	From   string // a filter; here for messages to people only
-	To     string // a Template
-	QoS    byte
-	Source Source
-}
-
 // Forwarder keeps one uplink busy: it connects, sends what its routes bring within one window, and
 // starts again where the acknowledgements ended when the connection is lost. Fill in the exported
 // fields and call Run once.
 type Forwarder struct {
 	Name    string // of the uplink, for the log
 	Gateway string
+	// Origin names the log that the messages are from, so that their identities differ from those
+	// of another gateway, or of this one with another log.
+	Origin  string
 	Uplink  Uplink
 	Routes  []Route
 	Receive []ReceiveRoute
 	// Deliver publishes what came down from the cloud. It is needed only with Receive.
-	Deliver func(ctx context.Context, topic string, payload []byte) error
+	Deliver func(ctx context.Context, topic string, m *Incoming) error
+	// Limits bound everything that goes up, Backfill what goes up beside a live lane besides.
+	Limits, Backfill Limits
+	// Tries is how often a message that the cloud refuses is offered to it before it is set aside; 0: 10.
+	Tries int
 	// Window is how many messages may be in flight, over all routes; 0: 100.
 	Window int
 	// Stall is how long messages may be in flight without any being acknowledged before the
@@ -51,15 +47,6 @@ type Forwarder struct {
 
 	random func(ceiling time.Duration) time.Duration // nil: math/rand; tests draw their own jitter
 	record record
-}
-
-// lane is a route while Run runs.
-type lane struct {
-	Route
-	topics topicMap
-	batch  []message.Record
-	sent   message.Position // the furthest that was ever sent: at or before it is a repetition
-	retry  backoff          // for messages that the cloud refuses
 }
 
 // Run forwards until ctx ends; then it waits briefly for the answers of what is in flight and
@@ -124,17 +111,9 @@ func (f *Forwarder) stall() time.Duration {
 }
 
 func (f *Forwarder) compile() ([]*lane, []*receiver, error) {
-	var lanes []*lane
-	for _, r := range f.Routes {
-		to, err := ParseTemplate(r.To)
-		if err != nil {
-			return nil, nil, fmt.Errorf("route from %s: %w", r.From, err)
-		}
-		lanes = append(lanes, &lane{
-			Route:  r,
-			topics: topicMap{to: to, gateway: f.Gateway},
-			retry:  backoff{random: f.random},
-		})
+	lanes, err := f.lanes()
+	if err != nil {
+		return nil, nil, err
 	}
 	if len(f.Receive) > 0 && f.Deliver == nil {
 		return nil, nil, errors.New("bug: there are receive routes, but nobody to deliver to")
@@ -152,6 +131,11 @@ func (f *Forwarder) compile() ([]*lane, []*receiver, error) {
 
 // serve uses one link up. It says whether the cloud acknowledged anything on it, and why it ended.
 func (f *Forwarder) serve(ctx context.Context, link Link, lanes []*lane, receivers []*receiver) (acknowledged bool, err error) {
+	for _, l := range lanes {
+		if live, able := l.source.(LiveSource); able && l.Live != nil {
+			live.Begin()
+		}
+	}
 	flight := newFlight(f, link)
 	f.record.online(flight)
 	sending, stop := context.WithCancel(ctx)
@@ -174,7 +158,7 @@ func (f *Forwarder) serve(ctx context.Context, link Link, lanes []*lane, receive
 	acknowledged = flight.end()
 	f.record.landed()
 	for _, l := range lanes {
-		l.Source.Rewind()
+		l.source.Rewind()
 	}
 	return acknowledged, err
 }
@@ -192,9 +176,7 @@ func (f *Forwarder) subscribe(ctx context.Context, link Link, receivers []*recei
 	}
 	log := f.logger()
 	for _, r := range receivers {
-		deliver := func(ctx context.Context, topic string, payload []byte, retained bool) error {
-			return f.receive(ctx, log, r, topic, payload, retained)
-		}
+		deliver := func(ctx context.Context, m *Incoming) error { return f.receive(ctx, log, r, m) }
 		if err := from.Receive(ctx, r.filter, deliver); err != nil {
 			if ctx.Err() == nil {
 				log.Warn("uplink cannot receive", "filter", r.filter, "err", err)
@@ -207,22 +189,19 @@ func (f *Forwarder) subscribe(ctx context.Context, link Link, receivers []*recei
 
 // receive publishes here what came down. What can never be published is dropped with a line in the
 // log: the cloud would only send it again.
-func (f *Forwarder) receive(ctx context.Context, log *slog.Logger, r *receiver, topic string, payload []byte, retained bool) error {
-	local, err := r.topic(topic)
+func (f *Forwarder) receive(ctx context.Context, log *slog.Logger, r *receiver, m *Incoming) error {
+	local, err := r.topic(m.Topic)
 	if err != nil {
-		log.Warn("message from the cloud ignored", "topic", topic, "err", err)
+		log.Warn("message from the cloud ignored", "topic", m.Topic, "err", err)
 		return nil
 	}
-	if retained && isCommand(local) {
-		// It would be written to the device again after every reconnection.
-		log.Warn("retained command from the cloud ignored", "topic", topic)
-		return nil
+	if m.passed(f.Gateway) {
+		f.record.looped()
+		return nil // it was here before: taking it would let it go round for ever
 	}
-	if err := f.Deliver(ctx, local, payload); err != nil {
+	if err := f.Deliver(ctx, local, m); err != nil {
 		log.Warn("message from the cloud not taken", "topic", local, "err", err)
 		return err
 	}
 	return nil
 }
-
-func isCommand(topic string) bool { return message.Match("commands/#", topic) }

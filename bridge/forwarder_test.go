@@ -362,18 +362,19 @@ func TestForwarderKeepsARefusedMessageAndTheOtherRoutesGoing(t *testing.T) {
 		refuse := true
 		cloud.refuse = func(r message.Record) error {
 			if refuse && r.Position == 4 {
-				return &RefusedError{Reason: "it is too large"}
+				return &RefusedError{Reason: "not authorised", Retry: true}
 			}
 			return nil
 		}
 		f := forwarder(cloud, 10, refusing, going)
+		f.Tries = 1000
 		start(t, f)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if refusing.Acked() != 3 || going.Acked() != 109 {
 			t.Errorf("routes got to %d and %d, want 3 and 109", refusing.Acked(), going.Acked())
 		}
-		if s := f.State(); s.State != Online || !strings.Contains(s.LastError, "it is too large") {
+		if s := f.State(); s.State != Online || !strings.Contains(s.LastError, "not authorised") {
 			t.Errorf("state is %+v", s)
 		}
 		if len(cloud.connects) != 1 {
@@ -424,11 +425,11 @@ func TestForwarderBringsCommandsDown(t *testing.T) {
 		var delivered []string
 		f := forwarder(cloud, 10)
 		f.Receive = []ReceiveRoute{{From: "plants/commands/{gateway}/+", To: "commands/{gateway}/{device}"}}
-		f.Deliver = func(_ context.Context, topic string, payload []byte) error {
-			if string(payload) == "fail" {
+		f.Deliver = func(_ context.Context, topic string, m *Incoming) error {
+			if string(m.Payload) == "fail" {
 				return message.ErrFull
 			}
-			delivered = append(delivered, topic+" "+string(payload))
+			delivered = append(delivered, fmt.Sprintf("%s %s %v", topic, m.Payload, m.Retained))
 			return nil
 		}
 		start(t, f)
@@ -437,19 +438,24 @@ func TestForwarderBringsCommandsDown(t *testing.T) {
 			t.Fatalf("asked for %q, want %q", cloud.filters, want)
 		}
 		topic := "plants/commands/line-3/press"
-		if err := cloud.deliver(t.Context(), topic, []byte("a"), false); err != nil {
+		if err := cloud.deliver(t.Context(), &Incoming{Topic: topic, Payload: []byte("a")}); err != nil {
 			t.Errorf("a command was not taken: %v", err)
 		}
-		if err := cloud.deliver(t.Context(), topic, []byte("b"), true); err != nil {
-			t.Errorf("a retained command is not ignored but fails: %v", err)
+		if err := cloud.deliver(t.Context(), &Incoming{Topic: topic, Payload: []byte("b"), Retained: true}); err != nil {
+			t.Errorf("a retained message was not taken: %v", err)
 		}
-		if err := cloud.deliver(t.Context(), "elsewhere", []byte("c"), false); err != nil {
+		if err := cloud.deliver(t.Context(), &Incoming{Topic: "elsewhere", Payload: []byte("c")}); err != nil {
 			t.Errorf("a message that nobody asked for is not ignored but fails: %v", err)
 		}
-		if err := cloud.deliver(t.Context(), topic, []byte("fail"), false); !errors.Is(err, message.ErrFull) {
+		if err := cloud.deliver(t.Context(), &Incoming{Topic: topic, Payload: []byte("fail")}); !errors.Is(err, message.ErrFull) {
 			t.Errorf("a command that the log cannot take gives %v, want ErrFull: it must not be acknowledged", err)
 		}
-		if want := []string{"commands/line-3/press a"}; !slices.Equal(delivered, want) {
+		round := Incoming{Topic: topic, Payload: []byte("d"), Properties: []message.Property{
+			{Name: OriginMark, Value: "line-4"}, {Name: OriginMark, Value: "line-3"}}}
+		if err := cloud.deliver(t.Context(), &round); err != nil || f.State().Looped != 1 {
+			t.Errorf("a message that was here before gives %v and is counted %d times", err, f.State().Looped)
+		}
+		if want := []string{"commands/line-3/press a false", "commands/line-3/press b true"}; !slices.Equal(delivered, want) {
 			t.Errorf("delivered %q, want %q", delivered, want)
 		}
 		cloud.lose(errors.New("line cut"))
@@ -467,7 +473,7 @@ func TestForwarderForwardsAlsoWhenItMayNotReceive(t *testing.T) {
 		cloud := &fakeCloud{denied: errors.New("not authorised")}
 		f := forwarder(cloud, 10, source)
 		f.Receive = []ReceiveRoute{{From: "c/+", To: "commands/{gateway}/{device}"}}
-		f.Deliver = func(context.Context, string, []byte) error { return nil }
+		f.Deliver = func(context.Context, string, *Incoming) error { return nil }
 		start(t, f)
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -481,7 +487,7 @@ func TestForwarderForwardsAlsoWhenItMayNotReceive(t *testing.T) {
 func TestRunRefusesRoutesThatMakeNoSense(t *testing.T) {
 	for _, f := range []*Forwarder{
 		{Routes: []Route{{To: "plants/{tpoic}"}}},
-		{Receive: []ReceiveRoute{{From: "a/{device}", To: "b"}}, Deliver: func(context.Context, string, []byte) error { return nil }},
+		{Receive: []ReceiveRoute{{From: "a/{device}", To: "b"}}, Deliver: func(context.Context, string, *Incoming) error { return nil }},
 		{Receive: []ReceiveRoute{{From: "a/+", To: "b"}}},
 	} {
 		if err := f.Run(t.Context()); err == nil {
@@ -571,6 +577,9 @@ func (s *endless) Ack(upTo message.Position) {
 	}
 }
 func (s *endless) Rewind() {}
+func (s *endless) SetAside(context.Context, message.Position, *message.Message) error {
+	return errors.New("nothing is refused here")
+}
 
 type instant struct{}
 

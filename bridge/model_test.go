@@ -3,8 +3,10 @@ package bridge
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -34,6 +36,8 @@ func TestForwarderAgainstAModel(t *testing.T) {
 func runModel(t *testing.T, random *rand.Rand) {
 	const routes = 2
 	window := 1 + random.IntN(12)
+	keys := []string{"readings/line-3/press", "readings/line-3/oven", "readings/line-3/meter"}
+	refusals := 0
 	cloud := &fakeCloud{hold: true}
 	answered := make(map[message.Position]bool) // by done(nil), in the cloud's own book
 	var sources []*fakeSource
@@ -43,12 +47,13 @@ func runModel(t *testing.T, random *rand.Rand) {
 	next := message.Position(1)
 	produce := func() {
 		for range random.IntN(8) {
-			sources[int(next)%routes].add("readings/line-3/press", next)
+			sources[int(next)%routes].add(keys[random.IntN(len(keys))], next)
 			next++
 		}
 	}
 	produce()
 	f := forwarder(cloud, window, sources...)
+	f.Tries = 1 + random.IntN(3)
 	jitter := rand.New(rand.NewPCG(random.Uint64(), 0))
 	var mu sync.Mutex // guards jitter: both routes and the forwarder itself draw from it
 	f.random = func(ceiling time.Duration) time.Duration {
@@ -74,7 +79,7 @@ func runModel(t *testing.T, random *rand.Rand) {
 			cloud.downUntil = time.Now().Add(time.Duration(random.IntN(5)) * time.Second)
 			cloud.mu.Unlock()
 		case action < 18:
-			refuseOne(cloud, random)
+			refusals += refuseOne(cloud, random)
 		default:
 			time.Sleep(time.Duration(random.IntN(2000)) * time.Millisecond)
 		}
@@ -88,6 +93,9 @@ func runModel(t *testing.T, random *rand.Rand) {
 	synctest.Wait()
 	checkAcked(t, sources, answered)
 	for i, s := range sources {
+		if s.rewinds > len(cloud.links)+refusals {
+			t.Errorf("route %d began again %d times on %d connections with %d refusals", i, s.rewinds, len(cloud.links), refusals)
+		}
 		if n := len(s.records); n > 0 && s.Acked() != s.records[n-1].Position {
 			t.Errorf("route %d got to %d of %d", i, s.Acked(), s.records[n-1].Position)
 		}
@@ -108,10 +116,29 @@ func answerOne(c *fakeCloud, answered map[message.Position]bool, random *rand.Ra
 	return ok
 }
 
-func refuseOne(c *fakeCloud, random *rand.Rand) {
-	if m, ok := pick(c, random); ok {
-		m.done(&RefusedError{Reason: "the model says so", Retry: true})
+// refuseOne refuses a message in flight, unless the cloud has taken a later one of the same key, and
+// holds back what is behind it, as every Link does. It says how many answers made a lane begin again.
+func refuseOne(c *fakeCloud, random *rand.Rand) int {
+	m, ok := pick(c, random)
+	if !ok || m.link.taken[m.key] > m.index {
+		return 0
 	}
+	c.mu.Lock()
+	behind := []sentMessage{m}
+	for _, later := range c.sent[m.index+1:] {
+		if later.link == m.link && later.key == m.key {
+			behind = append(behind, later)
+		}
+	}
+	c.mu.Unlock()
+	for i, held := range behind {
+		if i == 0 {
+			held.done(&RefusedError{Reason: "the model says so", Retry: random.IntN(2) == 0})
+		} else {
+			held.done(ErrHeld)
+		}
+	}
+	return len(behind)
 }
 
 func pick(c *fakeCloud, random *rand.Rand) (sentMessage, bool) {
@@ -143,37 +170,54 @@ func checkAcked(t *testing.T, sources []*fakeSource, answered map[message.Positi
 	for _, s := range sources {
 		acked := s.Acked()
 		for _, r := range s.records {
-			if r.Position <= acked && !answered[r.Position] {
+			if r.Position <= acked && !answered[r.Position] && !s.setAside(r.Position) {
 				t.Fatalf("the cursor stands at %d, but the cloud never acknowledged %d", acked, r.Position)
 			}
 		}
 	}
 }
 
-// checkOrder: of each route every message follows the one before it in the log, or the cloud sees a
+// setAside says whether the record at that position was kept as a dead letter.
+func (s *fakeSource) setAside(at message.Position) bool {
+	want := message.Property{Name: AsidePosition, Value: strconv.FormatUint(uint64(at), 10)}
+	return slices.ContainsFunc(s.aside, func(m message.Message) bool { return slices.Contains(m.Properties, want) })
+}
+
+// checkOrder: of each key of a route every message follows the one before it in the log, or the cloud sees a
 // step back to one that it has seen before. So no message is overtaken on its first delivery, except
 // behind one that the cloud itself refused, which was delivered before that, too.
 func checkOrder(t *testing.T, c *fakeCloud, sources []*fakeSource) {
 	t.Helper()
 	for i, s := range sources {
-		index := make(map[message.Position]int)
-		for n, r := range s.records {
-			index[r.Position] = n
+		byKey := make(map[string][]message.Record)
+		for _, r := range s.records {
+			byKey[r.Topic] = append(byKey[r.Topic], r)
 		}
-		furthest := -1
-		previous := -1
-		for _, m := range c.messages() {
-			n, mine := index[m.at]
-			if !mine {
-				continue
-			}
-			if n > furthest+1 {
-				t.Fatalf("route %d: message %d was sent before the one ahead of it", i, m.at)
-			}
-			if n > previous+1 {
-				t.Fatalf("route %d: after a step back message %d came without those ahead of it", i, m.at)
-			}
-			furthest, previous = max(furthest, n), n
+		for key, records := range byKey {
+			checkOrderOf(t, c, fmt.Sprintf("route %d, %s", i, key), records)
 		}
+	}
+}
+
+func checkOrderOf(t *testing.T, c *fakeCloud, what string, records []message.Record) {
+	t.Helper()
+	index := make(map[message.Position]int)
+	for n, r := range records {
+		index[r.Position] = n
+	}
+	furthest := -1
+	previous := -1
+	for _, m := range c.messages() {
+		n, mine := index[m.at]
+		if !mine {
+			continue
+		}
+		if n > furthest+1 {
+			t.Fatalf("%s: message %d was sent before the one ahead of it", what, m.at)
+		}
+		if n > previous+1 {
+			t.Fatalf("%s: after a step back message %d came without those ahead of it", what, m.at)
+		}
+		furthest, previous = max(furthest, n), n
 	}
 }

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"fmt"
 	"sync"
 	"time"
 )
@@ -21,6 +22,8 @@ type State struct {
 	Sent      uint64  // acknowledged since the start
 	Repeated  uint64  // sent again after a lost connection
 	Stalls    uint64  // connections given up because nothing was acknowledged any more
+	SetAside  uint64  // kept for people because the cloud does not want them
+	Looped    uint64  // came down although they had been here before, and were dropped
 	Rate      float64 // acknowledged messages a second, over the last seconds
 }
 
@@ -36,6 +39,9 @@ type record struct {
 	sent        uint64
 	repeated    uint64
 	stalls      uint64
+	aside       uint64
+	loops       uint64
+	asideReason string
 	rate        meter
 }
 
@@ -88,6 +94,21 @@ func (r *record) refused(text string) {
 	r.lastError, r.untilAnswer = text, true
 }
 
+// setAside counts a message that the cloud does not want. Why is told while nothing worse is wrong.
+func (r *record) setAside(reason string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.aside++
+	r.asideReason = reason
+	r.lastError, r.untilAnswer = "", false
+}
+
+func (r *record) looped() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.loops++
+}
+
 func (r *record) cannotReceive(text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -114,12 +135,16 @@ func (f *Forwarder) State() State {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := State{State: r.state, Since: r.since, LastError: r.lastError,
-		Sent: r.sent, Repeated: r.repeated, Stalls: r.stalls, Rate: r.rate.perSecond(time.Now())}
+		Sent: r.sent, Repeated: r.repeated, Stalls: r.stalls,
+		SetAside: r.aside, Looped: r.loops, Rate: r.rate.perSecond(time.Now())}
 	if s.State == "" {
 		s.State = Connecting // Run has not begun
 	}
 	if s.LastError == "" {
 		s.LastError = r.notReceived
+	}
+	if s.LastError == "" && r.aside > 0 {
+		s.LastError = fmt.Sprintf("%d messages were set aside since the start, the last because: %s", r.aside, r.asideReason)
 	}
 	if r.flight != nil {
 		s.InFlight = r.flight.inFlight()

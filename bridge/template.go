@@ -10,7 +10,7 @@ import (
 )
 
 // Template makes the topic at the receiver out of the topic here. It knows {topic}, {gateway} and
-// {device}.
+// {device}, {lane} and {point}.
 type Template struct {
 	text  string
 	parts []part
@@ -28,9 +28,12 @@ const (
 	wholeTopic
 	gatewayName
 	deviceName
+	laneName
+	pointName
 )
 
-var placeholders = map[string]placeholder{"topic": wholeTopic, "gateway": gatewayName, "device": deviceName}
+var placeholders = map[string]placeholder{"topic": wholeTopic, "gateway": gatewayName, "device": deviceName,
+	"lane": laneName, "point": pointName}
 
 // ParseTemplate reads a template or tells what is wrong with it.
 func ParseTemplate(text string) (*Template, error) {
@@ -61,7 +64,7 @@ func ParseTemplate(text string) (*Template, error) {
 		}
 		fill, known := placeholders[name]
 		if !known {
-			return nil, fmt.Errorf("the topic template %q has {%s}, which is unknown: use {topic}, {gateway} or {device}", text, name)
+			return nil, fmt.Errorf("the topic template %q has {%s}, which is unknown: use {topic}, {gateway}, {device}, {lane} or {point}", text, name)
 		}
 		t.parts = append(t.parts, part{fill: fill})
 		rest = behind
@@ -72,19 +75,26 @@ func ParseTemplate(text string) (*Template, error) {
 // String gives the text that the template was read from.
 func (t *Template) String() string { return t.text }
 
+// Fill is what the placeholders of a Template stand for.
+type Fill struct{ Topic, Gateway, Device, Lane, Point string }
+
 // Expand fills the template in.
-func (t *Template) Expand(gateway, device, topic string) string {
+func (t *Template) Expand(f Fill) string {
 	var b strings.Builder
 	for _, p := range t.parts {
 		switch p.fill {
 		case literal:
 			b.WriteString(p.literal)
 		case wholeTopic:
-			b.WriteString(topic)
+			b.WriteString(f.Topic)
 		case gatewayName:
-			b.WriteString(gateway)
+			b.WriteString(f.Gateway)
 		case deviceName:
-			b.WriteString(device)
+			b.WriteString(f.Device)
+		case laneName:
+			b.WriteString(f.Lane)
+		case pointName:
+			b.WriteString(f.Point)
 		}
 	}
 	return b.String()
@@ -121,10 +131,14 @@ const maxKnownTopics = 1024
 type topicMap struct {
 	to      *Template
 	gateway string
+	lane    string
 	known   map[string]string
 }
 
-func (m *topicMap) of(topic string) string {
+func (m *topicMap) of(topic, point string) string {
+	if point != "" && m.to.uses(pointName) {
+		return m.to.Expand(Fill{topic, m.gateway, DeviceOf(topic), m.lane, point})
+	}
 	if known, ok := m.known[topic]; ok {
 		return known
 	}
@@ -133,7 +147,7 @@ func (m *topicMap) of(topic string) string {
 	}
 	// The record's topic may be a part of a whole block's memory: keep a copy, not the block.
 	topic = strings.Clone(topic)
-	made := m.to.Expand(m.gateway, DeviceOf(topic), topic)
+	made := m.to.Expand(Fill{topic, m.gateway, DeviceOf(topic), m.lane, ""})
 	m.known[topic] = made
 	return made
 }
@@ -168,6 +182,9 @@ func (r ReceiveRoute) compile(gateway string) (*receiver, error) {
 	if err != nil {
 		return nil, err
 	}
+	if to.uses(laneName) || to.uses(pointName) {
+		return nil, fmt.Errorf("%q has {lane} or {point}, which only what goes up has", r.To)
+	}
 	c := &receiver{filter: filter, gateway: gateway, to: to, level: -1}
 	for i, level := range strings.Split(filter, "/") {
 		if level == "+" {
@@ -189,7 +206,7 @@ func (r *receiver) topic(received string) (string, error) {
 	if r.level >= 0 {
 		device = strings.Split(received, "/")[r.level]
 	}
-	local := r.to.Expand(r.gateway, device, received)
+	local := r.to.Expand(Fill{Topic: received, Gateway: r.gateway, Device: device})
 	if err := message.CheckTopic(local); err != nil {
 		return "", err
 	}

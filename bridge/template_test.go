@@ -26,7 +26,7 @@ func TestTemplateMakesTopics(t *testing.T) {
 		}
 		m := topicMap{to: to, gateway: "line-3"}
 		for range 2 { // the second comes from memory
-			if got := m.of(c.topic); got != c.want {
+			if got := m.of(c.topic, ""); got != c.want {
 				t.Errorf("template %q makes %q of %q, want %q", c.template, got, c.topic, c.want)
 			}
 		}
@@ -57,7 +57,7 @@ func TestTopicMapForgetsRatherThanGrows(t *testing.T) {
 	m := topicMap{to: to}
 	for i := range 5 * maxKnownTopics {
 		topic := strings.Repeat("a", i%3000+1)
-		if got := m.of(topic); got != "x/"+topic {
+		if got := m.of(topic, ""); got != "x/"+topic {
 			t.Fatalf("got %q for %q", got, topic)
 		}
 		if len(m.known) > maxKnownTopics {
@@ -116,7 +116,7 @@ func FuzzTemplate(f *testing.F) {
 		if again.String() != text {
 			t.Errorf("%q was read as %q", text, again.String())
 		}
-		made := to.Expand("line-3", DeviceOf(topic), topic)
+		made := to.Expand(Fill{Topic: topic, Gateway: "line-3", Device: DeviceOf(topic)})
 		if message.CheckTopic(topic) == nil && made != "" && len(made) <= message.MaxTopicBytes && message.CheckTopic(made) != nil {
 			t.Errorf("template %q makes the topic %q of %q: %v", text, made, topic, message.CheckTopic(made))
 		}

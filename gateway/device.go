@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"errors"
+	"sync"
 	"time"
 
 	"sluice/collectors"
@@ -11,9 +13,11 @@ import (
 
 // device is one polled device in its place.
 type device struct {
-	config  config.Device
-	address string
-	poller  *collectors.Poller
+	config    config.Device
+	address   string
+	poller    *collectors.Poller
+	commander *collectors.Commander
+	commands  *commands
 }
 
 // deviceSpec is everything that a device's place depends on. A serial line is not part of it: when
@@ -29,18 +33,38 @@ func (g *Gateway) devicePlace(c *config.Config, d config.Device, drivers map[str
 		if err != nil {
 			return nil, err
 		}
-		return &device{config: d, address: endpoint(d.Options), poller: &collectors.Poller{
-			Gateway:  c.Gateway.Name,
-			Name:     d.Name,
-			Device:   opened,
-			Sink:     g.broker,
-			Interval: time.Duration(d.Interval),
-			Log:      g.log.With("part", "collectors"),
-		}}, nil
+		log := g.log.With("part", "collectors")
+		from := &commands{gateway: g, topic: "commands/" + c.Gateway.Name + "/" + d.Name}
+		return &device{config: d, address: endpoint(d.Options), commands: from,
+			poller: &collectors.Poller{
+				Gateway: c.Gateway.Name, Name: d.Name, Device: opened, Sink: g.broker,
+				Interval: time.Duration(d.Interval), Log: log,
+			},
+			commander: &collectors.Commander{
+				Gateway: c.Gateway.Name, Name: d.Name, Device: opened, Commands: from, Log: log,
+			},
+		}, nil
 	}}
 }
 
-func (d *device) Run(ctx context.Context) error { return d.poller.Run(ctx) }
+// Run polls the device and carries out commands for it until ctx ends.
+func (d *device) Run(ctx context.Context) error {
+	if err := d.commands.open(); err != nil {
+		return err
+	}
+	defer d.commands.close()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var failed error
+	var worker sync.WaitGroup
+	worker.Go(func() {
+		failed = d.commander.Run(ctx)
+		stop()
+	})
+	err := d.poller.Run(ctx)
+	worker.Wait()
+	return errors.Join(err, failed)
+}
 
 func (d *device) Close() { d.poller.Device.Close() }
 

@@ -44,6 +44,7 @@ func (g *Gateway) listenerPlace(c *config.Config) place {
 			MaxRate:          c.MQTT.MaxRate,
 			MaxKeepAlive:     time.Duration(c.MQTT.MaxKeepAlive),
 			Version:          g.options.Version,
+			Tell:             g.tellUplinks,
 		}, backend{g.broker, g.store}, g.log.With("part", "mqtt"))
 		if err != nil {
 			return nil, err

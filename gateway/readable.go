@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"log/slog"
 	"slices"
 	"sync"
@@ -79,42 +78,22 @@ func (r *readable) keepLocked(k readableBody) {
 	r.bytes += len(k.body)
 }
 
-// readableUplink is an Uplink to a cloud that does not know RocketMQ's compression.
-type readableUplink struct {
-	bridge.Uplink
+// readableMaker makes what goes up to a cloud that does not know RocketMQ's compression.
+type readableMaker struct {
 	readable *readable
+	then     bridge.Maker // of the readable record; nil: its payload
 }
 
-// Connect implements bridge.Uplink.
-func (u readableUplink) Connect(ctx context.Context) (bridge.Link, error) {
-	link, err := u.Uplink.Connect(ctx)
-	if err != nil {
-		return nil, err
+// Make implements bridge.Maker.
+func (m readableMaker) Make(dst []bridge.Made, r *message.Record) ([]bridge.Made, error) {
+	body, _ := m.readable.payload(r)
+	if m.then == nil {
+		return append(dst, bridge.Made{Payload: body}), nil
 	}
-	plain := readableLink{link, u.readable}
-	if receiver, able := link.(bridge.Receiver); able {
-		return readableReceiver{plain, receiver}, nil
-	}
-	return plain, nil
-}
-
-type readableLink struct {
-	bridge.Link
-	readable *readable
-}
-
-type readableReceiver struct {
-	readableLink
-	bridge.Receiver
-}
-
-// Send implements bridge.Link.
-func (l readableLink) Send(ctx context.Context, topic string, r *message.Record, qos byte, done func(error)) error {
-	body, _ := l.readable.payload(r)
 	if len(body) == len(r.Payload) && (len(body) == 0 || &body[0] == &r.Payload[0]) {
-		return l.Link.Send(ctx, topic, r, qos, done)
+		return m.then.Make(dst, r)
 	}
 	as := *r
 	as.Payload = body
-	return l.Link.Send(ctx, topic, &as, qos, done)
+	return m.then.Make(dst, &as)
 }

@@ -3,7 +3,6 @@ package gateway
 import (
 	"bytes"
 	"compress/zlib"
-	"context"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -117,54 +116,30 @@ func TestReadableBodiesAreKeptWithinABound(t *testing.T) {
 	}
 }
 
-// cloudLink is a link that remembers the last payload.
-type cloudLink struct {
-	bridge.Link
-	payload []byte
+// upper makes one message in capitals.
+type upper struct{}
+
+func (upper) Make(dst []bridge.Made, r *message.Record) ([]bridge.Made, error) {
+	return append(dst, bridge.Made{Payload: bytes.ToUpper(r.Payload)}), nil
 }
-
-func (l *cloudLink) Send(_ context.Context, _ string, r *message.Record, _ byte, _ func(error)) error {
-	l.payload = r.Payload
-	return nil
-}
-
-type receivingLink struct{ cloudLink }
-
-func (*receivingLink) Receive(context.Context, string, func(context.Context, string, []byte, bool) error) error {
-	return nil
-}
-
-type connected struct{ link bridge.Link }
-
-func (c connected) Connect(context.Context) (bridge.Link, error) { return c.link, nil }
 
 func TestCloudsGetReadablePayloads(t *testing.T) {
 	r := readable{log: slog.New(slog.DiscardHandler)}
 	m := message.Record{Position: 1, Message: message.Message{Payload: deflated(t, "hello"),
 		Properties: []message.Property{{Name: "\x00rocketmq", Value: fmt.Sprint("0 ", remoting.SysCompressed, " 0 0 0 ")}}}}
 	stored := m.Payload
-	inner := &cloudLink{}
-	link, err := readableUplink{connected{inner}, &r}.Connect(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, able := link.(bridge.Receiver); able {
-		t.Error("a link that cannot receive seems to")
-	}
-	if err := link.Send(t.Context(), "t", &m, 1, nil); err != nil || string(inner.payload) != "hello" {
-		t.Errorf("the cloud got %q, %v", inner.payload, err)
+	plain := message.Record{Message: message.Message{Payload: []byte("plain")}}
+	for _, c := range []struct {
+		then bridge.Maker
+		of   *message.Record
+		want string
+	}{{nil, &m, "hello"}, {upper{}, &m, "HELLO"}, {nil, &plain, "plain"}, {upper{}, &plain, "PLAIN"}} {
+		made, err := readableMaker{&r, c.then}.Make(nil, c.of)
+		if err != nil || len(made) != 1 || string(made[0].Payload) != c.want {
+			t.Errorf("the cloud gets %q, %v; want %q", made, err, c.want)
+		}
 	}
 	if &m.Payload[0] != &stored[0] {
 		t.Error("the record was changed, which others share")
-	}
-	if err := link.Send(t.Context(), "t", &message.Record{Message: message.Message{Payload: []byte("plain")}}, 1, nil); err != nil || string(inner.payload) != "plain" {
-		t.Errorf("the cloud got %q, %v", inner.payload, err)
-	}
-	link, err = readableUplink{connected{&receivingLink{}}, &r}.Connect(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, able := link.(bridge.Receiver); !able {
-		t.Error("a link that can receive seems not to")
 	}
 }

@@ -27,11 +27,7 @@ func (g *Gateway) Status() web.Status {
 		case *device:
 			status.Devices = append(status.Devices, g.showDevice(part))
 		case *uplink:
-			shown := part.show()
-			if seconds, ok := g.watcher.drain(shown.Name, shown.Backlog); ok {
-				shown.Drain = &seconds
-			}
-			status.Uplinks = append(status.Uplinks, shown)
+			status.Uplinks = append(status.Uplinks, g.showUplink(part))
 		case *listener:
 			status.MQTT = part.show()
 		case rocketListener:
@@ -66,6 +62,15 @@ func (g *Gateway) showDevice(d *device) web.Device {
 		if _, last, err := g.broker.Sequence(shown.Name); err == nil {
 			shown.Seq = last
 		}
+	}
+	return shown
+}
+
+// showUplink adds to an uplink how long its backlog will last, and how much of the log it keeps.
+func (g *Gateway) showUplink(u *uplink) web.Uplink {
+	shown := u.show()
+	if seconds, ok := g.watcher.drain(shown.Name, shown.Backlog); ok {
+		shown.Drain = &seconds
 	}
 	return shown
 }

@@ -2,13 +2,16 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"sluice/bridge"
 	"sluice/bridge/all"
+	"sluice/bridge/payload"
 	"sluice/gateway/broker"
 	"sluice/gateway/config"
 	"sluice/gateway/message"
@@ -20,6 +23,7 @@ type uplink struct {
 	config    config.Uplink
 	address   string
 	broker    *broker.Broker
+	readable  *readable
 	forwarder *bridge.Forwarder
 
 	mu        sync.Mutex // guards what follows
@@ -40,20 +44,44 @@ func (g *Gateway) uplinkPlace(c *config.Config, u config.Uplink, kinds map[strin
 		if err != nil {
 			return nil, err
 		}
+		limits, err := caps(u.Limit)
+		if err != nil {
+			return nil, err
+		}
+		backfill, err := caps(u.Backfill)
+		if err != nil {
+			return nil, err
+		}
 		f := &bridge.Forwarder{
-			Name:    u.Name,
-			Gateway: c.Gateway.Name,
-			Uplink:  readableUplink{way, &g.readable},
-			Window:  u.Window,
-			Retry:   time.Duration(u.Retry),
-			Deliver: g.deliver,
-			Log:     g.log.With("part", "bridge"),
+			Name:     u.Name,
+			Gateway:  c.Gateway.Name,
+			Uplink:   way,
+			Window:   u.Window,
+			Retry:    time.Duration(u.Retry),
+			Tries:    u.Tries,
+			Limits:   limits,
+			Backfill: backfill,
+			Deliver:  g.deliver(u.Name),
+			Log:      g.log.With("part", "bridge"),
 		}
 		for _, r := range u.Receive {
 			f.Receive = append(f.Receive, bridge.ReceiveRoute{From: r.From, To: r.To})
 		}
-		return &uplink{config: u, address: endpoint(u.Options), broker: g.broker, forwarder: f}, nil
+		return &uplink{config: u, address: endpoint(u.Options), broker: g.broker, readable: &g.readable, forwarder: f}, nil
 	}}
+}
+
+// caps gives the bounds that the configuration asks for.
+func caps(c config.Caps) (bridge.Limits, error) {
+	limits := bridge.Limits{Messages: float64(c.Messages), Bytes: float64(c.Bytes)}
+	for _, text := range c.Hours {
+		hours, err := bridge.ParseHours(text)
+		if err != nil {
+			return limits, err
+		}
+		limits.Hours = append(limits.Hours, hours)
+	}
+	return limits, nil
 }
 
 // Run opens the uplink's cursors and forwards until ctx ends. The cursors are opened here and not
@@ -72,7 +100,23 @@ func (u *uplink) Run(ctx context.Context) error {
 		u.mu.Lock()
 		u.consumers = append(u.consumers, consumer)
 		u.mu.Unlock()
-		u.forwarder.Routes = append(u.forwarder.Routes, bridge.Route{From: r.From, To: r.To, QoS: r.QoS, Source: consumer})
+		route := bridge.Route{From: r.From, To: r.To, QoS: r.QoS, Retain: r.Retain, Priority: r.Priority, Source: consumer}
+		if maker := payload.Options(r.Payload); maker.Format != "stored" || maker.Filter != "" {
+			made, err := payload.New(maker, u.forwarder.Gateway)
+			if err != nil {
+				return err
+			}
+			route.Payload = made
+		}
+		route.Payload = readableMaker{u.readable, route.Payload}
+		if r.Order == "live-first" {
+			live, err := consumer.Live()
+			if err != nil {
+				return err
+			}
+			route.Live = live
+		}
+		u.forwarder.Routes = append(u.forwarder.Routes, route)
 	}
 	return u.forwarder.Run(ctx)
 }
@@ -140,6 +184,9 @@ func (u *uplink) show() web.Uplink {
 		InFlight:  s.InFlight,
 		Sent:      s.Sent,
 		Repeated:  s.Repeated,
+		SetAside:  s.SetAside,
+		Stalls:    s.Stalls,
+		Looped:    s.Looped,
 		Rate:      s.Rate,
 	}
 	if !backlog.Oldest.IsZero() {
@@ -148,20 +195,35 @@ func (u *uplink) show() web.Uplink {
 	return shown
 }
 
-// deliver publishes what came down from a cloud and returns once it is durable, which is the
-// licence to acknowledge it there.
-func (g *Gateway) deliver(ctx context.Context, topic string, payload []byte) error {
-	durable := make(chan error, 1)
-	ack := message.AcknowledgeFunc(func(_ uint64, _ message.Position, err error) { durable <- err })
-	m := message.Message{Topic: topic, Payload: payload, Time: time.Now().UnixMilli(), QoS: 1}
-	if err := g.broker.Publish(ctx, &m, ack, 0); err != nil {
-		return err
+// deliver gives what publishes the messages that come down from a cloud. It returns once they are
+// durable, which is the licence to acknowledge them there.
+func (g *Gateway) deliver(uplink string) func(context.Context, string, *bridge.Incoming) error {
+	return func(ctx context.Context, topic string, in *bridge.Incoming) error {
+		durable := make(chan error, 1)
+		ack := message.AcknowledgeFunc(func(_ uint64, _ message.Position, err error) { durable <- err })
+		m := message.Message{Topic: topic, Payload: in.Payload, Time: time.Now().UnixMilli(), QoS: 1,
+			Properties: append(slices.Clone(in.Properties), message.Property{Name: message.FromUplink, Value: uplink})}
+		if in.Retained {
+			m.Properties = append(m.Properties, message.Property{Name: message.WasRetained, Value: "true"})
+		}
+		if err := g.broker.Publish(ctx, &m, ack, 0); err != nil {
+			return err
+		}
+		select {
+		case err := <-durable:
+			return err
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), errors.New("the log was still busy"))
+		}
 	}
-	select {
-	case err := <-durable:
-		return err
-	case <-ctx.Done():
-		return errors.Join(ctx.Err(), errors.New("the log was still busy"))
+}
+
+// tellUplinks says of each uplink below $SYS what the API says of it.
+func (g *Gateway) tellUplinks(add func(topic string, payload []byte)) {
+	for _, u := range g.uplinks() {
+		if text, err := json.Marshal(g.showUplink(u)); err == nil {
+			add("$SYS/gateway/uplinks/"+u.config.Name, text)
+		}
 	}
 }
 

@@ -22,7 +22,8 @@ type group struct {
 	refs     *queueRefs
 	touched  []touched // the queues that have a message in it
 	waiters  []waiter
-	notes    []note // for the small state
+	notes    []note  // for the small state
+	moves    []*move // of cursors, in the same transaction
 	devices  map[string]groupDevice
 	nameSize int // bytes of the names in devices
 
@@ -174,7 +175,7 @@ func (s *Store) AppendQueue(ctx context.Context, m *message.Message, ack message
 // AppendUpkeep is AppendQueue for what must be written so that space can be freed: a log that refuses takes it
 // too, from the reserve of urgent messages, half of which it leaves to those.
 func (s *Store) AppendUpkeep(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64) (offset uint64, err error) {
-	return s.queue.appendKept(ctx, m, ack, token, false, s.queue.reserve/2)
+	return s.queue.appendKept(ctx, m, ack, token, false, s.queue.reserve/2, nil)
 }
 
 // AppendLazy does the same for what nobody waits for: it may share its sync with what comes within
@@ -190,11 +191,12 @@ func (q *queue) append(ctx context.Context, m *message.Message, ack message.Ackn
 	if q.urgent != nil && q.urgent(m) {
 		leaves = 0
 	}
-	return q.appendKept(ctx, m, ack, token, lazy, leaves)
+	return q.appendKept(ctx, m, ack, token, lazy, leaves, nil)
 }
 
-// appendKept appends; a full queue takes it if it leaves so much of the reserve.
-func (q *queue) appendKept(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64, lazy bool, leaves int) (offset uint64, err error) {
+// appendKept appends, with the move of a cursor in the same transaction unless that is nil; a full queue takes
+// it if it leaves so much of the reserve.
+func (q *queue) appendKept(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64, lazy bool, leaves int, with *move) (offset uint64, err error) {
 	size := recordBound(m)
 	if size > q.largest {
 		return 0, fmt.Errorf("%w: %d bytes, at most %d fit", message.ErrTooLarge, size, q.largest)
@@ -231,13 +233,17 @@ func (q *queue) appendKept(ctx context.Context, m *message.Message, ack message.
 		}
 		q.mu.Lock()
 	}
-	g := q.openLocked(m, size)
+	g := q.openLocked(m, size, with)
 	before := len(g.plain)
 	if q.noteOf != nil {
 		if n, ok := q.noteOf(m); ok {
 			n.index = g.count
 			g.notes = append(g.notes, n)
 		}
+	}
+	if with != nil {
+		with.index = g.count
+		g.moves = append(g.moves, with)
 	}
 	in := q.queues.assign(m, g, q.next)
 	readings := g.add(m, in, size, ack, token)
@@ -293,9 +299,9 @@ func (q *queue) callLocked() bool {
 }
 
 // openLocked gives the group that m joins.
-func (q *queue) openLocked(m *message.Message, size int) *group {
+func (q *queue) openLocked(m *message.Message, size int, with *move) *group {
 	if n := len(q.groups); n > 0 {
-		if last := q.groups[n-1]; last.fits(m, size) {
+		if last := q.groups[n-1]; last.fits(m, size) && (with == nil || len(last.moves) < groupMoves) {
 			return last
 		}
 		signal(q.filled)

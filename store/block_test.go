@@ -239,11 +239,19 @@ func FuzzSmallValues(f *testing.F) {
 	h := header{first: 3, count: 2, bytes: 9, time: 1, clock: 2}
 	f.Add(headerKey(4), h.value(headerKey(4)))
 	f.Add(stateKey, state{1, 2, 3, 4, 5}.value())
-	f.Add(cursorKey("c"), cursorMark{5, 6, 7}.value(cursorKey("c"), absent))
+	f.Add(cursorKey("c"), cursorMark{at: 5, used: 6, idle: 7}.value(cursorKey("c"), absent))
+	f.Add(cursorKey("c"), cursorMark{at: 5, done: []Range{{7, 9}, {11, 11}}}.value(cursorKey("c"), present))
 	f.Add(cursorKey("c"), sealWords(cursorKey("c"), present, 5))
 	f.Add(deviceKey("d"), deviceMark{1, 2}.value(deviceKey("d")))
 	f.Add(gapKey(3), hole{3, 9}.value())
+	f.Add([]byte("x"), moved{7, entry{cursorKey("c"), cursorMark{at: 5}.value(cursorKey("c"), present)}}.intent())
 	f.Fuzz(func(t *testing.T, key, value []byte) {
+		if at, name, c, ok := decodeIntent(value); ok {
+			again := moved{at, entry{cursorKey(name), c.value(cursorKey(name), present)}}.intent()
+			if at2, name2, c2, ok := decodeIntent(again); !ok || at2 != at || name2 != name || c2.at != c.at || !slices.Equal(c2.done, c.done) {
+				t.Errorf("the move of %q at %d to %+v does not survive a round trip", name, at, c)
+			}
+		}
 		for _, value := range [][]byte{value, appendKeySum(key, value)} {
 			if h, err := decodeHeader(key, value); err == nil && !bytes.Equal(zeroFlag(h.value(key)), zeroFlag(value)) {
 				t.Errorf("header %+v", h)

@@ -79,6 +79,9 @@ func (s *Store) check(report *Report) error {
 		if at+1 < f.state.head || at > report.Last {
 			report.find("cursor %q stands at %d, outside of %d to %d", name, at, f.state.head-1, report.Last)
 		}
+		if last := c.last(); last > at && last > report.Last {
+			report.find("cursor %q is done up to %d, the log ends at %d", name, last, report.Last)
+		}
 	}
 	if err := s.checkSmall(report, &f); err != nil {
 		return err

@@ -233,7 +233,7 @@ func (l *load) take(g sealed) bool {
 	if first {
 		l.devices = make(map[string]bool, len(g.devices))
 	}
-	n, names, blocks := len(l.devices), l.names, l.blocks+header+valueCost(len(g.block))
+	n, names, blocks := len(l.devices), l.names, l.blocks+header+valueCost(len(g.block))+len(g.moves)*moveCost
 	for device := range g.devices {
 		if !l.devices[device] {
 			n, names = n+1, names+len(device)
@@ -285,7 +285,6 @@ func (s *Store) commit(groups []sealed) {
 		}
 		return
 	}
-	s.cursors.saved(saves)
 	for i, g := range groups {
 		if small {
 			s.cache.hold(g.group)
@@ -297,6 +296,7 @@ func (s *Store) commit(groups []sealed) {
 		s.small.hear(g.notes, g.first, clock)
 		s.answer(g.group, nil)
 	}
+	s.cursors.saved(saves) // whoever waits for it also finds what was committed with it
 	s.writer.recycle(groups)
 	if s.pollCheckpoint() && s.young.full() {
 		s.turn()
@@ -313,7 +313,12 @@ func (s *Store) commitSmall(groups []sealed, clock int64) ([]saving, error) {
 		}
 		b = newBatch(s.db)
 	}
+	moves, moving := s.cursors.move(groups)
+	saves = append(saves, moving...)
 	r := walRecord{clock: clock, blocks: make([][]byte, len(groups)), entries: b.entries}
+	for _, m := range moves {
+		r.entries = append(r.entries, m.entry)
+	}
 	for i, g := range groups {
 		r.blocks[i] = g.block
 	}
@@ -322,7 +327,7 @@ func (s *Store) commitSmall(groups []sealed, clock int64) ([]saving, error) {
 	}
 	err := s.beside(func() error { return errors.Join(b.err, s.wal.write(r)) })
 	if err == nil {
-		s.young.take(s.wal.seq, groups, b.entries)
+		s.young.take(s.wal.seq, groups, r.entries)
 	}
 	return saves, err
 }
@@ -331,7 +336,12 @@ func (s *Store) commitLarge(groups []sealed, headers []header) ([]saving, error)
 	s.settle() // what came before goes first
 	b := newBatch(s.db)
 	s.addBlocks(b, groups, headers)
-	saves := s.cursors.save(b)
+	moves, saves := s.cursors.move(groups)
+	if err := s.announce(moves); err != nil {
+		return saves, err
+	}
+	b.putMoves(moves)
+	saves = append(saves, s.cursors.save(b)...)
 	s.stuff(b, headers)
 	return saves, s.beside(func() error { return s.write(b) })
 }
@@ -357,9 +367,11 @@ func (s *Store) addBlocks(b *batch, groups []sealed, headers []header) {
 		}
 	}
 	if !fits {
-		b.err = errors.New("bug: a group does not fit in a transaction")
+		b.err = errNoRoom
 	}
 }
+
+var errNoRoom = errors.New("bug: a group does not fit in a transaction")
 
 // stuff adds filler to a transaction of large blocks while the log trims what it has delivered. Large
 // blocks hardly fill the memtable, and until that is flushed Badger does not see what became stale:
@@ -385,6 +397,9 @@ func (s *Store) stuff(b *batch, headers []header) {
 // answer tells everybody in the group what became of it, in the order of positions.
 func (s *Store) answer(g *group, err error) {
 	s.queue.release(g)
+	if err != nil {
+		s.cursors.letGo(g.moves)
+	}
 	for _, w := range g.waiters {
 		w.ack.Acknowledge(w.token, g.first+message.Position(w.index), err)
 	}

@@ -4,27 +4,32 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"sluice/gateway/message"
 )
 
 // Cursor is a durable position under a name: everything up to it is done with and no longer pins
-// the log. All methods may be called from any goroutine.
+// the log. Beyond it there may be ranges that are done too. All methods may be called from any
+// goroutine.
 type Cursor struct {
 	set  *cursors
 	name string
 
 	// guarded by set.mu
 	tracked
-	position message.Position
-	found    message.Position // after a power cut
-	dropped  bool
-	owner    string // the session whose it is: that decides when it goes; empty: none
-	holders  int    // who opened it and has not closed it
-	used     int64  // the log clock when it was last used
-	noted    int64  // used as it is on disk
-	idle     int64  // milliseconds without use after which it expires; 0: never
+	position  message.Position
+	done      []Range          // beyond it, in order, never touching it or each other
+	found     message.Position // after a power cut
+	foundDone []Range          // likewise; never changed in place
+	reserved  int              // ranges that are on their way with an append
+	dropped   bool
+	owner     string // the session whose it is: that decides when it goes; empty: none
+	holders   int    // who opened it and has not closed it
+	used      int64  // the log clock when it was last used
+	noted     int64  // used as it is on disk
+	idle      int64  // milliseconds without use after which it expires; 0: never
 }
 
 // cursors are all that the log knows.
@@ -32,6 +37,7 @@ type cursors struct {
 	*keeper                                      // its mutex guards what follows and the fields of every Cursor
 	ends    func() (head, tail message.Position) // of the durable log
 	clock   func() int64                         // the log clock
+	queue   *queue
 	byName  map[string]*Cursor
 	floor   message.Position // what is before it is being removed: no new cursor stands there
 	expired uint64
@@ -142,11 +148,7 @@ func (c *Cursor) Move(to message.Position) {
 	if to <= c.position || c.dropped {
 		return
 	}
-	c.position = to
-	if !c.dirty {
-		c.used = c.set.clock()
-	}
-	c.set.soilLocked(c)
+	c.passLocked(Range{Last: to})
 }
 
 // Flush asks for the position to become durable with the next transaction, without waiting for it.
@@ -156,7 +158,7 @@ func (c *Cursor) Flush() {
 	c.set.hurryLocked(&c.tracked)
 }
 
-// Sync waits until the position is durable.
+// Sync waits until the position is durable, and what is done beyond it.
 func (c *Cursor) Sync(ctx context.Context) error { return c.set.sync(ctx, &c.tracked) }
 
 // SyncTo waits until the cursor would be found at upTo or beyond it after a power cut. It must have been
@@ -179,13 +181,13 @@ func (c *cursors) soilLocked(changed *Cursor) { c.keeper.soilLocked(&changed.tra
 
 // entriesLocked says where the cursor stands, or that it is gone.
 func (c *Cursor) entriesLocked() ([]entry, func()) {
-	mark := byte(present)
+	mark, done := byte(present), slices.Clone(c.done)
 	if c.dropped {
-		mark = absent
+		mark, done = absent, nil
 	}
 	key, at, used := cursorKey(c.name), c.position, c.used
-	return []entry{{key, c.markLocked(at).value(key, mark)}}, func() {
-		c.found = max(c.found, at)
+	return []entry{{key, c.markLocked(at, done).value(key, mark)}}, func() {
+		c.found, c.foundDone = absorb(max(c.found, at), done)
 		c.noted = used
 	}
 }
@@ -234,9 +236,9 @@ func (c *cursors) lift(list []*Cursor, n int, to message.Position) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, behind := range list {
-		behind.position = max(behind.position, to)
+		behind.position, behind.done = absorb(max(behind.position, to), behind.done)
 		if i < n {
-			behind.found = max(behind.found, to)
+			behind.found, behind.foundDone = absorb(max(behind.found, to), behind.foundDone)
 		} else {
 			c.soilLocked(behind)
 		}
@@ -247,9 +249,9 @@ func (c *cursors) lift(list []*Cursor, n int, to message.Position) {
 func (c *cursors) restore(name string, was cursorMark, head, tail message.Position, mangled bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	there := min(max(was.at, head-1), tail)
+	there, done := fitRanges(min(max(was.at, head-1), tail), tail, was.done)
 	known := &Cursor{
-		set: c, name: name, position: there, found: there,
+		set: c, name: name, position: there, done: slices.Clone(done), found: there, foundDone: done,
 		used: was.used, noted: was.used, idle: was.idle,
 	}
 	known.item = known
@@ -257,7 +259,7 @@ func (c *cursors) restore(name string, was cursorMark, head, tail message.Positi
 		known.used = c.clock()
 	}
 	c.byName[name] = known
-	if there != was.at || mangled {
+	if there != was.at || mangled || !slices.Equal(done, was.done) {
 		c.soilLocked(known)
 	}
 }

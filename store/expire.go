@@ -14,6 +14,7 @@ type CursorStatus struct {
 	Name              string
 	Session           string // whose it is, and goes with; empty: nobody's
 	Position, Durable message.Position
+	Done              []Range // beyond Durable, as durable
 
 	// What the log keeps for it: the messages that it has not passed, the stored bytes of the blocks
 	// that hold them, and the time of the first of those blocks, in Unix milliseconds; 0: nothing.
@@ -55,15 +56,16 @@ func (c *Cursor) openLocked(idle time.Duration) {
 	}
 }
 
-func (c *Cursor) markLocked(at message.Position) cursorMark {
-	return cursorMark{at: at, used: c.used, idle: c.idle}
+func (c *Cursor) markLocked(at message.Position, done []Range) cursorMark {
+	return cursorMark{at: at, used: c.used, idle: c.idle, done: done}
 }
 
-// valueAt is what the log says about a cursor that trimming has moved to at: that is no use of it.
+// valueAt is what the log says about a cursor that trimming has moved to at: that is no use of it. What
+// was durable beyond stays.
 func (c *cursors) valueAt(moved *Cursor, key []byte, at message.Position) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return moved.markLocked(at).value(key, present)
+	return moved.markLocked(absorb(at, moved.foundDone)).value(key, present)
 }
 
 // expireCursors forgets cursors that nobody has used for too long, and notes now and then that open
@@ -130,7 +132,7 @@ func (c *cursors) list() []CursorStatus {
 	list := make([]CursorStatus, 0, len(c.byName))
 	for name, known := range c.byName {
 		status := CursorStatus{
-			Name: name, Session: known.owner, Position: known.position, Durable: known.found,
+			Name: name, Session: known.owner, Position: known.position, Durable: known.found, Done: slices.Clone(known.foundDone),
 			Open: known.holders > 0, Limit: time.Duration(known.idle) * time.Millisecond,
 		}
 		if !status.Open {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -24,6 +25,7 @@ const (
 	frameHead    = 'h' // JSON: exportHead
 	frameDevices = 'd'
 	frameCursors = 'c'
+	frameDone    = 'r' // done ranges of cursors that have some
 	frameQueues  = 'q'
 	frameBlock   = 'b'
 	frameSmall   = 's' // small values, and what is carried
@@ -79,6 +81,7 @@ type exportedCursor struct {
 	at     message.Position
 	unused int64 // milliseconds of the log clock
 	limit  int64
+	done   []Range
 }
 
 type exportedDevice struct {
@@ -170,8 +173,8 @@ func (s *Store) moment() (m moment, err error) {
 			return err
 		}
 		err = eachCursor(txn, func(name string, c cursorMark) {
-			m.cursors = append(m.cursors, exportedCursor{name, c.at, max(0, now-c.used), c.idle})
-			m.head.Last = max(m.head.Last, c.at)
+			m.cursors = append(m.cursors, exportedCursor{name, c.at, max(0, now-c.used), c.idle, c.done})
+			m.head.Last = max(m.head.Last, c.last())
 		})
 		if err != nil {
 			return err
@@ -230,6 +233,7 @@ func (s *Store) export(ctx context.Context, m moment, to io.Writer, admin *Admin
 	for first := 0; first < len(m.cursors); first += framesNames {
 		w.frame(frameCursors, appendCursors(nil, m.cursors[first:min(first+framesNames, len(m.cursors))]))
 	}
+	w.doneRanges(m.cursors)
 	if sum.Values, err = s.exportSmall(ctx, &w, m.small); err != nil {
 		return sum, err
 	}
@@ -334,6 +338,32 @@ func appendCursors(b []byte, cursors []exportedCursor) []byte {
 		b = binary.AppendUvarint(b, uint64(c.at))
 		b = binary.AppendUvarint(b, uint64(c.unused))
 		b = binary.AppendUvarint(b, uint64(c.limit))
+	}
+	return b
+}
+
+// doneRanges writes nothing when no cursor has any: so older programs can read it.
+func (w *frameWriter) doneRanges(cursors []exportedCursor) {
+	var some []exportedCursor
+	for _, c := range cursors {
+		if len(c.done) > 0 {
+			some = append(some, c)
+		}
+	}
+	for list := range slices.Chunk(some, framesNames) {
+		w.frame(frameDone, appendDone(nil, list))
+	}
+}
+
+func appendDone(b []byte, cursors []exportedCursor) []byte {
+	b = binary.AppendUvarint(b, uint64(len(cursors)))
+	for _, c := range cursors {
+		b = appendText(b, c.name)
+		b = binary.AppendUvarint(b, uint64(len(c.done)))
+		for _, r := range c.done {
+			b = binary.AppendUvarint(b, uint64(r.First))
+			b = binary.AppendUvarint(b, uint64(r.Last))
+		}
 	}
 	return b
 }

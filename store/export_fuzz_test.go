@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"reflect"
 	"testing"
 
 	"sluice/gateway/message"
@@ -15,6 +16,7 @@ func readExport(in []byte) (messages int, err error) {
 	if _, err := r.begin(); err != nil {
 		return 0, err
 	}
+	var cursors []exportedCursor
 	for {
 		kind, body, err := r.next()
 		if err != nil {
@@ -24,7 +26,9 @@ func readExport(in []byte) (messages int, err error) {
 		case frameDevices:
 			_, err = decodeDevices(nil, body)
 		case frameCursors:
-			_, err = decodeCursors(nil, body)
+			cursors, err = decodeCursors(cursors, body)
+		case frameDone:
+			err = decodeDone(cursors, body)
 		case frameBlock:
 			var records []message.Record
 			records, err = decodeBlock(body)
@@ -50,11 +54,16 @@ func FuzzExport(f *testing.F) {
 			f.Fatal(err)
 		}
 	}
-	if _, err := s.OpenCursor("c", 1); err != nil {
+	c, err := s.OpenCursor("c", 1)
+	if err != nil {
 		f.Fatal(err)
 	}
 	for s.commitNext() {
 	}
+	if err := c.MarkDone(2, 2); err != nil {
+		f.Fatal(err)
+	}
+	settleAll(s)
 	s.settle()
 	var stream bytes.Buffer
 	if _, err := s.Backup(context.Background(), &stream, nil); err != nil {
@@ -69,7 +78,8 @@ func FuzzExport(f *testing.F) {
 	f.Add(stream.Bytes())
 	f.Add([]byte(exportMagic))
 	f.Add(appendDevices(nil, []exportedDevice{{"d", deviceMark{1, 2}}}))
-	f.Add(appendCursors(nil, []exportedCursor{{"c", 1, 2, 3}}))
+	f.Add(appendCursors(nil, []exportedCursor{{name: "c", at: 1, unused: 2, limit: 3}}))
+	f.Add(appendDone(nil, []exportedCursor{{name: "c", done: []Range{{5, 6}, {8, 9}}}}))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		if _, err := readExport(in); err != nil && !errors.Is(err, ErrExport) && !errors.Is(err, errBlock) {
 			t.Errorf("refused with %v", err)
@@ -77,6 +87,13 @@ func FuzzExport(f *testing.F) {
 		if devices, err := decodeDevices(nil, in); err == nil {
 			if again, err := decodeDevices(nil, appendDevices(nil, devices)); err != nil || len(again) != len(devices) {
 				t.Errorf("devices %+v do not survive a round trip: %v", devices, err)
+			}
+		}
+		known := []exportedCursor{{name: "c", at: 1}, {name: "d"}}
+		if decodeDone(known, in) == nil {
+			again := []exportedCursor{{name: "c", at: 1}, {name: "d"}}
+			if err := decodeDone(again, appendDone(nil, known)); err != nil || !reflect.DeepEqual(again, known) {
+				t.Errorf("done ranges of %+v do not survive a round trip: %+v, %v", known, again, err)
 			}
 		}
 		if cursors, err := decodeCursors(nil, in); err == nil {

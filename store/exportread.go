@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"sluice/gateway/message"
 )
@@ -144,6 +145,29 @@ func decodeCursors(list []exportedCursor, body []byte) ([]exportedCursor, error)
 		return nil, fmt.Errorf("%w: its cursors cannot be read", ErrExport)
 	}
 	return list, nil
+}
+
+// decodeDone puts the done ranges of a frame at the cursors that came before it.
+func decodeDone(cursors []exportedCursor, body []byte) error {
+	in := input{rest: body}
+	for range in.uvarint() {
+		name, n := string(in.bytes()), in.uvarint()
+		i := slices.IndexFunc(cursors, func(c exportedCursor) bool { return c.name == name })
+		if in.short || i < 0 || n > maxRanges {
+			return fmt.Errorf("%w: done ranges in it cannot be read", ErrExport)
+		}
+		cursors[i].done = nil
+		for range n {
+			cursors[i].done = append(cursors[i].done, Range{position(&in), position(&in)})
+		}
+		if in.short || !soundRanges(cursors[i].at, cursors[i].done) {
+			return fmt.Errorf("%w: the done ranges of cursor %q are none", ErrExport, name)
+		}
+	}
+	if in.short || len(in.rest) > 0 {
+		return fmt.Errorf("%w: its done ranges cannot be read", ErrExport)
+	}
+	return nil
 }
 
 // exportedQueue is what an export knows of a queue beside its messages.

@@ -25,6 +25,7 @@ const (
 	prefixWAL     = 'j'
 	prefixQueue   = 'q'
 	prefixOffset  = 'o'
+	prefixIntent  = 'x'
 )
 
 // maxName bounds the names of cursors and devices: a transaction of the tiny LSM holds about 9 KiB.
@@ -154,10 +155,25 @@ type cursorMark struct {
 	at   message.Position
 	used int64 // the log clock when somebody last used it
 	idle int64 // milliseconds without use after which it expires; 0: never
+	done []Range
+}
+
+// last is the last position that it speaks of.
+func (c cursorMark) last() message.Position {
+	if n := len(c.done); n > 0 {
+		return c.done[n-1].Last
+	}
+	return c.at
 }
 
 func (c cursorMark) value(key []byte, mark byte) []byte {
-	return sealWords(key, mark, uint64(c.at), uint64(c.used), uint64(c.idle))
+	words := [3 + 2*maxRanges]uint64{uint64(c.at), uint64(c.used), uint64(c.idle)}
+	n := 3
+	for _, r := range c.done {
+		words[n], words[n+1] = uint64(r.First), uint64(r.Last)
+		n += 2
+	}
+	return sealWords(key, mark, words[:n]...)
 }
 
 func decodeCursor(key, value []byte) (c cursorMark, mark byte, err error) {
@@ -168,11 +184,18 @@ func decodeCursor(key, value []byte) (c cursorMark, mark byte, err error) {
 		}
 		return cursorMark{at: message.Position(f[0])}, mark, nil
 	}
-	mark, f, err := unseal(key, value, 3)
+	ranges := min(max(0, len(value)-(2+3*8+4))/16, maxRanges)
+	mark, f, err := unseal(key, value, 3+2*ranges)
 	if err != nil {
 		return c, 0, err
 	}
-	c = cursorMark{message.Position(f[0]), int64(f[1]), int64(f[2])}
+	c = cursorMark{at: message.Position(f[0]), used: int64(f[1]), idle: int64(f[2])}
+	for f = f[3:]; len(f) > 0; f = f[2:] {
+		c.done = append(c.done, Range{message.Position(f[0]), message.Position(f[1])})
+	}
+	if !soundRanges(c.at, c.done) {
+		return cursorMark{}, 0, fmt.Errorf("%w under key %q: a cursor at %d with done ranges %v", errValue, key, c.at, c.done)
+	}
 	if c.used < 0 || c.idle < 0 {
 		return cursorMark{}, 0, fmt.Errorf("%w under key %q: a cursor with a negative time", errValue, key)
 	}

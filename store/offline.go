@@ -220,6 +220,14 @@ type CursorSummary struct {
 	Bytes         int64  `json:"bytes"`    // of the blocks that they are in
 	UnusedSeconds int64  `json:"unused_seconds"`
 	LimitSeconds  int64  `json:"limit_seconds"` // 0: it never expires
+
+	Done []RangeSummary `json:"done,omitempty"` // beyond Position
+}
+
+// RangeSummary is a span of positions, both inclusive.
+type RangeSummary struct {
+	First uint64 `json:"first"`
+	Last  uint64 `json:"last"`
 }
 
 // DeviceSummary is the last reading of a device.
@@ -253,10 +261,14 @@ func (c *Closed) Summary() (Summary, error) {
 		sum.OldestMessage = &oldest
 	}
 	for _, cursor := range s.Cursors() {
-		sum.Cursors = append(sum.Cursors, CursorSummary{
+		shown := CursorSummary{
 			Name: cursor.Name, Position: uint64(cursor.Durable), Messages: cursor.Messages, Bytes: cursor.Bytes,
 			UnusedSeconds: int64(cursor.Idle / time.Second), LimitSeconds: int64(cursor.Limit / time.Second),
-		})
+		}
+		for _, r := range cursor.Done {
+			shown.Done = append(shown.Done, RangeSummary{uint64(r.First), uint64(r.Last)})
+		}
+		sum.Cursors = append(sum.Cursors, shown)
 	}
 	for _, d := range stats.Damage {
 		sum.Damage = append(sum.Damage, DamageSummary{uint64(d.First), uint64(d.Last), d.Cause})

@@ -64,6 +64,9 @@ func (s *Store) recover(care *care, lost error) error {
 	s.dropped.Store(w.state.dropped)
 	s.recoverClock(&f)
 	s.queue.next = s.index.tail + 1
+	if err := s.recoverMoves(&f); err != nil {
+		return err
+	}
 	for name, at := range f.cursors {
 		// A cursor below the head was passed over; one beyond the tail saw a tail that is gone.
 		s.cursors.restore(name, at, s.index.head, s.index.tail, f.mangled[string(cursorKey(name))])
@@ -279,7 +282,7 @@ func (f *found) cursor(key, value []byte) error {
 	}
 	if mark == present {
 		f.cursors[string(key[1:])] = c
-		f.claim(c.at)
+		f.claim(c.last())
 	}
 	return nil
 }

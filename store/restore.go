@@ -187,6 +187,8 @@ func (r *restorer) fill(ctx context.Context) error {
 			r.devices, err = decodeDevices(r.devices, body)
 		case frameCursors:
 			r.cursors, err = decodeCursors(r.cursors, body)
+		case frameDone:
+			err = decodeDone(r.cursors, body)
 		case frameSmall:
 			err = r.smallValues(body)
 		case frameAdmin:
@@ -321,6 +323,8 @@ func (r *restorer) placeCursors(ctx context.Context) error {
 		}
 		cursor.Close()
 		set.mu.Lock()
+		_, tail := set.ends()
+		cursor.position, cursor.done = fitRanges(cursor.position, tail, c.done)
 		cursor.used = max(0, r.head.Clock-c.unused)
 		set.soilLocked(cursor)
 		set.mu.Unlock()

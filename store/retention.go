@@ -102,10 +102,7 @@ func (s *Store) drops() bool {
 // trim removes whole blocks from the head.
 func (s *Store) trim(pressing bool) error {
 	_, tail := s.index.ends()
-	passed := s.cursors.slowest(tail)
-	if s.opts.Passed != nil {
-		passed = min(passed, s.opts.Passed())
-	}
+	passed := min(s.cursors.slowest(tail), s.passedByOthers())
 	if !pressing {
 		return s.trimPassed(passed, new(int64))
 	}
@@ -123,6 +120,14 @@ func (s *Store) trim(pressing bool) error {
 		err = s.fill() // so that the space comes back now
 	}
 	return err
+}
+
+// passedByOthers is the position up to which nobody but cursors wants anything any more.
+func (s *Store) passedByOthers() message.Position {
+	if s.opts.Passed == nil {
+		return 1 << 62
+	}
+	return s.opts.Passed()
 }
 
 // trimPassed removes what every cursor has passed, as far as it has expired or want of space still
@@ -282,6 +287,7 @@ func (s *Store) remove(gone []header, passed message.Position) error {
 
 // gap counts what of these blocks somebody still wanted.
 func (s *Store) gap(gone []header, passed message.Position) Gap {
+	done := s.cursors.passedByAll(s.passedByOthers())
 	gap := Gap{From: max(passed+1, gone[0].first), To: gone[len(gone)-1].last()}
 	if gap.From > gap.To {
 		return Gap{}
@@ -298,7 +304,10 @@ func (s *Store) gap(gone []header, passed message.Position) Gap {
 		}
 		for i := range records {
 			r := &records[i]
-			if r.Position < gap.From {
+			for len(done) > 0 && done[0].Last < r.Position {
+				done = done[1:]
+			}
+			if r.Position < gap.From || len(done) > 0 && done[0].First <= r.Position {
 				continue
 			}
 			gap.Messages++

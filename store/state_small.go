@@ -51,7 +51,7 @@ func (s *Store) openSmall() {
 	m.retained = newRetained(m)
 	m.replay.small = m
 	m.replay.item = &m.replay
-	s.cursors = cursors{keeper: &m.keeper, ends: s.index.ends, clock: s.clock, byName: make(map[string]*Cursor)}
+	s.cursors = cursors{keeper: &m.keeper, ends: s.index.ends, clock: s.clock, queue: &s.queue, byName: make(map[string]*Cursor)}
 }
 
 // slots numbers the values of one kind. A slot is free again when the mark that empties it is durable.

@@ -67,9 +67,12 @@ type Uplink struct {
 	Backlog   uint64     `json:"backlog"` // messages that wait for the cloud's acknowledgement
 	Oldest    *time.Time `json:"oldest,omitempty"`
 	InFlight  int        `json:"in_flight"`
-	Sent      uint64     `json:"sent"`     // acknowledged by the cloud since the start
-	Repeated  uint64     `json:"repeated"` // sent again after a lost connection
-	Rate      float64    `json:"rate"`     // acknowledged messages a second, over the last seconds
+	Sent      uint64     `json:"sent"`      // acknowledged by the cloud since the start
+	Repeated  uint64     `json:"repeated"`  // sent again after a lost connection
+	SetAside  uint64     `json:"set_aside"` // kept under $dead/ because the cloud does not want them
+	Stalls    uint64     `json:"stalls"`    // connections given up because nothing was acknowledged any more
+	Looped    uint64     `json:"looped"`    // came down although they had been here before
+	Rate      float64    `json:"rate"`      // acknowledged messages a second, over the last seconds
 	Drain     *float64   `json:"drain_seconds,omitempty"`
 }
 

@@ -65,6 +65,14 @@ func (e *metricWriter) uplinks(uplinks []Uplink) {
 	family(e, "sluice_uplink_in_flight_messages", "gauge", "Messages sent and not yet acknowledged.", uplinks, func(u Uplink) (float64, bool) { return float64(u.InFlight), true })
 	family(e, "sluice_uplink_sent_total", "counter", "Messages that the cloud acknowledged.", uplinks, func(u Uplink) (float64, bool) { return float64(u.Sent), true })
 	family(e, "sluice_uplink_repeated_total", "counter", "Messages sent again after a lost connection.", uplinks, func(u Uplink) (float64, bool) { return float64(u.Repeated), true })
+	family(e, "sluice_uplink_set_aside_total", "counter", "Messages kept under $dead/ because the cloud does not want them.", uplinks, func(u Uplink) (float64, bool) { return float64(u.SetAside), true })
+	family(e, "sluice_uplink_stalls_total", "counter", "Connections given up because nothing was acknowledged any more.", uplinks, func(u Uplink) (float64, bool) { return float64(u.Stalls), true })
+	family(e, "sluice_uplink_drain_seconds", "gauge", "Until the backlog is gone at the present rate.", uplinks, func(u Uplink) (float64, bool) {
+		if u.Drain == nil {
+			return 0, false
+		}
+		return *u.Drain, true
+	})
 }
 
 func (e *metricWriter) durableLog(log Log) {

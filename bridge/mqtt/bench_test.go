@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
@@ -100,3 +101,7 @@ func (s *endless) Ack(upTo message.Position) {
 }
 
 func (s *endless) Rewind() {}
+
+func (s *endless) SetAside(context.Context, message.Position, *message.Message) error {
+	return errors.New("nothing is refused here")
+}

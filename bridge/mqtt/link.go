@@ -63,7 +63,7 @@ type pending struct {
 
 type command struct {
 	message paho.Message
-	deliver func(ctx context.Context, topic string, payload []byte, retained bool) error
+	deliver func(ctx context.Context, m *bridge.Incoming) error
 }
 
 func newLink(log *slog.Logger) *link {
@@ -243,7 +243,7 @@ func (l *link) outcome(p pending) error {
 }
 
 // Receive subscribes to filter and returns once the broker has agreed.
-func (l *link) Receive(ctx context.Context, filter string, deliver func(ctx context.Context, topic string, payload []byte, retained bool) error) error {
+func (l *link) Receive(ctx context.Context, filter string, deliver func(ctx context.Context, m *bridge.Incoming) error) error {
 	l.sending.Lock()
 	if err := l.Err(); err != nil {
 		l.sending.Unlock()
@@ -297,7 +297,9 @@ func (l *link) deliver() {
 	for {
 		select {
 		case c := <-l.commands:
-			if c.deliver(ctx, c.message.Topic(), c.message.Payload(), c.message.Retained()) == nil {
+			m := bridge.Incoming{Topic: c.message.Topic(), Payload: c.message.Payload(),
+				Retained: c.message.Retained(), Repeated: c.message.Duplicate()}
+			if c.deliver(ctx, &m) == nil {
 				c.message.Ack()
 			}
 		case <-l.lost:

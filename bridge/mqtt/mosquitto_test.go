@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -139,6 +140,10 @@ func (r *readings) Ack(upTo message.Position) {
 	r.acked = uint64(upTo)
 }
 
+func (r *readings) SetAside(context.Context, message.Position, *message.Message) error {
+	return errors.New("mosquitto refuses nothing")
+}
+
 func (r *readings) Rewind() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -264,8 +269,8 @@ func TestMosquittoSendsCommandsDown(t *testing.T) {
 	var source readings
 	forward(t, uplink(t, fmt.Sprintf("tcp://127.0.0.1:%d", cloud.port), nil), &source, func(f *bridge.Forwarder) {
 		f.Receive = []bridge.ReceiveRoute{{From: "plants/commands/{gateway}/+", To: "commands/{gateway}/{device}"}}
-		f.Deliver = func(_ context.Context, topic string, payload []byte) error {
-			taken.add(topic, []byte(topic+" "+string(payload)))
+		f.Deliver = func(_ context.Context, topic string, m *bridge.Incoming) error {
+			taken.add(topic, []byte(topic+" "+string(m.Payload)))
 			return nil
 		}
 	})

@@ -180,10 +180,10 @@ func TestMessagesComeDownAndAreAcknowledgedOnlyWhenTaken(t *testing.T) {
 	l := connect(t, uplink(t, "tcp://"+cloud.Addr().String(), nil))
 	var taken book
 	var retained sync.Map
-	deliver := func(_ context.Context, topic string, payload []byte, isRetained bool) error {
-		taken.add(topic, []byte(topic+" "+string(payload)))
-		retained.Store(string(payload), isRetained)
-		if string(payload) == "no" {
+	deliver := func(_ context.Context, m *bridge.Incoming) error {
+		taken.add(m.Topic, []byte(m.Topic+" "+string(m.Payload)))
+		retained.Store(string(m.Payload), m.Retained)
+		if string(m.Payload) == "no" {
 			return message.ErrFull
 		}
 		return nil

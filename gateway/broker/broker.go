@@ -30,13 +30,9 @@ func New(log Log) *Broker {
 // hears later whether it is durable: that, and nothing earlier, is the licence to acknowledge a
 // producer. An error means that m was not taken.
 func (b *Broker) Publish(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64) error {
-	if err := message.CheckTopic(m.Topic); err != nil {
+	if err := complete(m); err != nil {
 		return err
 	}
-	if m.Time == 0 {
-		m.Time = time.Now().UnixMilli()
-	}
-	m.Queue = message.QueueOf(m.Topic, message.DefaultQueues)
 	if ack == nil {
 		ack = nobody{}
 	}
@@ -54,6 +50,18 @@ func (b *Broker) Publish(ctx context.Context, m *message.Message, ack message.Ac
 		}
 	}
 	return b.log.Append(ctx, m, ack, token)
+}
+
+// complete fills in what the log needs to know of a message.
+func complete(m *message.Message) error {
+	if err := message.CheckTopic(m.Topic); err != nil {
+		return err
+	}
+	if m.Time == 0 {
+		m.Time = time.Now().UnixMilli()
+	}
+	m.Queue = message.QueueOf(m.Topic, message.DefaultQueues)
+	return nil
 }
 
 // Sequence gives the log's epoch and the device's last durable sequence number.

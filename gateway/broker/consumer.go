@@ -23,22 +23,33 @@ const (
 )
 
 // Consumer is a named durable cursor with a filter. One goroutine at a time calls Next and Rewind;
-// every other method may be called from any.
+// every other method may be called from any. Once Live was called it is the backfill: it reads what lies
+// before the live reader.
 type Consumer struct {
 	log     Log
 	cursor  Cursor
 	filters filters
 
-	mu    sync.Mutex // guards what follows
-	next  message.Position
-	out   queue // records returned by Next, until their acknowledgement is durable
-	ahead count // matching records from next on
+	mu    sync.Mutex       // guards what follows
+	lane                   // with a live reader, the one before it
+	lanes laneCursor       // nil when the cursor knows no ranges
+	holes bool             // some of what lies ahead is done, or live is not nil
+	live  *Live            // nil: there is one lane
+	limit message.Position // with live, where it began
+	moved chan struct{}    // with live, closed when limit has moved
 
 	durable *durable
 	closing sync.Once
 
 	counting chan struct{} // capacity 1: held by the one who counts, who may use scratch
 	scratch  []message.Record
+}
+
+// lane is one reader's place in the log.
+type lane struct {
+	next  message.Position
+	out   queue // records returned by Next, until their acknowledgement is durable
+	ahead count // matching records from next on
 }
 
 // Consumer opens the consumer of that name, or makes it. While one is open nobody else may open it.
@@ -60,10 +71,15 @@ func (b *Broker) Consumer(name string, filter []string, start Start) (*Consumer,
 		b.durable.add(f)
 	}
 	at := cursor.Position() + 1
-	return &Consumer{
-		log: b.log, durable: &b.durable, cursor: cursor, filters: filter, next: at, ahead: count{to: at},
+	c := &Consumer{
+		log: b.log, durable: &b.durable, cursor: cursor, filters: filter, lane: lane{next: at, ahead: count{to: at}},
 		counting: make(chan struct{}, 1),
-	}, nil
+	}
+	if lanes, can := cursor.(laneCursor); can {
+		c.lanes = lanes
+		_, _, c.holes = lanes.NextDone(at)
+	}
+	return c, nil
 }
 
 // Next waits for at least one matching record behind those already returned and appends up to max
@@ -73,14 +89,16 @@ func (c *Consumer) Next(ctx context.Context, dst []message.Record, max int) ([]m
 		if err := c.waitForCursor(ctx); err != nil {
 			return dst, err
 		}
-		c.mu.Lock()
-		from := c.next
-		c.mu.Unlock()
+		from, stop, err := c.begin(ctx)
+		if err != nil {
+			return dst, err
+		}
 		start := len(dst)
 		dst, next, err := readNext(ctx, c.log, from, dst, max, c.filters)
 		if err != nil {
 			return dst, err
 		}
+		dst, next = cut(dst, start, next, stop)
 		c.passed(dst[start:], next)
 		if len(dst) > start {
 			return dst, nil
@@ -92,15 +110,23 @@ func (c *Consumer) Next(ctx context.Context, dst []message.Record, max int) ([]m
 func (c *Consumer) passed(records []message.Record, next message.Position) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i := range records {
-		c.out.push(records[i].Position, records[i].Time)
-	}
-	c.next = next
-	c.ahead.pass(uint64(len(records)), next)
+	c.passedLocked(records, next)
+}
+
+func (c *Consumer) passedLocked(records []message.Record, next message.Position) {
+	c.pass(records, next)
 	if c.out.inFlight() == 0 {
 		// Nobody waits for what was passed over, so it pins the log no longer.
 		c.cursor.Move(next - 1)
 	}
+}
+
+func (l *lane) pass(records []message.Record, next message.Position) {
+	for i := range records {
+		l.out.push(records[i].Position, records[i].Time)
+	}
+	l.next = next
+	l.ahead.pass(uint64(len(records)), next)
 }
 
 // waitForCursor waits while too many acknowledgements would be forgotten by a crash.
@@ -108,9 +134,16 @@ func (c *Consumer) waitForCursor(ctx context.Context) error {
 	c.mu.Lock()
 	c.out.forget(c.cursor.Durable())
 	enough, waits := c.out.excess(MaxUnsynced)
+	both := c.live != nil
+	if both {
+		waits = c.unsyncedLocked() >= MaxUnsynced
+	}
 	c.mu.Unlock()
-	if !waits {
+	switch {
+	case !waits:
 		return nil
+	case both:
+		return c.cursor.Sync(ctx)
 	}
 	// Waiting for no more than must be lets the next sync begin while its records are delivered.
 	if steps, can := c.cursor.(stepCursor); can {
@@ -129,7 +162,7 @@ func (c *Consumer) Ack(upTo message.Position) {
 		to = max(to, c.next-1)
 	}
 	c.out.forget(c.cursor.Durable())
-	hurry := c.out.acked() >= MaxUnsynced/2
+	hurry := c.unsyncedLocked() >= MaxUnsynced/2
 	c.mu.Unlock()
 	c.cursor.Move(to)
 	if hurry {
@@ -154,17 +187,24 @@ func (c *Consumer) Close() {
 func (c *Consumer) Rewind() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	first, unacked := c.out.rewind()
+	c.rewind()
+}
+
+func (l *lane) rewind() {
+	first, unacked := l.out.rewind()
 	if unacked == 0 {
 		return
 	}
-	c.next = first
-	c.ahead.n += uint64(unacked)
+	l.next = first
+	l.ahead.n += uint64(unacked)
 }
+
+func (l *lane) backlog() uint64 { return uint64(l.out.inFlight()) + l.ahead.n }
 
 // Backlog is what a consumer's receiver has not acknowledged.
 type Backlog struct {
 	Messages uint64
+	Backfill uint64    // of them, those that are not the live reader's
 	Oldest   time.Time // zero when there is none
 }
 
@@ -178,19 +218,33 @@ func (c *Consumer) Backlog(ctx context.Context) (Backlog, error) {
 	case <-ctx.Done():
 		return Backlog{}, ctx.Err()
 	}
-	if err := c.countAhead(ctx); err != nil {
+	c.mu.Lock()
+	live := c.live
+	c.mu.Unlock()
+	err := c.countAhead(ctx, &c.lane)
+	if err == nil && live != nil {
+		err = c.countAhead(ctx, &live.lane)
+	}
+	if err != nil {
 		return Backlog{}, err
 	}
 	c.mu.Lock()
-	backlog := Backlog{Messages: uint64(c.out.inFlight()) + c.ahead.n}
-	oldest, found := c.out.oldest()
-	from := c.next
+	backlog, in := Backlog{Messages: c.backlog()}, &c.lane
+	if live != nil {
+		backlog.Backfill = backlog.Messages
+		backlog.Messages += live.backlog()
+		if backlog.Backfill == 0 {
+			in = &live.lane
+		}
+	}
+	oldest, found := in.out.oldest()
+	from := in.next
 	c.mu.Unlock()
 	if backlog.Messages == 0 {
 		return backlog, nil
 	}
 	if !found {
-		oldest = c.firstMatch(ctx, from)
+		oldest = c.firstMatch(ctx, in, from)
 	}
 	if oldest != 0 {
 		backlog.Oldest = time.UnixMilli(oldest)
@@ -198,45 +252,60 @@ func (c *Consumer) Backlog(ctx context.Context) (Backlog, error) {
 	return backlog, nil
 }
 
-// countAhead brings c.ahead up to the tail, in small steps so that Next is never kept waiting.
-func (c *Consumer) countAhead(ctx context.Context) error {
+// countAhead brings a lane's count up to its end, in small steps so that Next is never kept waiting.
+func (c *Consumer) countAhead(ctx context.Context, l *lane) error {
 	for ctx.Err() == nil {
 		head := c.log.Head()
 		c.mu.Lock()
-		if c.next < head && c.ahead.to < head {
-			c.ahead = count{to: head} // what was counted has been dropped
+		if l.next < head && l.ahead.to < head {
+			l.ahead = count{to: head} // what was counted has been dropped
 		}
-		from := c.ahead.to
+		counted := l.ahead.to
+		from, stop := c.spanLocked(l, counted)
 		c.mu.Unlock()
 
-		records, to, err := scan(c.log, c.scratch[:0], from, scanRecords, c.filters)
-		if err != nil {
-			return err
-		}
-		if to == from {
-			return nil
+		records, to := c.scratch[:0], from
+		if from != stop {
+			var err error
+			if records, to, err = scan(c.log, records, from, scanRecords, c.filters); err != nil {
+				return err
+			}
+			records, to = cut(records, 0, to, stop)
 		}
 		n := uint64(len(records))
 		clear(records)
 		c.mu.Lock()
-		if c.ahead.to == from {
-			c.ahead.n += n
-			c.ahead.to = to
+		if l.ahead.to == counted {
+			l.ahead.n += n
+			l.ahead.to = to
 		}
 		c.mu.Unlock()
 		c.scratch = records[:0]
+		if to == from {
+			return nil
+		}
 	}
 	return ctx.Err()
 }
 
-// firstMatch gives the time of the first matching record at or behind from, 0 when it is not near.
-func (c *Consumer) firstMatch(ctx context.Context, from message.Position) int64 {
-	const near = 64 // scans
+// near is how many scans a search may take.
+const near = 64
+
+// firstMatch gives the time of the first matching record of a lane at or behind from, 0 when it is not
+// near.
+func (c *Consumer) firstMatch(ctx context.Context, l *lane, from message.Position) int64 {
 	for range near {
-		records, next, err := scan(c.log, c.scratch[:0], from, scanRecords, c.filters)
-		if err != nil || next == from || ctx.Err() != nil {
+		c.mu.Lock()
+		at, stop := c.spanLocked(l, from)
+		c.mu.Unlock()
+		if at == stop {
 			return 0
 		}
+		records, next, err := scan(c.log, c.scratch[:0], at, scanRecords, c.filters)
+		if err != nil || next == at || ctx.Err() != nil {
+			return 0
+		}
+		records, next = cut(records, 0, next, stop)
 		if len(records) > 0 {
 			return records[0].Time
 		}
@@ -259,3 +328,6 @@ func (c *count) pass(n uint64, next message.Position) {
 	}
 	c.n -= min(n, c.n)
 }
+
+// Acked is the position up to which everything is acknowledged.
+func (c *Consumer) Acked() message.Position { return c.cursor.Position() }

@@ -75,6 +75,29 @@ type Cursor interface {
 	Close()
 }
 
+// laneCursor is a Cursor that also knows what is done beyond its position, in a few ranges, so that two
+// readers can share it.
+type laneCursor interface {
+	Cursor
+	// MarkDone records that everything from first to last is done, like Move. When that touches the
+	// position, the position moves over it. An error says that there are too many ranges.
+	MarkDone(first, last message.Position) error
+	// NextDone gives the first span of what is done that ends at or behind from: a range, or what the
+	// position has passed.
+	NextDone(from message.Position) (first, last message.Position, found bool)
+	// Ranges is how many ranges there are, and how many there may be.
+	Ranges() (n, most int)
+	// DurableFrom gives the end of what a power cut would leave done from first on, first-1 for nothing.
+	DurableFrom(first message.Position) message.Position
+}
+
+// movingCursor is a Cursor that can move in the transaction of a message.
+type movingCursor interface {
+	// AppendDone is Log.Append that marks everything from first to last as done in the same
+	// transaction; with a first of 0 the position moves to last.
+	AppendDone(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64, first, last message.Position) error
+}
+
 // stepCursor is a Cursor that can wait for a part of what it was moved by.
 type stepCursor interface {
 	// SyncTo waits until the position that would be found after a power cut is at or beyond upTo.

@@ -2,6 +2,8 @@ package broker
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 
 	"sluice/gateway/message"
@@ -88,7 +90,7 @@ func (l *memLog) OpenCursor(name string, done message.Position) (Cursor, error) 
 	if c := l.cursors[name]; c != nil {
 		return c, nil
 	}
-	c := &memCursor{position: done, durable: done}
+	c := &memCursor{log: l, position: done, durable: done}
 	l.cursors[name] = c
 	return c, nil
 }
@@ -104,8 +106,10 @@ func (l *memLog) Sequence(string) (uint64, uint64, error) { return 1, 0, nil }
 
 // memCursor becomes durable when the test says so, or when somebody syncs it.
 type memCursor struct {
+	log               *memLog
 	mu                sync.Mutex
 	position, durable message.Position
+	done, found       map[message.Position]bool // beyond them
 	syncs, flushes    int
 }
 
@@ -116,6 +120,9 @@ func (c *memCursor) Move(to message.Position) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.position = max(c.position, to)
+	for c.done[c.position+1] {
+		c.position++
+	}
 }
 
 func (c *memCursor) Flush() {
@@ -128,7 +135,83 @@ func (c *memCursor) Sync(context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.syncs++
-	c.durable = c.position
+	c.saveLocked()
+	return nil
+}
+
+func (c *memCursor) saveLocked() { c.durable, c.found = c.position, maps.Clone(c.done) }
+
+// kill forgets what is not durable.
+func (c *memCursor) kill() { c.position, c.done = c.durable, maps.Clone(c.found) }
+
+func (c *memCursor) MarkDone(first, last message.Position) error {
+	tail, _ := c.log.Tail()
+	if first > c.Position()+1 {
+		c.mu.Lock()
+		if c.done == nil {
+			c.done = map[message.Position]bool{}
+		}
+		for ; first <= min(last, tail); first++ {
+			c.done[first] = true
+		}
+		c.mu.Unlock()
+		return nil
+	}
+	c.Move(min(last, tail))
+	return nil
+}
+
+func (c *memCursor) NextDone(from message.Position) (first, last message.Position, found bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if from <= c.position {
+		return 0, c.position, true
+	}
+	for _, r := range c.rangesLocked(c.done) {
+		if r[1] >= from {
+			return r[0], r[1], true
+		}
+	}
+	return 0, 0, false
+}
+
+func (c *memCursor) rangesLocked(done map[message.Position]bool) (list [][2]message.Position) {
+	for _, at := range slices.Sorted(maps.Keys(done)) {
+		if n := len(list); at <= c.position {
+		} else if n > 0 && list[n-1][1]+1 == at {
+			list[n-1][1] = at
+		} else {
+			list = append(list, [2]message.Position{at, at})
+		}
+	}
+	return list
+}
+
+func (c *memCursor) Ranges() (n, most int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.rangesLocked(c.done)), 4
+}
+
+func (c *memCursor) DurableFrom(first message.Position) message.Position {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if first <= c.durable {
+		return c.durable
+	}
+	for c.found[first] {
+		first++
+	}
+	return first - 1
+}
+
+func (c *memCursor) AppendDone(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64, first, last message.Position) error {
+	c.log.Append(ctx, m, message.AcknowledgeFunc(func(token uint64, at message.Position, err error) {
+		c.MarkDone(first, last)
+		c.Sync(ctx)
+		ack.Acknowledge(token, at, err)
+	}), token)
+	c.log.sync()
 	return nil
 }
 

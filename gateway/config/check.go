@@ -246,7 +246,7 @@ func (d *decoder) checkRoutes(c *Config) {
 		for j, route := range uplink.Forward {
 			path := item(item("uplinks", i)+".forward", j)
 			placeholders(path+".from", route.From, "gateway")
-			placeholders(path+".to", route.To, "topic", "gateway", "device")
+			placeholders(path+".to", route.To, "topic", "gateway", "device", "lane", "point")
 		}
 		for j, route := range uplink.Receive {
 			path := item(item("uplinks", i)+".receive", j)

@@ -11,7 +11,7 @@
 //	min:"…" max:"…"    bounds of a number, duration or size; of a text's characters; of a list's items
 //	enum:"a,b"         the values that are possible
 //	unique:"name"      on a list of sections: this key differs between them
-//	check:"…"          what a text must look like: name, listen, filter or template
+//	check:"…"          what a text must look like: name, listen, filter, template or hours
 //	path:"true"        a file, relative to the folder of the configuration; a warning when it is missing
 //	path:"new"         the same without the warning, for what is made when missing
 //	path:"secret"      as true, with a warning when everybody on the machine can read it

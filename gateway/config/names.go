@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -150,4 +151,15 @@ func meant(word string, known []string) string {
 		return fmt.Sprintf("; did you mean %q", guess)
 	}
 	return ""
+}
+
+// checkHours tells why text is no span of the day.
+func checkHours(text string) error {
+	from, to, found := strings.Cut(text, "-")
+	_, err := time.Parse("15:04", strings.TrimSpace(from))
+	_, err2 := time.Parse("15:04", strings.TrimSpace(to))
+	if !found || err != nil || err2 != nil {
+		return fmt.Errorf("%q is no span of the day; write 22:00-06:00", clip(text))
+	}
+	return nil
 }

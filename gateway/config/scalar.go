@@ -168,6 +168,8 @@ func (d *decoder) checkString(n *node, path string, v reflect.Value, f *field) {
 		err = checkFilter(s)
 	case "template":
 		err = checkTemplate(s)
+	case "hours":
+		err = checkHours(s)
 	}
 	if err != nil {
 		d.report(n.line, n.column, path, err.Error())

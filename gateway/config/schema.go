@@ -186,12 +186,15 @@ func (d Device) Equal(other Device) bool { return reflect.DeepEqual(d, other) }
 
 // Uplink is one way to a cloud: what every uplink has, and its driver's own keys beside it.
 type Uplink struct {
-	Name    string         `yaml:"name" required:"true" check:"name" doc:"What the page and the log call it; a new name begins a new place in the log."`
-	Driver  string         `yaml:"driver" required:"true" doc:"What the cloud speaks; decides which other keys there are."`
-	Window  int            `yaml:"window" default:"100" min:"1" max:"65535" doc:"Messages on their way at a time."`
-	Retry   Duration       `yaml:"retry" default:"30s" min:"1s" max:"10m" doc:"The longest wait between two tries to connect; the waits grow up to it and are drawn at random below it, so that a fleet comes back spread out."`
-	Forward []ForwardRoute `yaml:"forward" doc:"What goes up."`
-	Receive []ReceiveRoute `yaml:"receive" doc:"What comes down."`
+	Name     string         `yaml:"name" required:"true" check:"name" doc:"What the page and the log call it; a new name begins a new place in the log."`
+	Driver   string         `yaml:"driver" required:"true" doc:"What the cloud speaks; decides which other keys there are."`
+	Window   int            `yaml:"window" default:"100" min:"1" max:"65535" doc:"Messages on their way at a time."`
+	Retry    Duration       `yaml:"retry" default:"30s" min:"1s" max:"10m" doc:"The longest wait between two tries to connect; the waits grow up to it and are drawn at random below it, so that a fleet comes back spread out."`
+	Tries    int            `yaml:"tries" default:"10" min:"1" max:"1000000" doc:"How often a message that the cloud refuses is offered to it; then it is set aside under $dead/UPLINK/TOPIC and the route goes on."`
+	Limit    Caps           `yaml:"limit" doc:"Bounds for everything that goes up."`
+	Backfill Caps           `yaml:"backfill" doc:"Bounds for what waited during an outage, on routes that send what is new first."`
+	Forward  []ForwardRoute `yaml:"forward" doc:"What goes up."`
+	Receive  []ReceiveRoute `yaml:"receive" doc:"What comes down."`
 
 	// Options is what the uplink driver's Options gave, filled in.
 	Options any `options:"uplink" yaml:"-"`
@@ -202,11 +205,30 @@ func (u Uplink) Equal(other Uplink) bool { return reflect.DeepEqual(u, other) }
 
 // ForwardRoute says which messages go up, and where to.
 type ForwardRoute struct {
-	From  string `yaml:"from" required:"true" check:"filter" doc:"A topic filter; may contain {gateway}."`
-	To    string `yaml:"to" required:"true" check:"template" doc:"The topic at the receiver; {topic}, {gateway} and {device} are filled in."`
-	QoS   byte   `yaml:"qos" default:"1" min:"0" max:"2" doc:"The MQTT QoS; 0 may lose messages."`
-	Start string `yaml:"start" default:"oldest" enum:"oldest,now" doc:"Where a new route begins: with the oldest message there is, or with the next."`
-	Order string `yaml:"order" default:"strict" enum:"strict,live-first" doc:"After an outage: everything in order, or what is new before what has waited."`
+	From     string  `yaml:"from" required:"true" check:"filter" doc:"A topic filter; may contain {gateway}."`
+	To       string  `yaml:"to" required:"true" check:"template" doc:"The topic at the receiver; {topic}, {gateway}, {device}, {lane} (live or backfill) and {point} (with payload format points) are filled in."`
+	QoS      byte    `yaml:"qos" default:"1" min:"0" max:"2" doc:"The MQTT QoS; 0 may lose messages."`
+	Start    string  `yaml:"start" default:"oldest" enum:"oldest,now" doc:"Where a new route begins: with the oldest message there is, or with the next."`
+	Order    string  `yaml:"order" default:"strict" enum:"strict,live-first" doc:"After an outage: everything in order, or what is new at once while what has waited fills in behind, each in order."`
+	Retain   bool    `yaml:"retain" doc:"Whether an MQTT broker shall keep the last message of each topic."`
+	Priority int     `yaml:"priority" min:"-100" max:"100" doc:"Routes with a higher one are served first; the others go on a message at a time meanwhile."`
+	Payload  Payload `yaml:"payload" doc:"What a record becomes on its way up, and which go up at all."`
+}
+
+// Payload says what becomes of a record on its way up; docs/payloads.md shows each form.
+type Payload struct {
+	Format      string `yaml:"format" default:"stored" enum:"stored,object,values,points,neuron,neuron-tags,thingsboard,thingsboard-device,template" doc:"What a reading becomes on its way up; docs/payloads.md shows each. What is no reading goes up as it is stored, but for template, which is asked."`
+	Template    string `yaml:"template" doc:"With format template: a Go text/template that writes the payload."`
+	Filter      string `yaml:"filter" doc:"An expression that is true for the messages that go up, for example values.temperature > 80; empty: all."`
+	Group       string `yaml:"group" default:"default" doc:"With format neuron and neuron-tags: the name of the group that the points belong to."`
+	BigIntegers string `yaml:"big_integers" default:"number" enum:"number,text" doc:"How whole numbers beyond 9007199254740991 are written, which JavaScript and others round: exactly as a number, or as text. Not for stored and template."`
+}
+
+// Caps bound what goes up; with 0 and without hours nothing is bounded.
+type Caps struct {
+	Messages int      `yaml:"messages" min:"0" max:"1000000" doc:"Messages a second; 0: any number."`
+	Bytes    Size     `yaml:"bytes" doc:"Bytes a second, topics and payloads; 0: any number."`
+	Hours    []string `yaml:"hours" check:"hours" doc:"Times of day, as 22:00-06:00 in local time, at which anything is sent; none: always."`
 }
 
 // ReceiveRoute says which messages are taken from the cloud, and what they become here.

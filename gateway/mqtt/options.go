@@ -25,6 +25,8 @@ type Options struct {
 	// not empty, names the form of one that could not be made readable, and MQTT 5 clients are told in
 	// a user property. nil: all payloads go out as they are stored.
 	Readable func(m *message.Record) (payload []byte, encoding string)
+	// Tell adds what the rest of the gateway has to say below $SYS, every few seconds; nil: nothing.
+	Tell func(add func(topic string, payload []byte))
 
 	Version          string        // of the gateway, for $SYS/broker/version
 	MaxKeepAlive     time.Duration // longest keep-alive of MQTT 5 clients, in seconds; 0: what they ask

@@ -94,6 +94,11 @@ func (s *Server) tell(now time.Time) {
 	for name, value := range values {
 		list = append(list, message.Record{Message: message.Message{Topic: "$SYS/broker/" + name, Payload: []byte(value), Time: now.UnixMilli()}})
 	}
+	if s.options.Tell != nil {
+		s.options.Tell(func(topic string, payload []byte) {
+			list = append(list, message.Record{Message: message.Message{Topic: topic, Payload: payload, Time: now.UnixMilli()}})
+		})
+	}
 	slices.SortFunc(list, func(a, b message.Record) int { return cmp.Compare(a.Topic, b.Topic) })
 	t.mu.Lock()
 	t.list = list

@@ -5,6 +5,7 @@ package crashtest
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -46,21 +47,24 @@ func payload(p int, n, seed uint64) []byte {
 
 // Model is what a worker said before it ended: what was promised to it.
 type Model struct {
-	Seed   uint64
-	epoch  uint64
-	acked  [3]uint64                   // per producer: its last acknowledged message
-	at     map[message.Position]string // acknowledged messages by position: who sent it, and its number
-	tail   message.Position            // the highest of them
-	saved  [consumers]message.Position // per consumer: durable for certain
-	worked [consumers]message.Position // per consumer: done with, perhaps not durable
-	ahead  [consumers]message.Position // as worked, of what was foreseen
-	small  small
-	read   int // messages that were compared
+	Seed    uint64
+	epoch   uint64
+	acked   [3]uint64                   // per producer: its last acknowledged message
+	at      map[message.Position]string // acknowledged messages by position: who sent it, and its number
+	tail    message.Position            // the highest of them
+	saved   [consumers]message.Position // per consumer: durable for certain
+	worked  [consumers]message.Position // per consumer: done with, perhaps not durable
+	ahead   [consumers]message.Position // as worked, of what was foreseen
+	buried  message.Position            // up to which a cursor moved with letters, durably for certain
+	burial  map[message.Position]bool   // beyond it: what letters marked as done, likewise
+	small   small
+	read    int // messages that were compared
+	letters int // that were compared with their cursor
 }
 
 // NewModel is the model of an empty log.
 func NewModel(seed uint64) *Model {
-	return &Model{Seed: seed, at: make(map[message.Position]string), small: newSmall()}
+	return &Model{Seed: seed, at: make(map[message.Position]string), burial: make(map[message.Position]bool), small: newSmall()}
 }
 
 // Copy gives the model as it is now.
@@ -70,6 +74,7 @@ func (m *Model) Copy() *Model {
 	for at, what := range m.at {
 		c.at[at] = what
 	}
+	c.burial = maps.Clone(m.burial)
 	c.small = m.small.copy()
 	return &c
 }
@@ -126,6 +131,10 @@ func (m *Model) Hear(line string) error {
 		m.acknowledged(message.Position(b), fmt.Sprint(producerName(who), " ", a))
 	case "c": // consumer, position
 		m.saved[who] = message.Position(a)
+	case "l": // first, last position of what went with a letter
+		var first, last message.Position
+		fmt.Sscan(rest, &first, &last)
+		m.letter(first, last)
 	case "r":
 		m.worked[who] = max(m.worked[who], message.Position(a))
 	default:
@@ -166,6 +175,7 @@ func (m *Model) Compare(t *testing.T, dir string) (repeats int64) {
 		t.Errorf("LOST: %d was acknowledged, the log ends at %d", m.tail, st.Last)
 	}
 	repeats = m.compareCursors(t, s)
+	m.compareLetters(t, s)
 	m.compareMessages(t, s)
 	state, err := found(s)
 	if err == nil {
@@ -225,6 +235,10 @@ func recognise(r *message.Record, seed uint64) (sender, error) {
 	case strings.HasPrefix(r.Topic, "from/"):
 		if _, err := fmt.Sscan(string(r.Payload), &p, &n); err == nil && r.Topic == "from/"+clientName(p) && string(r.Payload) == string(clientPayload(p, n, seed)) {
 			return sender{clientName(p), n}, nil
+		}
+	case r.Topic == lettersTopic:
+		if _, _, err := letterOf(r); err == nil {
+			return sender{name: lettersTopic}, nil
 		}
 	case r.Retain:
 		if version, _, _ := strings.Cut(string(r.Payload), " "); version == "" || string(r.Payload) == string(retainedPayload(version)) {
@@ -287,6 +301,6 @@ func (m *Model) compareMessages(t *testing.T, s *store.Store) {
 
 // String sums the promises up.
 func (m *Model) String() string {
-	return fmt.Sprintf("acknowledged %v per producer and %v per client with QoS 2, up to position %d; consumers at %v; %d messages and %d small values compared",
-		m.acked, m.small.sent, m.tail, m.worked, m.read, m.small.checked)
+	return fmt.Sprintf("acknowledged %v per producer and %v per client with QoS 2, up to position %d; consumers at %v; %d messages, %d letters and %d small values compared",
+		m.acked, m.small.sent, m.tail, m.worked, m.read, m.letters, m.small.checked)
 }

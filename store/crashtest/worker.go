@@ -61,6 +61,7 @@ func Work(dir string, seed uint64, resume string) error {
 		one := client{s: s, c: c, name: clientName(c), seed: seed, sent: sent, open: open, r: rand.New(rand.NewPCG(rand.Uint64(), 0)), tell: tell}
 		go func() { fail(one.work()) }()
 	}
+	go func() { fail(bury(s, rand.New(rand.NewPCG(rand.Uint64(), 2)), tell)) }()
 	go func() { fail(retain(s, rand.New(rand.NewPCG(rand.Uint64(), 1)), tell)) }()
 	return <-failed
 }
