@@ -17,23 +17,21 @@ import (
 type rocketPopper struct {
 	group *rocketGroup // its progress is what it has acknowledged without a gap
 
-	mu    sync.Mutex                     // guards what follows
-	done  map[rocketPlace]map[int64]bool // acknowledged or about to be, or let go, by offset above the progress
-	taken map[rocketPlace]map[int64]bool // answered acknowledgements, likewise
-	start map[rocketPlace]int64          // where the group began in this life
-	once  map[rocketPlace]map[int64]bool // popped in this life
-	acked map[string]bool                // bodies with an answered acknowledgement, in any place
-	again map[string]bool                // bodies that came by way of the retry topic
-	heard map[rocketPlace]int64          // all below is acknowledged, answered
+	mu    sync.Mutex                          // guards what follows
+	done  map[rocketPlace]map[int64]bool      // acknowledged or about to be, or on the retry topic, by offset
+	taken map[rocketPlace]map[int64]bool      // answered acknowledgements, likewise
+	letGo map[rocketPlace]map[int64]time.Time // not acknowledged, and when it goes to the retry topic
+	start map[rocketPlace]int64               // where the group began in this life
+	once  map[rocketPlace]map[int64]bool      // popped in this life
+	acked map[string]bool                     // bodies with an answered acknowledgement, in any place
+	again map[string]bool                     // bodies that came by way of the retry topic
+	heard map[rocketPlace]int64               // all below is acknowledged, answered
 	pops  int
 }
 
 func newRocketPopper(group *rocketGroup) *rocketPopper {
-	p := &rocketPopper{group: group, done: make(map[rocketPlace]map[int64]bool), taken: make(map[rocketPlace]map[int64]bool),
+	p := &rocketPopper{group: group, done: make(map[rocketPlace]map[int64]bool), letGo: make(map[rocketPlace]map[int64]time.Time), taken: make(map[rocketPlace]map[int64]bool),
 		heard: make(map[rocketPlace]int64), acked: make(map[string]bool), again: make(map[string]bool)}
-	for _, at := range rocketPlaces(rocketTopic) {
-		p.done[at], p.taken[at] = make(map[int64]bool), make(map[int64]bool)
-	}
 	return p
 }
 
@@ -51,6 +49,7 @@ func (p *rocketPopper) begin(c *rocketConn) bool {
 		p.start[at], p.once[at] = next, make(map[int64]bool)
 		p.heard[at] = next
 		p.done[at], p.taken[at] = make(map[int64]bool), make(map[int64]bool) // all above comes again
+		p.letGo[at] = make(map[int64]time.Time)
 	}
 	return true
 }
@@ -67,6 +66,7 @@ func (p *rocketPopper) consume(c *rocketConn) {
 		if careless {
 			most, invisible = 6, 1000
 		}
+		began := time.Now()
 		answer := c.call(remoting.PopMessage, rocketFields("consumerGroup", p.group.name, "topic", rocketTopic, "queueId", -1, "maxMsgNums", most,
 			"invisibleTime", invisible, "pollTime", 300, "bornTime", time.Now().UnixMilli(), "initMode", 0, "exp", "*", "expType", "TAG", "order", false), nil)
 		if answer == nil {
@@ -84,7 +84,7 @@ func (p *rocketPopper) consume(c *rocketConn) {
 			return
 		}
 		list := rocketMessages(answer.Body)
-		p.popped(answer, list, careless)
+		p.popped(answer, list, began, careless)
 		for i := range list {
 			if careless && i%2 == 0 {
 				continue
@@ -97,7 +97,7 @@ func (p *rocketPopper) consume(c *rocketConn) {
 }
 
 // popped notes what was handed out.
-func (p *rocketPopper) popped(answer *remoting.Command, list []remoting.Stored, careless bool) {
+func (p *rocketPopper) popped(answer *remoting.Command, list []remoting.Stored, began time.Time, careless bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range list {
@@ -120,7 +120,7 @@ func (p *rocketPopper) popped(answer *remoting.Command, list []remoting.Stored, 
 		}
 		p.once[at][m.QueueOffset] = true
 		if careless && i%2 == 0 {
-			p.done[at][m.QueueOffset], p.taken[at][m.QueueOffset] = true, false
+			p.letGo[at][m.QueueOffset] = began.Add(time.Second)
 		}
 	}
 }
@@ -138,7 +138,6 @@ func (p *rocketPopper) acknowledge(c *rocketConn, popped *remoting.Command, m *r
 		}
 		p.mu.Lock()
 		p.done[at][m.QueueOffset] = true
-		p.advanceLocked(at)
 		p.mu.Unlock()
 	}
 	return c.send(remoting.AckMessage, rocketFields("consumerGroup", p.group.name, "topic", rocketTopic, "queueId", m.QueueID, "extraInfo", handle, "offset", m.QueueOffset), nil, func(answer *remoting.Command) {
@@ -184,7 +183,12 @@ func (p *rocketPopper) heardLocked(at rocketPlace) {
 func (p *rocketPopper) killed(proof time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for at := range p.done {
+	for at, list := range p.letGo {
+		for offset, due := range list {
+			if due.Before(time.Now()) {
+				p.done[at][offset] = true
+			}
+		}
 		p.advanceLocked(at)
 	}
 	p.group.killed(proof)
