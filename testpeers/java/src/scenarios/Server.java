@@ -27,7 +27,7 @@ final class Server implements AutoCloseable {
 
     synchronized DefaultMQAdminExt admin() throws Exception {
         if (admin == null) {
-            DefaultMQAdminExt starting = new DefaultMQAdminExt(keys, 10_000);
+            DefaultMQAdminExt starting = new DefaultMQAdminExt(keys, 30_000);
             starting.setNamesrvAddr(nameServer);
             starting.setInstanceName("admin" + UUID.randomUUID());
             starting.start();
