@@ -82,6 +82,7 @@ public final class Scenarios {
         Bodies.add(all);
         Refusals.add(all);
         Access.add(all);
+        Mqtt.add(all);
         return all;
     }
 
