@@ -31,6 +31,8 @@ final class Server implements AutoCloseable {
             starting.setNamesrvAddr(nameServer);
             starting.setInstanceName("admin" + UUID.randomUUID());
             starting.start();
+            // Whoever comes while the first connection is being made gives up after three seconds.
+            Run.until(60, () -> starting.examineBrokerClusterInfo() != null);
             admin = starting;
         }
         return admin;
