@@ -73,9 +73,9 @@ func (all results) judge() (list []goal) {
 
 // summary says what became of the goals.
 func (p *plan) summary(w io.Writer, all results) {
-	fmt.Fprintf(w, "\n| goal | wish | measured | |\n|---|---|---|---|\n")
 	var hit, of int
 	var open []string
+	var rows strings.Builder
 	for _, g := range all.judge() {
 		if list := all[g.of][ours]; g.state == unknown && len(list) > 0 && len(good(list)) == 0 {
 			g.measured, g.state = "failed", missed
@@ -83,7 +83,7 @@ func (p *plan) summary(w io.Writer, all results) {
 		if g.state == unknown {
 			continue
 		}
-		fmt.Fprintf(w, "| %s | %s | %s | %s |\n", g.of, g.wish, g.measured, g.state)
+		fmt.Fprintf(&rows, "| %s | %s | %s | %s |\n", g.of, g.wish, g.measured, g.state)
 		of++
 		if g.state == reached {
 			hit++
@@ -91,6 +91,10 @@ func (p *plan) summary(w io.Writer, all results) {
 			open = append(open, g.of+": "+g.wish)
 		}
 	}
+	if of == 0 {
+		return // a goal needs somebody to compare with
+	}
+	fmt.Fprintf(w, "\n| goal | wish | measured | |\n|---|---|---|---|\n%s", rows.String())
 	fmt.Fprintf(w, "\nGoals: %d of %d reached", hit, of)
 	if len(open) > 0 {
 		fmt.Fprintf(w, "; not reached: %s", strings.Join(open, "; "))

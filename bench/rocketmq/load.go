@@ -89,14 +89,14 @@ func (p *plan) both(ctx context.Context, s *server) (o outcome, err error) {
 		return o, err
 	}
 	o.sent(l, seen)
-	o.consumed = taken.rate
+	o.consumed, o.twoWays = taken.rate, true
 	o.failed += taken.failed
 	return o, nil
 }
 
 // throughput is what a case is about: where what is sent is consumed as well, it must be both.
 func throughput(o outcome) float64 {
-	if o.consumed > 0 {
+	if o.twoWays {
 		return min(o.rate, o.consumed)
 	}
 	return o.rate

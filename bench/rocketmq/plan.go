@@ -35,6 +35,7 @@ func (p *plan) length() time.Duration { return time.Duration(p.seconds * float64
 type outcome struct {
 	rate     float64 // messages a second that were acknowledged
 	consumed float64 // and that were consumed at the same time
+	twoWays  bool    // both counts
 	mean     float64 // milliseconds of one send, as the tool has it
 	failed   int64
 	cpu      float64 // microseconds of the server's processor time a message
@@ -256,8 +257,10 @@ func (p *plan) tell(title string, list []outcome) {
 		say("%s: %s", title, o.backlog)
 	case o.latency.p99 > 0:
 		say("%s: p50 %s ms, p99 %s ms", title, digits(o.latency.p50), digits(o.latency.p99))
+	case !o.twoWays:
+		say("%s: %s/s sent, %d refused, CPU %s µs, RSS %.0f MB", title, short(o.rate), o.failed, digits(o.cpu), o.held.rss())
 	default:
-		say("%s: %s/s sent, %s/s consumed, %d failed, CPU %s µs, RSS %.0f MB", title, short(o.rate), short(o.consumed), o.failed, digits(o.cpu), o.held.rss())
+		say("%s: %s/s sent, %s/s consumed, %d refused, CPU %s µs, RSS %.0f MB", title, short(o.rate), short(o.consumed), o.failed, digits(o.cpu), o.held.rss())
 	}
 }
 

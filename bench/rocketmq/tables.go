@@ -57,7 +57,7 @@ func (p *plan) loadTable(w io.Writer, name string, of map[string][]outcome) {
 		}
 		mid := func(what figure) float64 { return median(values(list, what)) }
 		consumed := "–"
-		if mid(func(o outcome) float64 { return o.consumed }) > 0 {
+		if list[0].twoWays {
 			consumed = spreadOf(values(list, func(o outcome) float64 { return o.consumed }), short)
 		}
 		fmt.Fprintf(w, "| %s | %s | %s | %s | %.0f | %s | %.0f (%.0f + %.0f) |\n", c.name, spread(list, func(o outcome) float64 { return o.rate }, short), consumed,
@@ -116,7 +116,8 @@ func (p *plan) failures(w io.Writer, of map[string][]outcome) {
 	for _, c := range p.measured {
 		for _, o := range of[c.name] {
 			if o.wrong != nil {
-				fmt.Fprintf(w, "\n%s: %s\n", c.name, strings.Join(strings.Fields(o.wrong.Error()), " "))
+				first, _, _ := strings.Cut(o.wrong.Error(), "\n")
+				fmt.Fprintf(w, "\n%s: %s\n", c.name, first)
 				break // the first tells most
 			}
 		}
