@@ -51,15 +51,18 @@ func (p *plan) sending(ctx context.Context, s *server, k sendCase) (o outcome, e
 	if err != nil {
 		return o, err
 	}
-	o.sent(l, seen)
-	return o, nil
+	return o, o.sent(l, seen)
 }
 
 // sent takes over what a producer reported and what the server used meanwhile.
-func (o *outcome) sent(l timed, seen *follower) {
+func (o *outcome) sent(l timed, seen *follower) error {
+	if l.rate == 0 {
+		return fmt.Errorf("nothing was acknowledged in %v, %d sends were refused", window, l.failed)
+	}
 	o.rate, o.mean, o.failed = l.rate, l.mean, l.failed
 	o.cpu = 1e6 * seen.cores(l.at.Add(-window), l.at) / max(1, l.rate)
 	o.held = seen.most()
+	return nil
 }
 
 // both measures producing with 64 threads while Apache's Consumer takes what comes.
@@ -88,10 +91,10 @@ func (p *plan) both(ctx context.Context, s *server) (o outcome, err error) {
 	if err != nil {
 		return o, err
 	}
-	o.sent(l, seen)
+	err = o.sent(l, seen)
 	o.consumed, o.twoWays = taken.rate, true
 	o.failed += taken.failed
-	return o, nil
+	return o, err
 }
 
 // throughput is what a case is about: where what is sent is consumed as well, it must be both.

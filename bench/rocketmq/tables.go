@@ -12,6 +12,7 @@ func (p *plan) tables(w io.Writer, all results, found heaps) {
 	for _, name := range append(caseNames()[:len(sendCases)], caseBoth, caseMemory) {
 		p.loadTable(w, name, all[name])
 	}
+	fmt.Fprintln(w, "\nApache's tools send one text again and again, which the gateway's log stores compressed.")
 	p.latencyTable(w, all[caseLatency])
 	p.heapList(w, found)
 	p.backlogTable(w, all[caseBacklog])
