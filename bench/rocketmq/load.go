@@ -57,7 +57,7 @@ func (p *plan) sending(ctx context.Context, s *server, k sendCase) (o outcome, e
 // sent takes over what a producer reported and what the server used meanwhile.
 func (o *outcome) sent(l timed, seen *follower) error {
 	if l.rate == 0 {
-		return fmt.Errorf("nothing was acknowledged in %v, %d sends were refused", window, l.failed)
+		return fmt.Errorf("nothing was acknowledged in %v, %d sends failed", window, l.failed)
 	}
 	o.rate, o.mean, o.failed = l.rate, l.mean, l.failed
 	o.cpu = 1e6 * seen.cores(l.at.Add(-window), l.at) / max(1, l.rate)

@@ -53,7 +53,7 @@ func (p *plan) bothWarm(ctx context.Context, s *server) (outcome, error) {
 }
 
 // smallestHeaps looks for the first that gives nine tenths of the rate of a large one, with no send
-// refused: the name server's beside a large broker, then the broker's beside that.
+// failed: the name server's beside a large broker, then the broker's beside that.
 func (p *plan) smallestHeaps(ctx context.Context) (found heaps) {
 	large := p.fresh(ctx, p.apache(syncFlush, p.generous()), p.bothWarm)
 	if large.wrong != nil {

@@ -258,9 +258,9 @@ func (p *plan) tell(title string, list []outcome) {
 	case o.latency.p99 > 0:
 		say("%s: p50 %s ms, p99 %s ms", title, digits(o.latency.p50), digits(o.latency.p99))
 	case !o.twoWays:
-		say("%s: %s/s sent, %d refused, CPU %s µs, RSS %.0f MB", title, short(o.rate), o.failed, digits(o.cpu), o.held.rss())
+		say("%s: %s/s sent, %d failed, CPU %s µs, RSS %.0f MB", title, short(o.rate), o.failed, digits(o.cpu), o.held.rss())
 	default:
-		say("%s: %s/s sent, %s/s consumed, %d refused, CPU %s µs, RSS %.0f MB", title, short(o.rate), short(o.consumed), o.failed, digits(o.cpu), o.held.rss())
+		say("%s: %s/s sent, %s/s consumed, %d failed, CPU %s µs, RSS %.0f MB", title, short(o.rate), short(o.consumed), o.failed, digits(o.cpu), o.held.rss())
 	}
 }
 

@@ -50,7 +50,7 @@ func (p *plan) loadTable(w io.Writer, name string, of map[string][]outcome) {
 	if of == nil {
 		return
 	}
-	fmt.Fprintf(w, "\n**%s**\n\n| server | sent/s | consumed/s | mean ms | refused | server's CPU µs/message | peak RSS MB (anonymous + files) |\n|---|---|---|---|---|---|---|\n", name)
+	fmt.Fprintf(w, "\n**%s**\n\n| server | sent/s | consumed/s | mean ms | failed | server's CPU µs/message | peak RSS MB (anonymous + files) |\n|---|---|---|---|---|---|---|\n", name)
 	for _, c := range p.measured {
 		list := of[c.name]
 		if len(list) == 0 {
@@ -87,7 +87,7 @@ func (p *plan) heapList(w io.Writer, found heaps) {
 	if len(found.tried) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "\nSmallest heaps that carry nine tenths of what a large one does, with nothing refused (0: none of those tried): broker %d MB, name server %d MB. Tried: %s.\n",
+	fmt.Fprintf(w, "\nSmallest heaps that carry nine tenths of what a large one does, with no send failed (0: none of those tried): broker %d MB, name server %d MB. Tried: %s.\n",
 		found.broker, found.nameServer, strings.Join(found.tried, "; "))
 }
 
