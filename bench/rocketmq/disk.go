@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"time"
 )
@@ -49,13 +48,4 @@ func (d *disk) rate() float64 {
 		return 0
 	}
 	return float64(len(d.took)) / sum.Seconds()
-}
-
-// quantile is in microseconds.
-func (d *disk) quantile(q float64) float64 {
-	if len(d.took) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(d.took))
-	return float64(sorted[min(int(q*float64(len(sorted))), len(sorted)-1)].Nanoseconds()) / 1000
 }

@@ -62,6 +62,9 @@ func (p *plan) smallestHeaps(ctx context.Context) (found heaps) {
 	}
 	wanted := 0.9 * throughput(large)
 	try := func(name string, mb int, options jvm) bool {
+		if ctx.Err() != nil {
+			return false
+		}
 		o := p.fresh(ctx, p.apache(syncFlush, options), func(ctx context.Context, s *server) (outcome, error) {
 			o, err := p.bothWarm(ctx, s)
 			return o, errors.Join(err, s.alive())

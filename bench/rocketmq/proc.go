@@ -14,8 +14,6 @@ import (
 	"time"
 )
 
-const mb = 1 << 20
-
 // processorTime is what a process has used so far: the kernel counts its threads in, also those that have
 // ended. With a thread's directory it is that thread's.
 func processorTime(dir string) (time.Duration, error) {
