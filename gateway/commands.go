@@ -31,7 +31,7 @@ func (c *commands) open() error {
 	if err != nil {
 		return err
 	}
-	c.consumer, c.first = consumer, consumer.Position()+1
+	c.consumer, c.first = consumer, consumer.Acked()+1
 	if c.begun < c.first {
 		return c.gateway.store.DropCursor(c.mark()) // its reply was the last thing that was written
 	}

@@ -51,6 +51,7 @@ type Gateway struct {
 	parts    *supervisor
 	watcher  *watcher
 	gaps     *gaps
+	readable readable
 	setup    string // the one-time code, empty when there is a password
 	applying sync.Mutex
 
@@ -110,6 +111,7 @@ func New(options Options) (*Gateway, error) {
 		gaps:    gaps,
 		parts:   newSupervisor(options.Log),
 	}
+	g.readable.log = options.Log.With("part", "queues")
 	queues.Store(g.queues)
 	if err := (backend{g.broker, g.store}).sleepAll(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the sessions: %w", err), g.Close())

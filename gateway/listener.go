@@ -17,6 +17,8 @@ type listener struct {
 	listen []string
 	guard  guard
 	broker *broker.Broker
+
+	readable *readable
 }
 
 func (g *Gateway) listenerPlace(c *config.Config) place {
@@ -31,6 +33,7 @@ func (g *Gateway) listenerPlace(c *config.Config) place {
 		}
 		server, err := mqtt.New(mqtt.Options{
 			Access:           guard,
+			Readable:         g.readable.payload,
 			Listen:           c.MQTT.Listen,
 			Listeners:        listenersOf(&c.MQTT),
 			Anonymous:        c.MQTT.Anonymous,
@@ -49,7 +52,7 @@ func (g *Gateway) listenerPlace(c *config.Config) place {
 		if err := server.TakeOver(before.server); err != nil {
 			return nil, err
 		}
-		return &listener{server, mqttListen(&c.MQTT), guard, g.broker}, nil
+		return &listener{server, mqttListen(&c.MQTT), guard, g.broker, &g.readable}, nil
 	}}
 }
 
@@ -103,6 +106,7 @@ func (l *listener) show() web.MQTT {
 	shown := web.MQTT{
 		Listen: l.listen, Connections: s.Connections, Received: s.Received, Delivered: s.Delivered,
 		Dropped: s.Dropped + l.broker.Stats().Dropped, Sleeping: l.broker.Stats().Sleeping, Unwelcome: l.guard.Stats().Refused,
+		Unreadable: l.readable.failed.Load(),
 	}
 	for _, address := range s.Listeners {
 		shown.Excess += address.Refused

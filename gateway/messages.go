@@ -19,8 +19,10 @@ import (
 
 // messages lets queues and log be what the page asks about messages.
 type messages struct {
-	queues *queue.Queues
-	log    *store.Store
+	queues    *queue.Queues
+	log       *store.Store
+	readable  *readable
+	consumers func(group string) (clients int, broadcast, known bool)
 }
 
 // machinery are what the names of topics begin with that the gateway keeps for itself.
@@ -32,7 +34,15 @@ func isMachinery(topic string) bool {
 
 // Topics lists the topics by name.
 func (m messages) Topics() ([]web.Topic, error) {
-	var list []web.Topic
+	list, err := m.TopicsWithoutQueues()
+	for i := 0; i < len(list) && err == nil; i++ {
+		list[i].Queues, err = m.QueuesOf(list[i].Name)
+	}
+	return list, err
+}
+
+// TopicsWithoutQueues lists the topics by name.
+func (m messages) TopicsWithoutQueues() (list []web.Topic, err error) {
 	for _, t := range m.queues.Topics() {
 		shown := web.Topic{Name: t.Name, WriteQueues: t.WriteQueues, Internal: isMachinery(t.Name), Queues: []web.Queue{}}
 		if t.Permission&queue.MayRead != 0 {
@@ -41,14 +51,24 @@ func (m messages) Topics() ([]web.Topic, error) {
 		if t.Permission&queue.MayWrite != 0 {
 			shown.Permission += "w"
 		}
-		for number := range t.ReadQueues {
-			first, next, err := m.queues.Range(t.Name, number)
-			if err != nil {
-				return nil, err
-			}
-			shown.Queues = append(shown.Queues, web.Queue{Number: number, First: first, Next: next})
-		}
 		list = append(list, shown)
+	}
+	return list, nil
+}
+
+// QueuesOf lists the queues of a topic.
+func (m messages) QueuesOf(name string) ([]web.Queue, error) {
+	t, known := m.queues.Topic(name)
+	if !known {
+		return nil, fmt.Errorf("%w: topic %s", web.ErrUnknown, name)
+	}
+	list := []web.Queue{}
+	for number := range t.ReadQueues {
+		first, next, err := m.queues.Range(name, number)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, web.Queue{Number: number, First: first, Next: next})
 	}
 	return list, nil
 }
@@ -72,6 +92,15 @@ func (m messages) Groups() (list []web.Group, err error) {
 			}
 			shown.Lag += at.Lag
 		}
+		if clients, broadcast, known := m.consumers(g.Name); known {
+			shown.Clients = &clients
+			switch {
+			case clients > 0 && broadcast:
+				shown.Mode = "broadcasting"
+			case clients > 0:
+				shown.Mode = "clustering"
+			}
+		}
 		list = append(list, shown)
 	}
 	return list, nil
@@ -87,6 +116,12 @@ func (m messages) Search(ctx context.Context, wanted web.Search) (found []web.Me
 		head := headOf(&records[i], queue.FromRecord(&records[i]))
 		if len(found) < wanted.Limit && (wanted.Topic == "" || head.Topic == wanted.Topic) {
 			found = append(found, head)
+		}
+	}
+	if left := wanted.Limit - len(found); err == nil && left > 0 && (wanted.Topic == "" || wanted.Topic == queue.ReadingsTopic) {
+		records, err = m.queues.Readings(ctx, wanted.Key, wanted.From, wanted.To, left)
+		for i := range records {
+			found = append(found, headOf(&records[i], queue.FromRecord(&records[i])))
 		}
 	}
 	return found, err
@@ -124,6 +159,81 @@ func (m messages) searchTime(ctx context.Context, wanted web.Search) (found []we
 	}
 	slices.SortFunc(found, func(a, b web.MessageHead) int { return cmp.Compare(a.Position, b.Position) })
 	return found[:min(len(found), wanted.Limit)], ctx.Err()
+}
+
+// Newest finds the last messages of a topic that were stored between two times and lie before a position.
+func (m messages) Newest(ctx context.Context, wanted web.Search, before uint64) (found []web.MessageHead, err error) {
+	topic, known := m.queues.Topic(wanted.Topic)
+	if !known {
+		return nil, fmt.Errorf("%w: topic %s", web.ErrUnknown, wanted.Topic)
+	}
+	for number := range topic.ReadQueues {
+		first, err := m.searchFrom(wanted, number)
+		if err != nil {
+			return nil, err
+		}
+		_, end, err := m.queues.Range(topic.Name, number)
+		if err == nil && !wanted.To.IsZero() {
+			end, err = m.queues.OffsetAt(topic.Name, number, wanted.To.UnixMilli()+1)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if before != 0 {
+			if end, err = m.offsetBefore(topic.Name, number, first, end, before); err != nil {
+				return nil, err
+			}
+		}
+		for inQueue := 0; end > first && inQueue < wanted.Limit && ctx.Err() == nil; {
+			from := max(first, end-min(end, uint64(wanted.Limit-inQueue)))
+			read, err := m.readRange(topic.Name, number, from, end)
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, read...)
+			inQueue += len(read)
+			end = from
+		}
+	}
+	slices.SortFunc(found, func(a, b web.MessageHead) int { return cmp.Compare(b.Position, a.Position) })
+	return found[:min(len(found), wanted.Limit)], ctx.Err()
+}
+
+// readRange reads what is there of a queue from an offset on and up to another.
+func (m messages) readRange(topic string, number int, from, end uint64) (found []web.MessageHead, err error) {
+	for from < end {
+		pulled, err := m.queues.Pull(topic, number, from, int(end-from), searchBytes, nil)
+		if err != nil {
+			return nil, explain(err)
+		}
+		for i := range pulled.Records {
+			if r := &pulled.Records[i]; r.QueueOffset < end {
+				found = append(found, headOf(r, queue.FromRecord(r)))
+			}
+		}
+		if pulled.Next <= from {
+			break
+		}
+		from = pulled.Next
+	}
+	return found, nil
+}
+
+// offsetBefore gives the offset, from first to end, up to which a queue's messages lie before a position.
+func (m messages) offsetBefore(topic string, number int, first, end, before uint64) (uint64, error) {
+	for first < end {
+		middle := first + (end-first)/2
+		pulled, err := m.queues.Pull(topic, number, middle, 1, searchBytes, nil)
+		if err != nil {
+			return 0, explain(err)
+		}
+		if len(pulled.Records) > 0 && uint64(pulled.Records[0].Position) < before {
+			first = pulled.Records[0].QueueOffset + 1
+		} else {
+			end = middle
+		}
+	}
+	return first, nil
 }
 
 // searchBytes is how much a search reads at once.
@@ -175,17 +285,21 @@ func (m messages) Message(position uint64) (web.Message, error) {
 	for _, p := range as.Properties {
 		shown.Properties = append(shown.Properties, web.MessageProperty{Name: p.Name, Value: p.Value})
 	}
-	body := as.Body
+	all, encoding := m.readable.payload(r)
+	if encoding != "" {
+		shown.Properties = append(shown.Properties, web.MessageProperty{Name: "content-encoding", Value: encoding})
+	}
+	body := all
 	if shown.Cut = len(body) > shownPayload; shown.Cut {
 		body = body[:shownPayload]
 		for i := 1; i < utf8.UTFMax && !utf8.Valid(body); i++ {
-			body = as.Body[:shownPayload-i] // not in the middle of a character
+			body = all[:shownPayload-i] // not in the middle of a character
 		}
 	}
 	if utf8.Valid(body) {
 		shown.Text = string(body)
 	} else {
-		shown.Binary = as.Body[:min(len(as.Body), shownPayload)]
+		shown.Binary = all[:min(len(all), shownPayload)]
 	}
 	if r.Queue == message.NoQueue {
 		return shown, nil
@@ -265,7 +379,7 @@ func (m messages) send(ctx context.Context, again *queue.Message) (web.Resent, e
 	return web.Resent{Topic: again.Topic, Queue: o.sent.Queue, Offset: o.sent.Offset, Position: uint64(o.sent.Position)}, o.err
 }
 
-// Reset sets where a group goes on in all queues of a topic.
+// Reset sets where a group goes on in all queues of a topic. Its consumers that are connected go on there, too.
 func (m messages) Reset(ctx context.Context, group, name string, to time.Time) (list []web.Reset, err error) {
 	if _, known := m.queues.Group(group); !known {
 		return nil, fmt.Errorf("%w: group %s", web.ErrUnknown, group)
@@ -281,15 +395,14 @@ func (m messages) Reset(ctx context.Context, group, name string, to time.Time) (
 		}
 		list = append(list, web.Reset{Queue: number, After: after})
 	}
+	places := make([]queue.Place, len(list))
 	for i := range list { // only when all are known
 		if before, known := m.queues.Offset(group, name, list[i].Queue); known {
 			list[i].Before = &before
 		}
-		if err := m.queues.Commit(group, name, list[i].Queue, int64(list[i].After)); err != nil {
-			return nil, err
-		}
+		places[i] = queue.Place{Topic: name, Queue: list[i].Queue, Next: int64(list[i].After)}
 	}
-	return list, m.log.SyncGroup(ctx, group)
+	return list, m.queues.Reset(ctx, group, places)
 }
 
 // explain says an error of the engine in the page's words.

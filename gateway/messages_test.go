@@ -58,7 +58,16 @@ func withMessages(t *testing.T) (*Gateway, *client) {
 
 func TestMessagesAreSearchedOverTheAPI(t *testing.T) {
 	g, c := withMessages(t)
-	published(t, g, 3) // of a device, over MQTT
+	published(t, g, 3) // over MQTT
+	heard := make(chan error, 1)
+	ack := message.AcknowledgeFunc(func(_ uint64, _ message.Position, err error) { heard <- err })
+	reading := &message.Message{Topic: "readings/g/press", Device: "press", Seq: 1, Payload: []byte("{}"), QoS: 1}
+	if err := g.broker.Publish(t.Context(), reading, ack, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-heard; err != nil {
+		t.Fatal(err)
+	}
 	before := time.Now().UTC()
 	var last queue.Sent
 	for i := range 5 {
@@ -74,7 +83,8 @@ func TestMessagesAreSearchedOverTheAPI(t *testing.T) {
 	}
 	for query, want := range map[string]int{
 		"key=o3": 1, "key=all": 5, "key=all&limit=2": 2, "key=U4": 1, "key=all&topic=readings": 0, "key=nothing": 0,
-		"topic=orders": 5, "topic=orders&limit=3": 3, "topic=readings": 3,
+		"key=press": 1, "key=press&topic=readings": 1, "key=press&topic=orders": 0,
+		"topic=orders": 5, "topic=orders&limit=3": 3, "topic=readings": 4,
 		"topic=orders&from=" + url.QueryEscape(time.Now().Add(time.Hour).UTC().Format(time.RFC3339)):       0,
 		"topic=orders&to=" + url.QueryEscape(before.Add(-time.Hour).Format(time.RFC3339)):                  0,
 		"id=" + remoting.OffsetID(netip.MustParseAddrPort("127.0.0.1:10911"), uint64(last.Position)):       1,
@@ -114,7 +124,7 @@ func TestMessagesAreSearchedOverTheAPI(t *testing.T) {
 			counted[topic.Name] += q.Next - q.First
 		}
 	}
-	if counted["orders"] != 5 || counted["readings"] != 3 {
+	if counted["orders"] != 5 || counted["readings"] != 4 {
 		t.Errorf("topics are %+v", topics)
 	}
 	groups := asked[items[web.Group]](t, c, "GET", "/groups", "").Items
@@ -177,7 +187,17 @@ func TestGroupsAreResetOverTheAPI(t *testing.T) {
 		t.Helper()
 		return asked[items[web.Reset]](t, c, "POST", "/groups/billing/reset", fmt.Sprintf(`{"topic":"orders","to":%q}`, to.Format(time.RFC3339Nano))).Items
 	}
+	var told []queue.Place
+	g.queues.SetMover(func(group string, places []queue.Place) {
+		if group != "billing" {
+			t.Errorf("consumers of %s are told", group)
+		}
+		told = append(told, places...)
+	})
 	list := reset(time.Now().Add(-time.Hour))
+	if len(told) != 4 || told[3] != (queue.Place{Topic: "orders", Queue: 3, Next: 0}) {
+		t.Errorf("consumers are told %+v", told)
+	}
 	if len(list) != 4 || list[0].After != 0 || list[0].Before == nil || *list[0].Before != 3 || list[1].Before != nil {
 		t.Errorf("reset gives %+v", list)
 	}
@@ -199,5 +219,35 @@ func TestGroupsAreResetOverTheAPI(t *testing.T) {
 		if status, _ := c.ask("POST", at, fmt.Sprintf(`{"topic":%q,"to":"2026-11-23T08:00:00Z"}`, topic)); status != http.StatusNotFound {
 			t.Errorf("%s answers %d", path, status)
 		}
+	}
+}
+
+func TestATopicIsReadFromItsEnd(t *testing.T) {
+	g, c := withMessages(t)
+	var all []uint64
+	for i := range 30 {
+		all = append(all, uint64(sent(t, g, queue.Message{Topic: "orders", Queue: i % 3, Body: []byte("x")}).Position))
+	}
+	next := ""
+	for len(all) > 0 {
+		page := asked[struct {
+			Items []web.MessageHead
+			Order string
+			Next  uint64
+		}](t, c, "GET", "/messages?topic=orders&order=newest&limit=7"+next, "")
+		if page.Order != "newest" || len(page.Items) != min(7, len(all)) {
+			t.Fatalf("with %d to come, %d are found, the %s first", len(all), len(page.Items), page.Order)
+		}
+		for _, head := range page.Items {
+			if last := all[len(all)-1]; head.Position != last {
+				t.Fatalf("message %d comes where %d belongs", head.Position, last)
+			}
+			all = all[:len(all)-1]
+		}
+		next = fmt.Sprintf("&next=%d", page.Next)
+	}
+	detail := asked[web.TopicDetail](t, c, "GET", "/topics/orders", "")
+	if detail.Last == nil || time.Since(*detail.Last) > time.Hour || len(detail.Queues) < 3 {
+		t.Errorf("the topic is %+v", detail)
 	}
 }

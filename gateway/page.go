@@ -21,7 +21,7 @@ func (g *Gateway) pagePlace(c *config.Config) place {
 			Line:      g.options.Line,
 			Accounts:  accounts{g.admin},
 			Keeper:    keeper{g},
-			Messages:  messages{g.queues, g.store},
+			Messages:  messages{g.queues, g.store, &g.readable, g.consumers},
 			SetupCode: g.setup,
 			Version:   g.options.Version,
 			Log:       g.log.With("part", "web"),

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	bridges "sluice/bridge/all"
+	"sluice/bridge/payload"
 	drivers "sluice/collectors/all"
 	"sluice/collectors/bus"
 	"sluice/gateway/config"
@@ -31,6 +32,10 @@ func Kinds() config.Kinds {
 			return uplink.Options(), true
 		},
 		UplinkNames: slices.Sorted(maps.Keys(uplinks)),
+		Payload: func(p config.Payload, report func(path, problem string)) {
+			o := payload.Options(p)
+			o.Validate(report)
+		},
 	}
 }
 

@@ -40,6 +40,21 @@ func (g *Gateway) Status() web.Status {
 	return status
 }
 
+// consumers counts the connected clients of a consumer group; known is false when there is no listener for
+// them.
+func (g *Gateway) consumers(group string) (clients int, broadcast, known bool) {
+	g.mu.Lock()
+	parts := g.placed
+	g.mu.Unlock()
+	for _, p := range parts {
+		if l, ok := p.part.(rocketListener); ok {
+			clients, broadcast = l.Consumers(group)
+			return clients, broadcast, true
+		}
+	}
+	return 0, false, false
+}
+
 // showDevice adds to a device what only the log knows before its first reading since the start.
 func (g *Gateway) showDevice(d *device) web.Device {
 	shown := d.show()

@@ -11,6 +11,7 @@ import (
 
 	"sluice/bridge"
 	"sluice/bridge/all"
+	"sluice/bridge/payload"
 	"sluice/gateway/broker"
 	"sluice/gateway/config"
 	"sluice/gateway/message"
@@ -22,6 +23,7 @@ type uplink struct {
 	config    config.Uplink
 	address   string
 	broker    *broker.Broker
+	readable  *readable
 	forwarder *bridge.Forwarder
 
 	mu        sync.Mutex // guards what follows
@@ -65,7 +67,7 @@ func (g *Gateway) uplinkPlace(c *config.Config, u config.Uplink, kinds map[strin
 		for _, r := range u.Receive {
 			f.Receive = append(f.Receive, bridge.ReceiveRoute{From: r.From, To: r.To})
 		}
-		return &uplink{config: u, address: endpoint(u.Options), broker: g.broker, forwarder: f}, nil
+		return &uplink{config: u, address: endpoint(u.Options), broker: g.broker, readable: &g.readable, forwarder: f}, nil
 	}}
 }
 
@@ -99,8 +101,20 @@ func (u *uplink) Run(ctx context.Context) error {
 		u.consumers = append(u.consumers, consumer)
 		u.mu.Unlock()
 		route := bridge.Route{From: r.From, To: r.To, QoS: r.QoS, Retain: r.Retain, Priority: r.Priority, Source: consumer}
+		if maker := payload.Options(r.Payload); maker.Format != "stored" || maker.Filter != "" {
+			made, err := payload.New(maker, u.forwarder.Gateway)
+			if err != nil {
+				return err
+			}
+			route.Payload = made
+		}
+		route.Payload = readableMaker{u.readable, route.Payload}
 		if r.Order == "live-first" {
-			route.Live = consumer.Live()
+			live, err := consumer.Live()
+			if err != nil {
+				return err
+			}
+			route.Live = live
 		}
 		u.forwarder.Routes = append(u.forwarder.Routes, route)
 	}

@@ -172,6 +172,12 @@ func (s *Store) AppendQueue(ctx context.Context, m *message.Message, ack message
 	return s.queue.append(ctx, m, ack, token, false)
 }
 
+// AppendUpkeep is AppendQueue for what must be written so that space can be freed: a log that refuses takes it
+// too, from the reserve of urgent messages, half of which it leaves to those.
+func (s *Store) AppendUpkeep(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64) (offset uint64, err error) {
+	return s.queue.appendKept(ctx, m, ack, token, false, s.queue.reserve/2, nil)
+}
+
 // AppendLazy does the same for what nobody waits for: it may share its sync with what comes within
 // Options.Linger. Whatever cannot wait, a message of Append, a cursor, a full group, producers held
 // back, or 32 readings of one device, takes it along.
@@ -181,11 +187,16 @@ func (s *Store) AppendLazy(ctx context.Context, m *message.Message, ack message.
 }
 
 func (q *queue) append(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64, lazy bool) (offset uint64, err error) {
-	return q.appendMoving(ctx, m, ack, token, lazy, nil)
+	leaves := q.reserve
+	if q.urgent != nil && q.urgent(m) {
+		leaves = 0
+	}
+	return q.appendKept(ctx, m, ack, token, lazy, leaves, nil)
 }
 
-// appendMoving appends with the move of a cursor in the same transaction, unless that is nil.
-func (q *queue) appendMoving(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64, lazy bool, with *move) (offset uint64, err error) {
+// appendKept appends, with the move of a cursor in the same transaction unless that is nil; a full queue takes
+// it if it leaves so much of the reserve.
+func (q *queue) appendKept(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64, lazy bool, leaves int, with *move) (offset uint64, err error) {
 	size := recordBound(m)
 	if size > q.largest {
 		return 0, fmt.Errorf("%w: %d bytes, at most %d fit", message.ErrTooLarge, size, q.largest)
@@ -196,10 +207,9 @@ func (q *queue) appendMoving(ctx context.Context, m *message.Message, ack messag
 	if err := checkQueue(m); err != nil {
 		return 0, err
 	}
-	urgent := with != nil || q.urgent != nil && q.urgent(m)
 	q.mu.Lock()
 	for {
-		now, err := q.admitLocked(size, urgent)
+		now, err := q.admitLocked(size, leaves)
 		if err != nil {
 			q.mu.Unlock()
 			return 0, err
@@ -259,8 +269,9 @@ func (q *queue) appendMoving(ctx context.Context, m *message.Message, ack messag
 // of framing.
 func (s *Store) Largest() int { return s.queue.largest }
 
-// admitLocked says whether size bytes may join now. Without an error they may later.
-func (q *queue) admitLocked(size int, urgent bool) (now bool, err error) {
+// admitLocked says whether size bytes may join now; when the disk is full, if they leave so much of the
+// reserve. Without an error they may later.
+func (q *queue) admitLocked(size, leaves int) (now bool, err error) {
 	now = q.bytes == 0 || q.bytes+size <= q.bound
 	switch {
 	case q.closed:
@@ -269,7 +280,7 @@ func (q *queue) admitLocked(size int, urgent bool) (now bool, err error) {
 		return false, q.failure
 	case !q.full:
 		return now, nil
-	case urgent && size <= q.spare:
+	case size+leaves <= q.spare:
 		if now {
 			q.spare -= size
 		}

@@ -244,7 +244,14 @@ func FuzzSmallValues(f *testing.F) {
 	f.Add(cursorKey("c"), sealWords(cursorKey("c"), present, 5))
 	f.Add(deviceKey("d"), deviceMark{1, 2}.value(deviceKey("d")))
 	f.Add(gapKey(3), hole{3, 9}.value())
+	f.Add([]byte("x"), moved{7, entry{cursorKey("c"), cursorMark{at: 5}.value(cursorKey("c"), present)}}.intent())
 	f.Fuzz(func(t *testing.T, key, value []byte) {
+		if at, name, c, ok := decodeIntent(value); ok {
+			again := moved{at, entry{cursorKey(name), c.value(cursorKey(name), present)}}.intent()
+			if at2, name2, c2, ok := decodeIntent(again); !ok || at2 != at || name2 != name || c2.at != c.at || !slices.Equal(c2.done, c.done) {
+				t.Errorf("the move of %q at %d to %+v does not survive a round trip", name, at, c)
+			}
+		}
 		for _, value := range [][]byte{value, appendKeySum(key, value)} {
 			if h, err := decodeHeader(key, value); err == nil && !bytes.Equal(zeroFlag(h.value(key)), zeroFlag(value)) {
 				t.Errorf("header %+v", h)

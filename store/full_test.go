@@ -181,3 +181,42 @@ func TestDropOldestRefusesWhenNothingCanGo(t *testing.T) {
 		t.Errorf("append gives %v after %v, want %v", err, time.Since(began), message.ErrFull)
 	}
 }
+
+// TestLettersAreTakenWhenFull appends messages that move a cursor to a log that refuses all others: they
+// give space back.
+func TestLettersAreTakenWhenFull(t *testing.T) {
+	l := storetest.Open(t, func(o *store.Options) { o.Limit = limit })
+	c := open(t, l, "uplink", 1)
+	saved(t, c)
+	var acked atomic.Uint64
+	taken, err := fillUp(t, l, 2000, &acked)
+	if err != message.ErrFull {
+		t.Fatalf("%d messages were taken, then %v", taken, err)
+	}
+	durable := make(chan error, 1)
+	ack := message.AcknowledgeFunc(func(_ uint64, _ message.Position, err error) { durable <- err })
+	for at := range message.Position(10) {
+		m := message.Message{Topic: "dead/letters", Payload: make([]byte, 1000)}
+		if err := c.AppendDone(t.Context(), &m, ack, 0, 0, at+1); err != nil {
+			t.Fatalf("letter %d: %v", at, err)
+		}
+		if err := <-durable; err != nil || c.Durable() != at+1 {
+			t.Fatalf("letter %d: %v, the cursor is durable at %d", at, err, c.Durable())
+		}
+	}
+	reached := c.Position()
+	for { // the reserve has an end
+		m := message.Message{Topic: "dead/letters", Payload: make([]byte, 20<<10)}
+		err := c.AppendDone(t.Context(), &m, nil, 0, 0, reached+1)
+		if err == message.ErrFull {
+			break
+		}
+		if reached++; err != nil || reached == message.Position(taken) {
+			t.Fatalf("letter for %d: %v", reached, err)
+		}
+	}
+	eventually(t, "what was taken is durable", func() bool { return c.Durable() == reached })
+	if at, done := c.Done(); at != reached || len(done) > 0 {
+		t.Errorf("a refused letter moved the cursor from %d to %d, %v", reached, at, done)
+	}
+}

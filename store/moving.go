@@ -35,7 +35,7 @@ func (c *Cursor) AppendDone(ctx context.Context, m *message.Message, ack message
 	if err := c.reserve(with); err != nil {
 		return fmt.Errorf("append and move cursor %q: %w", c.name, err)
 	}
-	_, err := c.set.queue.appendMoving(ctx, m, ack, token, false, with)
+	_, err := c.set.queue.appendKept(ctx, m, ack, token, false, 0, with)
 	if err != nil {
 		c.set.letGo([]*move{with})
 	}
@@ -114,6 +114,12 @@ func (c *cursors) move(groups []sealed) (entries []moved, list []saving) {
 
 func intentKey(n int) []byte { return []byte{prefixIntent, byte(n)} }
 
+func (m moved) intent() []byte {
+	b := binary.AppendUvarint(nil, uint64(m.at))
+	b = binary.AppendUvarint(b, uint64(len(m.key)))
+	return append(append(b, m.key...), m.value...)
+}
+
 // announce writes down which moves go with a transaction of blocks, before it. Badger writes large blocks
 // first and keys later, so a kill may leave the blocks alone; adopt takes them in, and then needs to know
 // what they came with.
@@ -121,10 +127,7 @@ func (s *Store) announce(moves []moved) error {
 	b := newBatch(s.db)
 	for n, m := range moves {
 		key := intentKey(n)
-		body := binary.AppendUvarint(nil, uint64(m.at))
-		body = binary.AppendUvarint(body, uint64(len(m.key)))
-		body = append(append(body, m.key...), m.value...)
-		if value := sealSmall(key, present, body); !b.set(key, value) {
+		if value := sealSmall(key, present, m.intent()); !b.set(key, value) {
 			if err := s.write(b); err != nil {
 				return err
 			}

@@ -29,9 +29,11 @@ func TestPageInABrowser(t *testing.T) {
 	}
 	gateway := newFakeGateway()
 	gateway.keeper.cursors = map[string]error{"uplink/old-cloud/readings/#": nil, "mqtt/panel-7": ErrInUse}
+	gateway.messages.many = 10_000
+	gateway.change = openToAll
 	server := newServer(t, gateway, signedUp(t))
 	url := run(t, server)
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	command := exec.CommandContext(ctx, "npm", "run", "--silent", "e2e")
 	command.Dir = "ui"
@@ -39,6 +41,12 @@ func TestPageInABrowser(t *testing.T) {
 	if out, err := command.CombinedOutput(); err != nil {
 		t.Errorf("the page failed in the browser: %v\n%s", err, out)
 	}
+}
+
+// openToAll is a RocketMQ listener that anybody reaches, without access keys.
+func openToAll(status *Status) {
+	keys := false
+	status.RocketMQ = &RocketMQ{Listen: []string{"[::]:10911", "127.0.0.1:9876"}, Keys: &keys, TLS: "off", Connections: 4, Received: 1200, Delivered: 1180, Groups: 2, Producers: 1, Waiting: 3}
 }
 
 func missingPeer(t *testing.T, what string) {
@@ -56,7 +64,9 @@ func serveByHand(t *testing.T, address string) {
 	}
 	gateway := newFakeGateway()
 	gateway.keeper.cursors = map[string]error{"uplink/old-cloud/readings/#": nil, "mqtt/panel-7": ErrInUse}
-	server, err := New(Options{Listen: address, Gateway: gateway, Line: gateway, Accounts: accounts, Keeper: &gateway.keeper, SetupCode: "7Q4K-2MXD", Version: "0.1.0"})
+	gateway.messages.many = 10_000
+	gateway.change = openToAll
+	server, err := New(Options{Listen: address, Gateway: gateway, Line: gateway, Accounts: accounts, Keeper: &gateway.keeper, Messages: &gateway.messages, SetupCode: "7Q4K-2MXD", Version: "0.1.0"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -82,10 +82,10 @@ func TestTheDocumentDescribesTheTypes(t *testing.T) {
 	schemas := described(t, s).Components.Schemas
 	for name, kind := range map[string]reflect.Type{
 		"Status": reflect.TypeFor[statusAnswer](), "Device": reflect.TypeFor[Device](), "Point": reflect.TypeFor[Point](),
-		"Uplink": reflect.TypeFor[Uplink](), "Log": reflect.TypeFor[Log](), "MQTT": reflect.TypeFor[MQTT](), "RocketMQ": reflect.TypeFor[RocketMQ](), "Demo": reflect.TypeFor[Demo](),
+		"Uplink": reflect.TypeFor[Uplink](), "Log": reflect.TypeFor[Log](), "MQTT": reflect.TypeFor[MQTT](), "RocketMQ": reflect.TypeFor[RocketMQ](), "NameServer": reflect.TypeFor[NameServer](), "Demo": reflect.TypeFor[Demo](),
 		"Problem": reflect.TypeFor[problem](), "Session": reflect.TypeFor[opened](), "Identity": reflect.TypeFor[identity](), "Line": reflect.TypeFor[lineState](),
 		"Cursor": reflect.TypeFor[Cursor](), "Backup": reflect.TypeFor[Backup](), "Audit": reflect.TypeFor[Audit](),
-		"Topic": reflect.TypeFor[Topic](), "Queue": reflect.TypeFor[Queue](), "Group": reflect.TypeFor[Group](), "GroupQueue": reflect.TypeFor[GroupQueue](),
+		"Topic": reflect.TypeFor[Topic](), "TopicDetail": reflect.TypeFor[TopicDetail](), "TopicGroup": reflect.TypeFor[TopicGroup](), "Queue": reflect.TypeFor[Queue](), "Group": reflect.TypeFor[Group](), "GroupQueue": reflect.TypeFor[GroupQueue](),
 		"MessageHead": reflect.TypeFor[MessageHead](), "Message": reflect.TypeFor[Message](), "MessageProperty": reflect.TypeFor[MessageProperty](),
 		"Track": reflect.TypeFor[Track](), "Resent": reflect.TypeFor[Resent](), "Reset": reflect.TypeFor[Reset](),
 		"Revision": reflect.TypeFor[Revision](), "RevisionText": reflect.TypeFor[RevisionText](),
@@ -119,6 +119,7 @@ func TestMetricsAreInTheExpositionFormat(t *testing.T) {
 	gateway.change = func(status *Status) {
 		status.Devices[0].Name = "a\"b\\c\nd\xff"
 		status.Log.Bytes = math.MaxInt64
+		status.RocketMQ = &RocketMQ{NameServers: []NameServer{{State: "registered"}, {State: "refused"}}}
 	}
 	s := newServer(t, gateway, signedUp(t))
 	got := ask(s, "GET", "/metrics", "")
@@ -153,6 +154,8 @@ func TestMetricsAreInTheExpositionFormat(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
+		"sluice_rocketmq_name_servers 2",
+		"sluice_rocketmq_registered 1",
 		`sluice_info{gateway="line-3",version="0.1.0"} 1`,
 		`sluice_device_up{device="a\"b\\c\nd` + "\uFFFD" + `",driver="modbus"} 1`,
 		`sluice_device_state{device="conveyor",driver="modbus",state="offline"} 1`,

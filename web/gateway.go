@@ -113,14 +113,17 @@ type MQTT struct {
 	Received    uint64   `json:"received"`
 	Delivered   uint64   `json:"delivered"`
 	Dropped     uint64   `json:"dropped"`
-	Sleeping    int      `json:"sleeping"`  // sessions whose client is away
-	Unwelcome   uint64   `json:"unwelcome"` // clients refused for want of the right password or certificate
-	Excess      uint64   `json:"excess"`    // connections refused because there were too many
+	Unreadable  uint64   `json:"unreadable"` // compressed by RocketMQ producers so that nobody else can read them
+	Sleeping    int      `json:"sleeping"`   // sessions whose client is away
+	Unwelcome   uint64   `json:"unwelcome"`  // clients refused for want of the right password or certificate
+	Excess      uint64   `json:"excess"`     // connections refused because there were too many
 }
 
 // RocketMQ is the RocketMQ listener.
 type RocketMQ struct {
 	Listen      []string `json:"listen"`
+	Keys        *bool    `json:"keys,omitempty"` // requests must be signed with an access key
+	TLS         string   `json:"tls,omitempty"`  // off, beside (plain text), only
 	Connections int      `json:"connections"`
 	Received    uint64   `json:"received"`
 	Delivered   uint64   `json:"delivered"`
@@ -129,6 +132,17 @@ type RocketMQ struct {
 	Waiting     int      `json:"waiting"`   // requests that wait for a message
 	Unwelcome   uint64   `json:"unwelcome"` // requests without the right signature, or not allowed
 	Excess      uint64   `json:"excess"`    // connections refused because there were too many
+	// NameServers are those of the cluster that the gateway joins; missing when it joins none.
+	NameServers []NameServer `json:"name_servers,omitempty"`
+}
+
+// NameServer is how the gateway stands with a name server of its RocketMQ cluster.
+type NameServer struct {
+	Address string    `json:"address"`
+	State   string    `json:"state"` // connecting, registered, unreachable or refused
+	Since   time.Time `json:"since"`
+	Broker  string    `json:"broker,omitempty"` // where clients are told to find the gateway
+	Error   string    `json:"error,omitempty"`
 }
 
 // Demo is what the demo's cloud has seen.

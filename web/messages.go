@@ -25,6 +25,19 @@ type Messages interface {
 	Reset(ctx context.Context, group, topic string, to time.Time) ([]Reset, error)
 }
 
+// Newest is what Messages may be able to do beside.
+type Newest interface {
+	// Newest finds messages of a topic from its end on: the newest first, and none from a position on.
+	Newest(ctx context.Context, wanted Search, before uint64) ([]MessageHead, error)
+}
+
+// Outline is what Messages may be able to do beside: tell of ten thousand topics without a look into the
+// queues of each.
+type Outline interface {
+	TopicsWithoutQueues() ([]Topic, error)
+	QueuesOf(topic string) ([]Queue, error) // ErrUnknown
+}
+
 // ErrNotAllowed is what Messages gives for what the gateway does not do; its text says why.
 var ErrNotAllowed = errors.New("this is not allowed")
 
@@ -44,14 +57,30 @@ type Queue struct {
 	Next   uint64 `json:"next"`
 }
 
+// TopicDetail is a topic with who reads it.
+type TopicDetail struct {
+	Topic
+	Last   *time.Time   `json:"last,omitempty"` // when its last message was stored, if that is known
+	Groups []TopicGroup `json:"groups"`
+}
+
+// TopicGroup is a group that has a place in a topic.
+type TopicGroup struct {
+	Name string `json:"name"`
+	Lag  uint64 `json:"lag"` // in this topic
+}
+
 // Group is a consumer group.
 type Group struct {
-	Name       string       `json:"name"`
-	Lag        uint64       `json:"lag"` // messages that it has not passed, in all its queues
-	MaxRetries int          `json:"max_retries"`
-	Ordered    bool         `json:"ordered"`
-	Disabled   bool         `json:"disabled"`
-	Queues     []GroupQueue `json:"queues"`
+	Name       string `json:"name"`
+	Lag        uint64 `json:"lag"` // messages that it has not passed, in all its queues
+	MaxRetries int    `json:"max_retries"`
+	Ordered    bool   `json:"ordered"`
+	Disabled   bool   `json:"disabled"`
+	// Clients is how many consumers are connected; missing when that is not known.
+	Clients *int         `json:"clients,omitempty"`
+	Mode    string       `json:"mode,omitempty"` // clustering, broadcasting; as long as consumers are connected
+	Queues  []GroupQueue `json:"queues"`
 }
 
 // GroupQueue is how far a group is in a queue.

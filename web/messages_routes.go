@@ -14,55 +14,14 @@ import (
 
 func (s *Server) messageRoutes(signedIn *gin.RouterGroup) {
 	signedIn.GET("/topics", s.topics)
+	signedIn.GET("/topics/:topic", s.topic)
 	signedIn.GET("/groups", s.groups)
+	signedIn.GET("/groups/:group", s.group)
 	signedIn.GET("/messages", s.searchMessages)
 	signedIn.GET("/messages/:position", s.message)
 	administrators := signedIn.Group("", administratorsOnly)
 	administrators.POST("/messages/:position/resend", s.resendMessage)
 	administrators.POST("/groups/:group/reset", s.resetGroup)
-}
-
-func (s *Server) topics(c *gin.Context) {
-	items, err := s.options.Messages.Topics()
-	answerAll(s, c, items, err)
-}
-
-func (s *Server) groups(c *gin.Context) {
-	items, err := s.options.Messages.Groups()
-	answerAll(s, c, items, err)
-}
-
-func answerAll[T any](s *Server, c *gin.Context, items []T, err error) {
-	if err != nil {
-		s.messagesFailed(c, err)
-		return
-	}
-	answer(c, http.StatusOK, listPage[T]{Items: append([]T{}, items...)})
-}
-
-// searchMessages finds by one of id, key and topic; the last two between two times.
-func (s *Server) searchMessages(c *gin.Context) {
-	wanted := Search{Key: c.Query("key"), Topic: c.Query("topic")}
-	limit, ok := numberFrom(c, "limit", usualPage, largestPage)
-	if !ok || !timeFrom(c, "from", &wanted.From) || !timeFrom(c, "to", &wanted.To) {
-		return
-	}
-	wanted.Limit = int(limit)
-	var found []MessageHead
-	var err error
-	switch id := c.Query("id"); {
-	case id != "":
-		found, err = s.messageByID(id)
-	case wanted.Key == "" && wanted.Topic == "":
-		refuse(c, problem{Status: http.StatusUnprocessableEntity, Field: "key", Detail: "say what to search for: id, key or topic"})
-		return
-	default:
-		found, err = s.options.Messages.Search(c.Request.Context(), wanted)
-	}
-	if errors.Is(err, ErrUnknown) {
-		err = nil // nothing was found
-	}
-	answerAll(s, c, found, err)
 }
 
 func (s *Server) messageByID(id string) ([]MessageHead, error) {

@@ -20,16 +20,44 @@ type fakeMessages struct {
 	resent []string
 	reset  []string
 	broken error
+	looked int // how often queues were looked into
+	many   int // more topics, without messages
 }
 
 var fakeBorn = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 
 func (f *fakeMessages) Topics() ([]Topic, error) {
-	return []Topic{{Name: "orders", Permission: "rw", WriteQueues: 1, Queues: []Queue{{Number: 0, Next: 3}}}}, f.err()
+	list := []Topic{{Name: "%RETRY%billing", Permission: "rw", WriteQueues: 1, Internal: true, Queues: []Queue{{}}}}
+	for i := range f.many {
+		list = append(list, Topic{Name: fmt.Sprintf("line-%05d", i), Permission: "rw", WriteQueues: 1, Queues: []Queue{{}}})
+	}
+	return append(list, Topic{Name: "orders", Permission: "rw", WriteQueues: 1, Queues: []Queue{{Number: 0, Next: 3}}}), f.err()
+}
+
+func (f *fakeMessages) TopicsWithoutQueues() ([]Topic, error) {
+	list, err := f.Topics()
+	for i := range list {
+		list[i].Queues = nil
+	}
+	return list, err
+}
+
+func (f *fakeMessages) QueuesOf(topic string) ([]Queue, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.looked++
+	if topic == "orders" {
+		return []Queue{{Number: 0, Next: 3}}, f.broken
+	}
+	return []Queue{{}}, f.broken
 }
 
 func (f *fakeMessages) Groups() ([]Group, error) {
-	return []Group{{Name: "billing", Lag: 2, MaxRetries: 16, Queues: []GroupQueue{{Topic: "orders", Next: 1, End: 3, Lag: 2}}}}, f.err()
+	two := 2
+	return []Group{
+		{Name: "archive", MaxRetries: 16, Queues: []GroupQueue{}},
+		{Name: "billing", Lag: 2, MaxRetries: 16, Clients: &two, Mode: "clustering", Queues: []GroupQueue{{Topic: "orders", Next: 1, End: 3, Lag: 2}}},
+	}, f.err()
 }
 
 func (f *fakeMessages) err() error {
@@ -38,18 +66,35 @@ func (f *fakeMessages) err() error {
 	return f.broken
 }
 
+const fakeReading = `{"gateway":"line-3","device":"press","epoch":1,"seq":42,"ts":1795345665221,"values":{"counter":7},"errors":{"pressure":"exception 2"}}`
+
 func fakeHead(position uint64) MessageHead {
-	return MessageHead{Position: position, Topic: "orders", MQTTTopic: "orders/a", Offset: position - 1, Stored: fakeBorn, Bytes: 2, Keys: "k1"}
+	return MessageHead{Position: position, Topic: "orders", MQTTTopic: "orders/a", Offset: position - 1, Stored: fakeBorn, Bytes: len(fakeReading), Keys: "k1"}
 }
 
 func (f *fakeMessages) Search(_ context.Context, wanted Search) (found []MessageHead, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asked = append(f.asked, wanted)
+	if wanted.Key != "" && wanted.Key != "k1" || wanted.Topic != "" && wanted.Topic != "orders" {
+		return nil, f.broken
+	}
 	for at := uint64(1); at <= 3 && len(found) < wanted.Limit; at++ {
 		found = append(found, fakeHead(at))
 	}
+	if wanted.Key != "" {
+		slices.Reverse(found) // as long as the limit takes all
+	}
 	return found, f.broken
+}
+
+func (f *fakeMessages) Newest(_ context.Context, wanted Search, before uint64) (found []MessageHead, err error) {
+	for at := uint64(3); at > 0 && wanted.Topic == "orders" && len(found) < wanted.Limit; at-- {
+		if before == 0 || at < before {
+			found = append(found, fakeHead(at))
+		}
+	}
+	return found, f.err()
 }
 
 func (f *fakeMessages) PositionOf(id string) (uint64, error) {
@@ -63,7 +108,7 @@ func (f *fakeMessages) Message(position uint64) (Message, error) {
 	if position > 3 {
 		return Message{}, fmt.Errorf("%w: no message at %d", ErrUnknown, position)
 	}
-	return Message{MessageHead: fakeHead(position), Born: fakeBorn, Properties: []MessageProperty{{"KEYS", "k1"}}, Text: "hi",
+	return Message{MessageHead: fakeHead(position), Born: fakeBorn, Properties: []MessageProperty{{"KEYS", "k1"}}, Text: fakeReading,
 		Track: []Track{{Group: "billing", State: "waiting", Next: 1}}}, f.err()
 }
 
@@ -112,7 +157,7 @@ func TestMessagesAreFound(t *testing.T) {
 			t.Errorf("%q: the refusal names %q", query, p.Field)
 		}
 	}
-	if m := decode[Message](t, ask(s, "GET", "/api/v1/messages/2", "", bearer(s)...)); m.Position != 2 || m.Text != "hi" || len(m.Track) != 1 {
+	if m := decode[Message](t, ask(s, "GET", "/api/v1/messages/2", "", bearer(s)...)); m.Position != 2 || m.Text != fakeReading || len(m.Track) != 1 {
 		t.Errorf("the message is %+v", m)
 	}
 	for _, path := range []string{"4", "0", "x", "-1"} {
@@ -123,14 +168,14 @@ func TestMessagesAreFound(t *testing.T) {
 func TestTopicsAndGroupsAreListed(t *testing.T) {
 	gateway := newFakeGateway()
 	s := newServer(t, gateway, signedUp(t))
-	if page := decode[listPage[Topic]](t, ask(s, "GET", "/api/v1/topics", "", bearer(s)...)); len(page.Items) != 1 || page.Items[0].Queues[0].Next != 3 {
+	if page := decode[listPage[Topic]](t, ask(s, "GET", "/api/v1/topics", "", bearer(s)...)); len(page.Items) != 2 || page.Items[1].Queues[0].Next != 3 {
 		t.Errorf("topics are %+v", page)
 	}
-	if page := decode[listPage[Group]](t, ask(s, "GET", "/api/v1/groups", "", bearer(s)...)); len(page.Items) != 1 || page.Items[0].Lag != 2 {
+	if page := decode[listPage[Group]](t, ask(s, "GET", "/api/v1/groups", "", bearer(s)...)); len(page.Items) != 2 || page.Items[1].Lag != 2 {
 		t.Errorf("groups are %+v", page)
 	}
 	gateway.messages.broken = errors.New("disk is gone")
-	for _, path := range []string{"topics", "groups", "messages?key=a", "messages/1"} {
+	for _, path := range []string{"topics", "topics/orders", "groups", "groups/billing", "messages?key=a", "messages?topic=orders&order=newest", "messages/1"} {
 		wantProblem(t, ask(s, "GET", "/api/v1/"+path, "", bearer(s)...), http.StatusInternalServerError)
 	}
 }

@@ -96,6 +96,7 @@ func (e *metricWriter) mqtt(mqtt MQTT) {
 	e.one("sluice_mqtt_received_total", "counter", "Messages that MQTT clients sent.", float64(mqtt.Received))
 	e.one("sluice_mqtt_delivered_total", "counter", "Messages that MQTT clients got.", float64(mqtt.Delivered))
 	e.one("sluice_mqtt_dropped_total", "counter", "Messages dropped for MQTT clients that were too slow.", float64(mqtt.Dropped))
+	e.one("sluice_mqtt_unreadable_total", "counter", "Compressed messages of RocketMQ producers that MQTT clients and clouds got as they were.", float64(mqtt.Unreadable))
 	e.one("sluice_mqtt_sessions_sleeping", "gauge", "MQTT sessions whose client is away.", float64(mqtt.Sleeping))
 	e.one("sluice_mqtt_unwelcome_total", "counter", "MQTT clients refused for want of the right password or certificate.", float64(mqtt.Unwelcome))
 	e.one("sluice_mqtt_excess_total", "counter", "Connections refused because there were too many.", float64(mqtt.Excess))
@@ -113,6 +114,17 @@ func (e *metricWriter) rocketmq(r *RocketMQ) {
 	e.one("sluice_rocketmq_waiting", "gauge", "Requests that wait for a message.", float64(r.Waiting))
 	e.one("sluice_rocketmq_unwelcome_total", "counter", "Requests without the right signature, or not allowed.", float64(r.Unwelcome))
 	e.one("sluice_rocketmq_excess_total", "counter", "Connections refused because there were too many.", float64(r.Excess))
+	if len(r.NameServers) > 0 {
+		registered := 0
+		for _, one := range r.NameServers {
+			if one.State == "registered" {
+				registered++
+			}
+		}
+		// Not one by one: where they are is nobody's business here.
+		e.one("sluice_rocketmq_name_servers", "gauge", "Name servers of the cluster that the gateway joins.", float64(len(r.NameServers)))
+		e.one("sluice_rocketmq_registered", "gauge", "Name servers that the gateway is registered with.", float64(registered))
+	}
 }
 
 func (d Device) labels() []string { return []string{"device", d.Name, "driver", d.Driver} }

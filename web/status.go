@@ -33,6 +33,11 @@ func (s *Server) current() statusAnswer {
 	status.Uplinks = append([]Uplink{}, status.Uplinks...)
 	status.Log.Cursors = append([]Cursor{}, status.Log.Cursors...)
 	status.MQTT.Listen = append([]string{}, status.MQTT.Listen...)
+	if status.RocketMQ != nil {
+		shown := *status.RocketMQ
+		shown.Listen = append([]string{}, shown.Listen...)
+		status.RocketMQ = &shown
+	}
 	return statusAnswer{Status: status, Time: time.Now()}
 }
 

@@ -328,3 +328,6 @@ func (c *count) pass(n uint64, next message.Position) {
 	}
 	c.n -= min(n, c.n)
 }
+
+// Acked is the position up to which everything is acknowledged.
+func (c *Consumer) Acked() message.Position { return c.cursor.Position() }

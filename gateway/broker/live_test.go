@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -333,5 +334,82 @@ func TestStrictReadsOverDoneRanges(t *testing.T) {
 	c.Ack(5)
 	if c.holes || cursor.Position() != 5 {
 		t.Errorf("holes %v, at %d", c.holes, cursor.Position())
+	}
+}
+
+// TestLanesAtTheSameTime lets both lanes run in goroutines of their own through several connections, while
+// messages come in. Every record is acknowledged once and each lane keeps the order.
+func TestLanesAtTheSameTime(t *testing.T) {
+	l := storetest.Open(t)
+	w := storeWorld{l}
+	c := mustConsumer(t, New(storeLog{l.Store}), "uplink", "a/#", Oldest)
+	live, err := c.Live()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const rounds, perRound = 6, 300
+	var mu sync.Mutex
+	acked := make(map[message.Position]int)
+	for round := range rounds {
+		for i := range perRound {
+			m := message.Message{Topic: []string{"a/1", "b/1"}[i%2], Time: 1}
+			if err := l.Store.Append(t.Context(), &m, nil, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.add("a/1", "b/1")
+		live.Begin()
+		ctx, stop := context.WithCancel(t.Context())
+		var lanes sync.WaitGroup
+		left := 40 + round*30 // a connection breaks before all is done
+		if round == rounds-1 {
+			left = 1 << 30
+		}
+		for i, from := range []laneReader{c, live} {
+			lanes.Go(func() {
+				last := message.Position(0)
+				for {
+					records, err := from.Next(ctx, nil, 7)
+					if err != nil {
+						return
+					}
+					for _, at := range positions(records) {
+						mu.Lock()
+						if left == 0 {
+							mu.Unlock()
+							return
+						}
+						left--
+						acked[at]++
+						mu.Unlock()
+						if at <= last {
+							t.Errorf("lane %d gives %d behind %d", i, at, last)
+						}
+						last = at
+						from.Ack(at)
+					}
+				}
+			})
+		}
+		w.add("a/1", "a/1", "b/1")
+		deadline := time.Now().Add(20 * time.Second)
+		for ended := false; !ended && time.Now().Before(deadline); {
+			mu.Lock()
+			ended = left == 0 || len(acked) == (round+1)*(perRound/2+3) && left > 1<<20
+			mu.Unlock()
+			grown, cancel := context.WithTimeout(ctx, time.Millisecond)
+			<-grown.Done()
+			cancel()
+		}
+		stop()
+		lanes.Wait()
+	}
+	for at, n := range acked {
+		if n != 1 {
+			t.Errorf("%d was acknowledged %d times", at, n)
+		}
+	}
+	if got := backlog(t, c); got != 0 || len(acked) != rounds*(perRound/2+3) {
+		t.Errorf("%d records wait, %d were acknowledged, want %d", got, len(acked), rounds*(perRound/2+3))
 	}
 }

@@ -22,6 +22,7 @@ func (d *decoder) check(c *Config) {
 	d.checkListeners(c)
 	d.checkMQTT(&c.MQTT)
 	d.checkUsers(&c.MQTT)
+	d.checkCluster(c)
 	d.checkBuses(c)
 	d.checkRoutes(c)
 	d.checkReferences(c)

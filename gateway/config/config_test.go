@@ -207,7 +207,8 @@ func TestContractFileFillsTheStructs(t *testing.T) {
 	if uplink.Window != 100 || uplink.Options.(*cloudOptions).ClientID != "line-3" {
 		t.Errorf("got %+v", uplink)
 	}
-	if got, want := uplink.Forward[0], (ForwardRoute{From: "readings/#", To: "plants/{topic}", QoS: 1, Start: "oldest", Order: "strict"}); got != want {
+	if got, want := uplink.Forward[0], (ForwardRoute{From: "readings/#", To: "plants/{topic}", QoS: 1, Start: "oldest", Order: "strict",
+		Payload: Payload{Format: "stored", Group: "default", BigIntegers: "number"}}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

@@ -18,6 +18,8 @@ type Kinds struct {
 	DriverNames []string
 	Uplink      func(kind string) (options any, ok bool)
 	UplinkNames []string
+	// Payload reports what tags cannot say about what a route makes of its messages; nil: nothing.
+	Payload func(p Payload, report func(path, problem string))
 }
 
 // Validator is implemented by options that know more than tags can say. Paths are relative to the
@@ -122,6 +124,13 @@ func (d *decoder) validate(c *Config) {
 	}
 	for i := range c.Uplinks {
 		all[item("uplinks", i)] = c.Uplinks[i].Options
+		if d.kinds.Payload == nil {
+			continue
+		}
+		for j, route := range c.Uplinks[i].Forward {
+			path := item(item("uplinks", i)+".forward", j) + ".payload"
+			d.kinds.Payload(route.Payload, func(at, problem string) { d.reportAt(join(path, at), problem) })
+		}
 	}
 	for _, path := range slices.Sorted(maps.Keys(all)) {
 		if v, ok := all[path].(Validator); ok {

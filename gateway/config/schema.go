@@ -120,6 +120,26 @@ type RocketMQ struct {
 	Proxy      bool             `yaml:"proxy_protocol" doc:"Every connection comes through a proxy that begins it with a PROXY header, version 1 or 2."`
 	Queues     int              `yaml:"queues" default:"4" min:"1" max:"16" doc:"Queues of a new topic."`
 	Access     []RocketMQAccess `yaml:"access" unique:"access_key" doc:"Who may connect; empty: everybody."`
+	Cluster    *RocketMQCluster `yaml:"cluster" doc:"Joining a cluster of Apache RocketMQ; without this section the gateway is a cluster of its own."`
+}
+
+// RocketMQCluster is a cluster that has name servers of its own, which the gateway becomes a broker of.
+type RocketMQCluster struct {
+	Name          string              `yaml:"name" default:"DefaultCluster" doc:"The name that the other brokers have in brokerClusterName."`
+	NameServers   []string            `yaml:"name_servers" required:"true" doc:"The name servers, host:port; the gateway registers with each of them."`
+	Broker        string              `yaml:"broker" doc:"What the cluster calls this gateway, unlike any other broker; the gateway's name when missing."`
+	DefaultTopics bool                `yaml:"default_topics" doc:"Whether TBW102 and the cluster's reply topic are registered too, so that topics are made here for producers and answers to requests travel through here. Beside other brokers both may come here by mistake."`
+	AccessKey     string              `yaml:"access_key" doc:"The key that the gateway names itself with to name servers that ask for one."`
+	SecretKey     Secret              `yaml:"secret_key" doc:"The key that it signs with."`
+	TLS           *RocketMQClusterTLS `yaml:"tls" doc:"TLS to the name servers; without this section plain text."`
+}
+
+// RocketMQClusterTLS is TLS to name servers.
+type RocketMQClusterTLS struct {
+	CA         string `yaml:"ca" path:"true" doc:"What the name servers' certificates are checked against, PEM; empty: the authorities of the system."`
+	Cert       string `yaml:"cert" path:"true" doc:"The gateway's own certificate, if they want one, PEM."`
+	Key        string `yaml:"key" path:"secret" doc:"The certificate's key, PEM."`
+	ServerName string `yaml:"server_name" doc:"The name that the certificates must bear; empty: the host in name_servers."`
 }
 
 // RocketMQTLS is TLS on the RocketMQ listener.
@@ -185,13 +205,23 @@ func (u Uplink) Equal(other Uplink) bool { return reflect.DeepEqual(u, other) }
 
 // ForwardRoute says which messages go up, and where to.
 type ForwardRoute struct {
-	From     string `yaml:"from" required:"true" check:"filter" doc:"A topic filter; may contain {gateway}."`
-	To       string `yaml:"to" required:"true" check:"template" doc:"The topic at the receiver; {topic}, {gateway}, {device}, {lane} (live or backfill) and {point} (with payload format points) are filled in."`
-	QoS      byte   `yaml:"qos" default:"1" min:"0" max:"2" doc:"The MQTT QoS; 0 may lose messages."`
-	Start    string `yaml:"start" default:"oldest" enum:"oldest,now" doc:"Where a new route begins: with the oldest message there is, or with the next."`
-	Order    string `yaml:"order" default:"strict" enum:"strict,live-first" doc:"After an outage: everything in order, or what is new at once while what has waited fills in behind, each in order."`
-	Retain   bool   `yaml:"retain" doc:"Whether an MQTT broker shall keep the last message of each topic."`
-	Priority int    `yaml:"priority" min:"-100" max:"100" doc:"Routes with a higher one are served first; the others go on a message at a time meanwhile."`
+	From     string  `yaml:"from" required:"true" check:"filter" doc:"A topic filter; may contain {gateway}."`
+	To       string  `yaml:"to" required:"true" check:"template" doc:"The topic at the receiver; {topic}, {gateway}, {device}, {lane} (live or backfill) and {point} (with payload format points) are filled in."`
+	QoS      byte    `yaml:"qos" default:"1" min:"0" max:"2" doc:"The MQTT QoS; 0 may lose messages."`
+	Start    string  `yaml:"start" default:"oldest" enum:"oldest,now" doc:"Where a new route begins: with the oldest message there is, or with the next."`
+	Order    string  `yaml:"order" default:"strict" enum:"strict,live-first" doc:"After an outage: everything in order, or what is new at once while what has waited fills in behind, each in order."`
+	Retain   bool    `yaml:"retain" doc:"Whether an MQTT broker shall keep the last message of each topic."`
+	Priority int     `yaml:"priority" min:"-100" max:"100" doc:"Routes with a higher one are served first; the others go on a message at a time meanwhile."`
+	Payload  Payload `yaml:"payload" doc:"What a record becomes on its way up, and which go up at all."`
+}
+
+// Payload says what becomes of a record on its way up; docs/payloads.md shows each form.
+type Payload struct {
+	Format      string `yaml:"format" default:"stored" enum:"stored,object,values,points,neuron,neuron-tags,thingsboard,thingsboard-device,template" doc:"What a reading becomes on its way up; docs/payloads.md shows each. What is no reading goes up as it is stored, but for template, which is asked."`
+	Template    string `yaml:"template" doc:"With format template: a Go text/template that writes the payload."`
+	Filter      string `yaml:"filter" doc:"An expression that is true for the messages that go up, for example values.temperature > 80; empty: all."`
+	Group       string `yaml:"group" default:"default" doc:"With format neuron and neuron-tags: the name of the group that the points belong to."`
+	BigIntegers string `yaml:"big_integers" default:"number" enum:"number,text" doc:"How whole numbers beyond 9007199254740991 are written, which JavaScript and others round: exactly as a number, or as text. Not for stored and template."`
 }
 
 // Caps bound what goes up; with 0 and without hours nothing is bounded.

@@ -40,7 +40,7 @@ type staged struct {
 
 func newDelivery(c *conn, subscription Subscription, passed message.Position) *delivery {
 	d := &delivery{conn: c, subscription: subscription}
-	d.outgoing.aliases.most = c.peer.aliases
+	d.outgoing.aliases.most, d.outgoing.readable = c.peer.aliases, c.server.options.Readable
 	d.flights.init(min(c.server.options.Window, c.peer.window), passed, c.session != nil)
 	return d
 }

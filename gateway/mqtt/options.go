@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"sluice/gateway/message"
 	"sluice/gateway/transport"
 )
 
@@ -20,6 +21,10 @@ type Options struct {
 	// Anonymous says so, and may do everything.
 	Access Access
 
+	// Readable gives the payload that clients get of a message which is stored in another form. encoding, if
+	// not empty, names the form of one that could not be made readable, and MQTT 5 clients are told in
+	// a user property. nil: all payloads go out as they are stored.
+	Readable func(m *message.Record) (payload []byte, encoding string)
 	// Tell adds what the rest of the gateway has to say below $SYS, every few seconds; nil: nothing.
 	Tell func(add func(topic string, payload []byte))
 

@@ -10,15 +10,22 @@ import (
 
 // outgoing makes PUBLISH packets for a client. Everything in it is used again for the next message.
 type outgoing struct {
-	packet  packet.Publish
-	aliases outgoingAliases
+	packet   packet.Publish
+	aliases  outgoingAliases
+	readable func(*message.Record) (payload []byte, encoding string)
 }
+
+// encodingName is the user property that says how a payload is compressed.
+const encodingName = "content-encoding"
 
 // make turns a message into a packet, whose QoS and identifier are left to the caller.
 func (o *outgoing) make(m *message.Record, match match, version byte) *packet.Publish {
 	p := &o.packet
 	p.Topic = append(p.Topic[:0], m.Topic...)
-	p.Payload = m.Payload
+	encoding := ""
+	if p.Payload = m.Payload; o.readable != nil {
+		p.Payload, encoding = o.readable(m)
+	}
 	p.Retain = match.asPublished && m.Retain // [MQTT-3.3.1-12, MQTT-3.3.1-13]
 	p.Properties = p.Properties[:0]
 	if version < packet.V5 {
@@ -28,6 +35,9 @@ func (o *outgoing) make(m *message.Record, match match, version byte) *packet.Pu
 		if one, ok := propertyOf(&m.Properties[i], m.Time); ok {
 			p.Properties = append(p.Properties, one)
 		}
+	}
+	if encoding != "" {
+		p.Properties = append(p.Properties, packet.Property{ID: packet.UserProperty, Name: []byte(encodingName), Data: []byte(encoding)})
 	}
 	for _, id := range match.identifiers {
 		p.Properties = append(p.Properties, packet.Property{ID: packet.SubscriptionIdentifier, Number: id})

@@ -44,6 +44,16 @@ func (l *tap) Publish(ctx context.Context, m *message.Message, ack message.Ackno
 	return l.Log.Publish(ctx, m, ack, token)
 }
 
+func (l *tap) PublishUpkeep(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64) (uint64, error) {
+	if l.left.Add(-1) < 0 {
+		return 0, message.ErrClosed
+	}
+	if l.full.Load() { // and its reserve is used up
+		return 0, message.ErrFull
+	}
+	return l.Log.PublishUpkeep(ctx, m, ack, token)
+}
+
 func (l *tap) CommitOffset(group, topic string, queue int, next int64) error {
 	if l.left.Load() < 0 {
 		return message.ErrClosed

@@ -44,12 +44,13 @@ type ledger struct {
 	adding   map[*addition]struct{}
 	next     uint64 // the offset behind the last entry that is known
 	finished []finish
-	checked  []*entry  // whose count of checks is not in the log
-	marking  bool      // a mark is on its way
-	written  []span    // the marks that still say something
-	noted    int64     // when the clock was written last
-	held     time.Time // nothing is due before
-	low      [2]int64  // offsets that the log was told: all before is done with; of entries, of marks
+	checked  []*entry            // whose count of checks is not in the log
+	marking  bool                // a mark is on its way
+	written  []span              // the marks that still say something
+	noted    int64               // when the clock was written last
+	held     time.Time           // nothing is due before
+	low      [2]int64            // offsets that the log was told: all before is done with; of entries, of marks
+	absent   map[uint64]struct{} // producer groups that could not be asked
 	lost     uint64
 	closed   bool // nobody writes marks any more
 }
@@ -71,7 +72,7 @@ func newLedger(log Log, topic, marks string, options Options) *ledger {
 	return &ledger{
 		log: log, topic: logTopic(topic), marks: logTopic(marks), most: options.Waiting, rollBytes: options.RollBytes,
 		report: options.Log, ready: make(chan struct{}), wake: make(chan struct{}, 1),
-		entries: make(map[uint64]*entry), adding: make(map[*addition]struct{}), low: [2]int64{-1, -1},
+		entries: make(map[uint64]*entry), absent: make(map[uint64]struct{}), adding: make(map[*addition]struct{}), low: [2]int64{-1, -1},
 	}
 }
 
@@ -107,7 +108,7 @@ func (l *ledger) add(ctx context.Context, m *Message, key uint64, due func(*cloc
 	into.Properties = append(into.Properties, message.Property{Name: ledgerNote, Value: n.String()})
 	into.Time = now.UnixMilli()
 	size := sizeOf(into)
-	err := publish(ctx, l.log, into, func(sent Sent, err error) {
+	err := publish(ctx, l.log.Publish, into, func(sent Sent, err error) {
 		l.mu.Lock()
 		delete(l.adding, a)
 		if err == nil {
@@ -263,6 +264,7 @@ func (l *ledger) counted(e *entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e.checks++
+	e.missed = false
 	l.checked = append(l.checked, e)
 }
 

@@ -30,12 +30,13 @@ func (c *clock) resume(saved, savedWall int64, now time.Time) {
 	c.shift = now.UnixMilli() - c.at(now)
 }
 
-// set adds the time between two runs as soon as the wall clock can tell it.
+// set adds the time between two runs as soon as the wall clock can tell it, less what rounding may have added:
+// however often it is started, the clock does not run ahead.
 func (c *clock) set(now time.Time) {
 	if c.savedWall == 0 || now.UnixMilli() < knownWall {
 		return
 	}
-	is := c.saved + max(0, now.UnixMilli()-c.savedWall)
+	is := c.saved + max(0, now.UnixMilli()-c.savedWall-1)
 	c.savedWall = 0
 	if was := c.at(now); is > was {
 		c.base += is - was

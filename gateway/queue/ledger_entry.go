@@ -12,10 +12,11 @@ type entry struct {
 	note
 	offset       uint64           // in the ledger's topic
 	at           message.Position // of its record
-	key          uint64           // a hash of what it is looked for by
+	key          uint64           // a hash of what it is looked for by: of a half message its producer group, once it is missed
 	size         int
 	index        int // in dues; untimed: somebody is at it
 	done         bool
+	missed       bool // nobody of its producer group was there to be asked
 	older, newer *entry
 }
 

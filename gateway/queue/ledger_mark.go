@@ -68,7 +68,7 @@ func (l *ledger) write(ctx context.Context) {
 	written := func(sent Sent, err error) {
 		l.marked(finished, span{sent.Offset, m.end()}, err)
 	}
-	if err := publish(ctx, l.log, into, written); err != nil {
+	if err := publish(ctx, l.log.PublishUpkeep, into, written); err != nil {
 		l.refused(finished, checked, err)
 	}
 }

@@ -16,6 +16,7 @@ const (
 
 	rollMarks = 8192 // marks behind the oldest entry: they are all read when the ledger is loaded
 	rollShare = 4    // the log behind the oldest entry is at least so many times as large as all entries: what rolling writes stays a small part
+	rollRoom  = 4    // an entry holds on to that part of the log's limit: a full log could not be freed
 	rollMost  = 256  // at once
 	rollSize  = 1 << 20
 )
@@ -24,6 +25,11 @@ const (
 type sizedLog interface {
 	// Size gives the bytes on disk of the messages that it has, and how many these are.
 	Size() (bytes int64, messages uint64)
+}
+
+// limitedLog is a Log that may take up so much room; 0 is without limit.
+type limitedLog interface {
+	Room() (used, limit int64)
 }
 
 // roll writes the oldest entries again if they stand too far back, and says whether it did.
@@ -58,12 +64,18 @@ func (l *ledger) farBack() (list []*entry) {
 			average = max(bytes/int64(messages), 1)
 		}
 	}
+	most := l.rollBytes
+	if limited, can := l.log.(limitedLog); can {
+		if _, limit := limited.Room(); limit > 0 {
+			most = min(most, limit/rollRoom)
+		}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.oldest == nil {
 		return nil
 	}
-	may := max(l.rollBytes, rollShare*l.bytes)/average + rollShare*int64(len(l.entries))
+	may := max(most, rollShare*l.bytes)/average + rollShare*int64(len(l.entries))
 	if int64(tail-min(l.oldest.at, tail)) <= may && len(l.written) <= rollMarks {
 		return nil
 	}
@@ -89,7 +101,7 @@ func (l *ledger) rollOne(ctx context.Context, e *entry, r *message.Record, done 
 	into.Time = now.UnixMilli()
 	into.Properties = slices.DeleteFunc(slices.Clone(r.Properties), func(p message.Property) bool { return p.Name == ledgerNote })
 	into.Properties = append(into.Properties, message.Property{Name: ledgerNote, Value: n.String()})
-	err := publish(ctx, l.log, &into, func(sent Sent, err error) {
+	err := publish(ctx, l.log.PublishUpkeep, &into, func(sent Sent, err error) {
 		l.mu.Lock()
 		delete(l.adding, a)
 		switch {

@@ -17,7 +17,7 @@ func (q *Queues) Reach() (first, last message.Position) {
 }
 
 // Find gives the last messages of a topic, up to most and the oldest first, that have a key among their KEYS or as
-// their unique key and were stored at a time. The unique key of a message that came without one tells
+// their unique key, readings their device, and were stored at a time. The unique key of a message that came without one tells
 // where it lies.
 func (q *Queues) Find(ctx context.Context, topic, key string, from, to time.Time, most int) (list []*Message, err error) {
 	// The same key may be that of other topics' messages: it is asked for more than is wanted.
@@ -28,6 +28,15 @@ func (q *Queues) Find(ctx context.Context, topic, key string, from, to time.Time
 	for i := range found {
 		if m := FromRecord(&found[i]); m.Topic == topic && len(list) < most {
 			list = append(list, m)
+		}
+	}
+	if topic == ReadingsTopic && len(list) < most {
+		readings, err := q.Readings(ctx, key, from, to, most-len(list))
+		if err != nil {
+			return nil, err
+		}
+		for i := range readings {
+			list = append(list, FromRecord(&readings[i]))
 		}
 	}
 	if at, ok := positionInKey(key); ok && len(list) == 0 {
@@ -54,7 +63,7 @@ func positionInKey(key string) (message.Position, bool) {
 
 // Room gives how many bytes the log takes up, and how many it may; 0 when that is not known.
 func (q *Queues) Room() (used, limit int64) {
-	if sized, ok := q.log.(interface{ Room() (used, limit int64) }); ok {
+	if sized, ok := q.log.(limitedLog); ok {
 		return sized.Room()
 	}
 	return 0, 0

@@ -144,6 +144,15 @@ func FromRecord(r *message.Record) *Message {
 	return m
 }
 
+// SysFlagOf is the sysFlag that a record was sent with, 0 if that was not over RocketMQ.
+func SysFlagOf(r *message.Record) int32 {
+	value, _ := r.Property(envelope)
+	_, value, _ = strings.Cut(value, " ")
+	value, _, _ = strings.Cut(value, " ")
+	flag, _ := strconv.ParseInt(value, 10, 64)
+	return int32(flag)
+}
+
 // unseal reads what logged wrote.
 func (m *Message) unseal(value string) {
 	var fields [5]int64

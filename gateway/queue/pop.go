@@ -263,22 +263,12 @@ func (p *popQueue) popLocked(q *Queues, r *PopRequest, now int64, batch *PopBatc
 }
 
 // StartOffset is where a group begins in a queue in which it has no offset yet: with what comes next if it
-// wants only that, else with the first message. A queue that began within the last hour is all new, as it
-// is to RocketMQ while its first message is in memory: so a consumer that starts a moment after the first
-// producer misses nothing.
+// wants only that, else with the first message. A Young queue is all new: so a consumer that starts a moment
+// after the first producer misses nothing.
 func (q *Queues) StartOffset(topic string, queue int, fromLast bool) (uint64, error) {
 	first, next, err := q.Range(topic, queue)
-	if err != nil || !fromLast || next == 0 {
+	if err != nil || !fromLast || q.Young(topic, queue) {
 		return first, err
-	}
-	if first == 0 {
-		found, _, err := q.log.ReadQueue(nil, logTopic(topic), queue, 0, 1)
-		if err != nil {
-			return 0, err
-		}
-		if len(found) == 1 && time.Since(time.UnixMilli(found[0].Time)) < time.Hour {
-			return 0, nil
-		}
 	}
 	return next, nil
 }

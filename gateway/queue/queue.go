@@ -20,6 +20,8 @@ type Log interface {
 	// Publish takes a copy of m, whose Queue says where it goes, and returns once m has its place, with
 	// its offset there; ack hears later whether it is durable, perhaps before Publish returns.
 	Publish(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64) (offset uint64, err error)
+	// PublishUpkeep is Publish for what lets the log become free again: of a full one it takes a reserve.
+	PublishUpkeep(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64) (offset uint64, err error)
 
 	// Read gives durable records from a position on, ReadQueue from an offset of a queue on, with the
 	// offset to go on from. What was trimmed is skipped.
@@ -120,6 +122,7 @@ type Queues struct {
 	timers  *ledger // of delayed messages
 	halves  *ledger // of half messages
 	checker atomic.Pointer[Checker]
+	mover   atomic.Pointer[Mover]
 	pops    pops
 }
 

@@ -72,14 +72,25 @@ func (q *Queues) putOrDelay(ctx context.Context, m *Message, done func(Sent, err
 func (q *Queues) put(ctx context.Context, m *Message, done func(Sent, error)) error {
 	into := m.logged()
 	into.Time = time.Now().UnixMilli()
-	return publish(ctx, q.log, into, done)
+	return publish(ctx, q.log.Publish, into, done)
 }
 
+// putKept puts m into the queue that it names, out of a ledger that holds on to the log for it: if a full
+// log refused that, it would stay full.
+func (q *Queues) putKept(ctx context.Context, m *Message, done func(Sent, error)) error {
+	into := m.logged()
+	into.Time = time.Now().UnixMilli()
+	return publish(ctx, q.log.PublishUpkeep, into, done)
+}
+
+// publishing is how a message gets into the log.
+type publishing func(context.Context, *message.Message, message.Acknowledger, uint64) (offset uint64, err error)
+
 // publish appends a message to the log. done is called exactly once, unless it returns an error.
-func publish(ctx context.Context, log Log, into *message.Message, done func(Sent, error)) error {
+func publish(ctx context.Context, how publishing, into *message.Message, done func(Sent, error)) error {
 	s := &sending{done: done, sent: Sent{Queue: int(into.Queue), Time: into.Time}}
 	s.left.Store(2)
-	offset, err := log.Publish(ctx, into, s, 0)
+	offset, err := how(ctx, into, s, 0)
 	if err != nil {
 		return err
 	}

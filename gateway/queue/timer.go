@@ -72,11 +72,11 @@ func (q *Queues) later(ctx context.Context, m *Message, d delay, done func(Sent,
 	m.Set(RealTopic, topic)
 	m.Set(RealQueue, strconv.Itoa(at))
 	m.Topic, m.Queue = timerTopic, 0
-	due := func(c *clock, now time.Time) int64 {
+	due := func(c *clock, now time.Time) int64 { // one more, since both clocks round down: never too early
 		if d.after > 0 {
-			return c.at(now) + d.after.Milliseconds()
+			return c.at(now) + d.after.Milliseconds() + 1
 		}
-		return c.of(d.until, now)
+		return c.of(d.until, now) + 1
 	}
 	return q.timers.add(ctx, m, keyHash(topic, m.Property(UniqueKey)), due, func(sent Sent, err error) {
 		sent.Queue, sent.DeliverAt = at, d.until
@@ -95,7 +95,7 @@ func (q *Queues) fireTimers(ctx context.Context) (more bool) {
 	for i, e := range due {
 		r, err := reading.read(due[i:])
 		if err == nil {
-			err = q.put(ctx, released(r), func(Sent, error) {}) // the mark comes behind it in the log
+			err = q.putKept(ctx, released(r), func(Sent, error) {}) // the mark comes behind it in the log
 		}
 		switch {
 		case err == nil:

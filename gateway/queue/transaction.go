@@ -1,9 +1,11 @@
 package queue
 
 import (
+	"container/heap"
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"strconv"
 	"strings"
 	"time"
@@ -110,7 +112,7 @@ func (q *Queues) End(ctx context.Context, half Half, decision Decision, done fun
 		q.halves.finish(e, done)
 		return nil
 	case Commit:
-		if err := q.put(ctx, committed(m, e), func(_ Sent, err error) { done(err) }); err != nil {
+		if err := q.putKept(ctx, committed(m, e), func(_ Sent, err error) { done(err) }); err != nil {
 			q.halves.putBack(e)
 			return err
 		}
@@ -176,14 +178,56 @@ func (q *Queues) check(ctx context.Context, e *entry) {
 	if ask == nil {
 		return
 	}
+	group := m.Property(ProducerGroup)
+	q.halves.miss(e, producerKey(group)) // before it is asked: who comes between must find that
 	m.Topic, m.Queue = m.Property(RealTopic), realQueue(m)
 	m.Position, m.Offset = e.origin, e.order
 	m.Set(CheckTimes, strconv.Itoa(asked+1))
 	m.Set(waitName, "false")
 	m.Set(transactionID, m.Property(UniqueKey))
-	if (*ask)(m.Property(ProducerGroup), m) {
+	if (*ask)(group, m) {
 		q.halves.counted(e)
 	}
+}
+
+// ProducerCame says that a client of a producer group has connected: it is asked about what nobody could be
+// asked about before.
+func (q *Queues) ProducerCame(group string) { q.halves.came(producerKey(group)) }
+
+func producerKey(group string) uint64 { return maphash.String(recallSeed, group) }
+
+// miss notes that nobody of a producer group can be asked about an entry.
+func (l *ledger) miss(e *entry, group uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e.key, e.missed = group, true
+	l.absent[group] = struct{}{}
+	if len(l.absent) > 2*l.most { // of groups whose half messages are long decided
+		clear(l.absent)
+		for _, e := range l.dues {
+			if e.missed {
+				l.absent[e.key] = struct{}{}
+			}
+		}
+	}
+}
+
+// came lets what was missed be due.
+func (l *ledger) came(group uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, missed := l.absent[group]; !missed {
+		return
+	}
+	delete(l.absent, group)
+	now := l.clock.now()
+	for _, e := range l.dues {
+		if e.missed && e.key == group {
+			e.due, e.missed = min(e.due, now), false
+		}
+	}
+	heap.Init(&l.dues)
+	l.stir()
 }
 
 // giveUp sets a half message aside whose producer never decides.
@@ -192,7 +236,7 @@ func (q *Queues) giveUp(ctx context.Context, e *entry, m *Message) {
 		return // it decided just now
 	}
 	m.Topic, m.Queue = gaveUpTopic, 0
-	if err := q.put(ctx, m, func(Sent, error) {}); err != nil {
+	if err := q.putKept(ctx, m, func(Sent, error) {}); err != nil {
 		q.halves.putBack(e)
 		return
 	}

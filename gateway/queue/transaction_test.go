@@ -126,6 +126,34 @@ func TestAProducerIsAskedUntilItDecides(t *testing.T) {
 	})
 }
 
+func TestAProducerIsAskedAtOnceWhenItComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := plantOf(t, queue.Options{})
+		shop := &asked{offline: true}
+		p.SetChecker(shop.ask)
+		p.half("first")
+		p.half("second")
+		time.Sleep(7 * time.Second)
+		p.half("young")
+		synctest.Wait()
+		same(t, "asked in vain", len(shop.heard()), 2)
+		shop.connect()
+		p.ProducerCame("other")
+		time.Sleep(time.Second)
+		same(t, "asked when another group comes", shop.heard(), []string(nil))
+		p.ProducerCame("shop")
+		synctest.Wait()
+		same(t, "asked", shop.heard(), []string{"shop: first for orders/1, 1", "shop: second for orders/1, 1"})
+		p.ProducerCame("shop") // one more of the group: it was asked already
+		time.Sleep(4 * time.Second)
+		same(t, "asked", len(shop.heard()), 2)
+		time.Sleep(2 * time.Second)
+		same(t, "asked", shop.heard()[2:], []string{"shop: young for orders/1, 1"})
+		time.Sleep(25 * time.Second)
+		same(t, "asked again in turn", shop.heard()[3:], []string{"shop: first for orders/1, 2", "shop: second for orders/1, 2"})
+	})
+}
+
 func TestOfTwoDecisionsTheFirstCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := plantOf(t, queue.Options{})

@@ -45,6 +45,22 @@ func Inflate(body []byte, sysFlag int32, most int) ([]byte, error) {
 	}
 }
 
+// Compression names the algorithm that a sysFlag speaks of, as HTTP does where it knows it: "deflate" is zlib's.
+func Compression(sysFlag int32) string {
+	if sysFlag&SysCompressed == 0 {
+		return ""
+	}
+	switch sysFlag & SysCompression >> compressionFrom {
+	case compressionUnset, compressionZlib:
+		return "deflate"
+	case compressionLZ4:
+		return "lz4"
+	case compressionZstd:
+		return "zstd"
+	}
+	return "unknown"
+}
+
 // maxWindow is the window of a zstd frame that its RFC wants every decoder to take. Java's library asks for 2 MiB, even for
 // the shortest body.
 const maxWindow = 8 << 20
@@ -79,15 +95,22 @@ func inflateZstd(in []byte, most int) ([]byte, error) {
 	return out, nil
 }
 
-// readAll reads at most most bytes. Memory follows what was read.
+// readAll reads at most most bytes. Memory follows what was read, and is never more than twice that and most
+// together.
 func readAll(r io.Reader, compressed, most int) ([]byte, error) {
-	var b bytes.Buffer
-	b.Grow(min(most+bytes.MinRead, 4*compressed+bytes.MinRead))
-	if _, err := b.ReadFrom(io.LimitReader(r, int64(most)+1)); err != nil {
-		return nil, fmt.Errorf("inflate %d bytes: %w: %v", compressed, ErrFrame, err)
+	b := make([]byte, 0, min(most, 4*compressed)+1)
+	for {
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		switch {
+		case len(b) > most:
+			return nil, fmt.Errorf("inflate %d bytes: %w of %d", compressed, ErrTooLarge, most)
+		case err == io.EOF:
+			return b, nil
+		case err != nil:
+			return nil, fmt.Errorf("inflate %d bytes: %w: %v", compressed, ErrFrame, err)
+		case len(b) == cap(b):
+			b = append(make([]byte, 0, min(most+1, 2*cap(b))), b...)
+		}
 	}
-	if b.Len() > most {
-		return nil, fmt.Errorf("inflate %d bytes: %w of %d", compressed, ErrTooLarge, most)
-	}
-	return b.Bytes(), nil
 }

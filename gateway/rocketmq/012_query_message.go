@@ -16,8 +16,8 @@ const maxFound = 64
 // 012 QUERY_MESSAGE
 //
 // Supported: by a word of KEYS or by unique key, within a time, the last that there are; also messages that MQTT clients
-// and devices published, by the unique key that they are given.
-// Left out: readings are not found by their device, which is their key: pull the topic with a filter.
+// and devices published, by the unique key that they are given, and readings by their device.
+// Left out: readings of a device that is silent for so long that each queue has 16,384 later ones.
 func (s *Server) queryMessage(r *request) (answer, error) {
 	topic, err := r.text("topic")
 	if err != nil {

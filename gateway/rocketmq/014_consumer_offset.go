@@ -10,8 +10,9 @@ import (
 // 014 QUERY_CONSUMER_OFFSET, 015 UPDATE_CONSUMER_OFFSET
 //
 // Supported: an offset that was never committed is QUERY_NOT_FOUND, so that the client begins where it
-// wants to, unless the queue is so young that it begins with the first message; a commit that leads back; negative offsets, which the Go client commits for queues that it never
-// read, mean nothing. A commit is durable within 200 ms.
+// wants to, unless the queue is so young that it begins with the first message; a commit that leads back; negative
+// offsets, which the Go client commits for queues that it never read, mean nothing; a group that nobody made is
+// refused. A commit is durable within 200 ms.
 func (s *Server) queryConsumerOffset(r *request) (answer, error) {
 	group, err := r.text("consumerGroup")
 	if err != nil {
@@ -49,6 +50,10 @@ func (s *Server) updateConsumerOffset(r *request) (answer, error) {
 	}
 	if !r.account.MayUse(group) {
 		return answer{}, fmt.Errorf("%w: the group %s", queue.ErrForbidden, group)
+	}
+	// Whoever consumes has said so in a heartbeat, which makes the group.
+	if _, known := s.queues.Group(group); !known {
+		return answer{}, refuse(remoting.SubscriptionGroupNotExist, "Group %s not exist!", group)
 	}
 	if _, known := s.queues.Topic(topic); !known {
 		return answer{}, fmt.Errorf("%w: %s", queue.ErrNoTopic, topic)

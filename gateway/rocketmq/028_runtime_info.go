@@ -50,6 +50,8 @@ func (s *Server) runtimeTable(now time.Time) map[string]string {
 		"putMessageTimesTotal": number10(in.messages), "putMessageSizeTotal": number10(in.bytes),
 		"putMessageAverageSize":   strconv.FormatFloat(average, 'f', -1, 64),
 		"putMessageEntireTimeMax": number10(s.stats.puts.longest.Load()), "putMessageDistributeTime": s.stats.puts.String(),
+		"putLatency99": number10(s.stats.puts.most(99, 100)), "putLatency999": number10(s.stats.puts.most(999, 1000)),
+		"putMessageFailedTimes":   "0", // who is refused is told so, and nothing is half put
 		"getMessageEntireTimeMax": "0",
 		"putTps":                  f.in.rates(sample.count), "getFoundTps": f.out.rates(sample.calls), "getMissTps": f.missed.rates(sample.calls),
 		"getTransferredTps": f.out.rates(sample.count), "getTransferedTps": f.out.rates(sample.count),
@@ -67,11 +69,12 @@ func (s *Server) runtimeTable(now time.Time) map[string]string {
 	for _, none := range []string{"dispatchBehindBytes", "dispatchMaxBuffer", "pageCacheLockTimeMills", "remainTransientStoreBufferNumbs"} {
 		table[none] = "0"
 	}
-	for _, pool := range []string{"send", "pull", "query"} {
+	for _, pool := range []string{"send", "pull", "litePull", "query", "ack"} {
 		for _, of := range []string{"ThreadPoolQueueSize", "ThreadPoolQueueCapacity", "ThreadPoolQueueHeadWaitTimeMills"} {
 			table[pool+of] = "0"
 		}
 	}
+	table["EndTransactionQueueSize"], table["EndTransactionThreadPoolQueueCapacity"] = "0", "0"
 	return table
 }
 

@@ -66,8 +66,12 @@ func (s *Server) heartbeat(r *request) (answer, error) {
 		}
 	}
 	for _, p := range beat.Producers {
-		if err := s.members.produce(r.conn, beat.Client, p.Group, now); err != nil {
+		came, err := s.members.produce(r.conn, beat.Client, p.Group, now)
+		if err != nil {
 			return answer{}, err
+		}
+		if came {
+			s.queues.ProducerCame(p.Group)
 		}
 	}
 	return answer{fields: remoting.Fields{

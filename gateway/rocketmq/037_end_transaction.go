@@ -9,7 +9,7 @@ import (
 // 037 END_TRANSACTION, 039 CHECK_TRANSACTION_STATE
 //
 // Supported: commit, rollback and unknown, from the producer or after it was asked; any client of the
-// producer's group is asked, in turn.
+// producer's group is asked, in turn; when none is connected the first that comes is asked at once.
 // Left out: nothing is stored in RMQ_SYS_TRANS_OP_HALF_TOPIC; positions of a half message stay good after a
 // check.
 func (s *Server) endTransaction(r *request) (answer, error) {

@@ -38,6 +38,7 @@ func (s *Server) resetOffset(r *request) (answer, error) {
 		return answer{}, fmt.Errorf("%w: %s has %d queues, no number %d", queue.ErrNoQueue, name, topic.ReadQueues, only)
 	}
 	var entries []remoting.QueueEntry
+	var places []queue.Place
 	for i := range topic.ReadQueues {
 		if only >= 0 && int64(i) != only {
 			continue
@@ -46,16 +47,11 @@ func (s *Server) resetOffset(r *request) (answer, error) {
 		if err != nil {
 			return answer{}, err
 		}
-		if err := s.resetTo(group, name, i, next); err != nil {
-			return answer{}, err
-		}
+		places = append(places, queue.Place{Topic: name, Queue: i, Next: next})
 		entries = append(entries, remoting.QueueEntry{Queue: s.queueNamed(name, i), Value: strconv.AppendInt(nil, next, 10)})
 	}
-	if err := s.queues.SyncGroup(r.ctx, group); err != nil {
+	if err := s.queues.Reset(r.ctx, group, places); err != nil {
 		return answer{}, err
-	}
-	for _, one := range s.members.clients(group) {
-		one.conn.wakeHeld() // a pull that waits at the old place is repeated at once
 	}
 	b := remoting.AppendQueueMap([]byte(`{"offsetTable":`), entries)
 	return answer{body: append(b, '}')}, nil
@@ -78,15 +74,17 @@ func (s *Server) resetTarget(topic string, number int, to, at int64, exact bool)
 	return int64(offset), err
 }
 
-// resetTo moves a group's offset, and sees to it that its members hear of it and do not undo it.
-func (s *Server) resetTo(group, topic string, number int, next int64) error {
-	if err := s.queues.Commit(group, topic, number, next); err != nil {
-		return err
-	}
+// tellMoved sees to it that the members of a group hear of its offsets that were moved, here or over HTTP,
+// and do not undo that.
+func (s *Server) tellMoved(group string, places []queue.Place) {
 	if crew, online := s.members.consuming(group); online && crew.model != "BROADCASTING" {
-		s.resets.add(lockKey{group, topic, number}, next)
+		for _, p := range places {
+			s.resets.add(lockKey{group, p.Topic, p.Queue}, p.Next)
+		}
 	}
-	return nil
+	for _, one := range s.members.clients(group) {
+		one.conn.wakeHeld() // a pull that waits at the old place is repeated at once
+	}
 }
 
 // maxResets bounds how many resets may wait for their consumers; those beyond are only committed.

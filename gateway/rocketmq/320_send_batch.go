@@ -13,8 +13,8 @@ import (
 // 320 SEND_BATCH_MESSAGE
 //
 // Supported: messages of one topic into one queue, each with an offset of its own, answered together.
-// Left out: offsets of a batch follow each other only while nobody else sends to the queue; topics whose
-// queue.type is BatchCQ.
+// Left out: offsets of a batch follow each other only while nobody else sends to the queue; a gateway that
+// dies before it has answered may have kept the beginning of a batch; topics whose queue.type is BatchCQ.
 func (s *Server) sendBatch(r *request) (answer, error) {
 	first, queues, err := s.toSend(r)
 	if err != nil {

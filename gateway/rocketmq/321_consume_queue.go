@@ -66,7 +66,7 @@ func (s *Server) consumeQueue(r *request) (answer, error) {
 		}
 		tags, _ := queue.PropertyOf(one, queue.Tags)
 		shown.Queue = append(shown.Queue, entry{
-			Passes: wanted == nil || wanted(one), Position: int64(one.Position), Size: e, Tags: int64(remoting.JavaHash(tags)),
+			Passes: wanted != nil && wanted(one), Position: int64(one.Position), Size: e, Tags: int64(remoting.JavaHash(tags)),
 		})
 	}
 	body, err := jsonBody(shown)

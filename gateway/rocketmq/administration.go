@@ -94,12 +94,14 @@ type dataVersion struct {
 // changes count what was configured.
 type changes struct {
 	count atomic.Int64
-	last  atomic.Int64 // Unix milliseconds
+	last  atomic.Int64  // Unix milliseconds
+	tell  chan struct{} // who wants to hear of it; may be nil
 }
 
 func (c *changes) note(now time.Time) {
 	c.last.Store(now.UnixMilli())
 	c.count.Add(1)
+	wake(c.tell)
 }
 
 func (c *changes) version() dataVersion {

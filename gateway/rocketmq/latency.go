@@ -48,3 +48,20 @@ func (l *latency) String() string {
 	}
 	return b.String()
 }
+
+// most is what so many of all sends stayed within, in milliseconds: the bound of their class, or the longest.
+func (l *latency) most(part, of uint64) int64 {
+	var counts [len(putLimits)]uint64
+	total := uint64(0)
+	for i := range counts {
+		counts[i] = l.counts[i].Load()
+		total += counts[i]
+	}
+	longest, within := l.longest.Load(), uint64(0)
+	for i, n := range counts {
+		if within += n; within*of >= total*part {
+			return min(putLimits[i].below.Milliseconds(), longest)
+		}
+	}
+	return longest
+}

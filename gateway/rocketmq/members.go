@@ -103,20 +103,21 @@ func (m *members) consume(c *conn, client string, j joined, now time.Time) (chan
 	return changed, nil
 }
 
-// produce notes a client of a producer group.
-func (m *members) produce(c *conn, client, group string, now time.Time) error {
+// produce notes a client of a producer group. came says that it was not there before, on this connection.
+func (m *members) produce(c *conn, client, group string, now time.Time) (came bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	g := m.producers[group]
 	if g == nil {
 		if len(m.producers) >= maxMemberGroups {
-			return refuse(remoting.SystemBusy, "broker busy: %d producer groups are connected", maxMemberGroups)
+			return false, refuse(remoting.SystemBusy, "broker busy: %d producer groups are connected", maxMemberGroups)
 		}
 		g = make(map[string]*member)
 		m.producers[group] = g
 	}
+	known := g[client]
 	g[client] = &member{conn: c, client: client, peer: c.peer, seen: now}
-	return nil
+	return known == nil || known.conn != c, nil
 }
 
 // subscription gives what a group has subscribed to a topic with.

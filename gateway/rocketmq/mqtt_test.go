@@ -1,6 +1,8 @@
 package rocketmq_test
 
 import (
+	"bytes"
+	"compress/zlib"
 	"fmt"
 	"net"
 	"os"
@@ -63,8 +65,13 @@ func TestMQTTAndRocketMQShareTopics(t *testing.T) {
 	client.must(with(sending("orders", "from RocketMQ"), "properties", "originMqttTopic\x01orders/a/b\x02"))
 	client.must(sending("%RETRY%scada", "not for wildcards"))
 	client.must(sending("plain", "no MQTT topic"))
-	out, err := subscribe("-C", "2")
-	if want := "orders/a/b from RocketMQ\nplain no MQTT topic\n"; err != nil || string(out) != want {
+	var packed bytes.Buffer
+	w := zlib.NewWriter(&packed)
+	fmt.Fprint(w, "compressed")
+	w.Close()
+	client.must(with(sending("plain", packed.String()), "sysFlag", "1"))
+	out, err := subscribe("-C", "3")
+	if want := "orders/a/b from RocketMQ\nplain no MQTT topic\nplain compressed\n"; err != nil || string(out) != want {
 		t.Errorf("mosquitto_sub got %q, %v, want %q", out, err, want)
 	}
 }

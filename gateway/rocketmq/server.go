@@ -30,6 +30,7 @@ type Options struct {
 	Advertise string // host:port that clients are told; empty: the address that they came to
 	Access    *acl.List
 	Version   string // of the gateway
+	Join      *Join  // nil: the gateway is a cluster of its own
 }
 
 const (
@@ -50,6 +51,7 @@ type Server struct {
 	changes changes
 	resets  resets
 	wiped   atomic.Bool // producers are told that nothing may be written
+	cluster *cluster    // nil: no other name servers
 	unique  *remoting.UniqueIDs
 	turn    atomic.Uint32
 
@@ -63,8 +65,12 @@ func New(options Options, queues *queue.Queues, log *slog.Logger) *Server {
 	s := &Server{options: options, queues: queues, log: log, started: time.Now(), conns: make(map[*conn]struct{})}
 	s.members.init()
 	queues.SetChecker(s.checkTransaction)
+	queues.SetMover(s.tellMoved)
 	s.locks.init()
 	s.stats.init(s.started)
+	if s.cluster = s.newCluster(); s.cluster != nil {
+		s.changes.tell = s.cluster.changed
+	}
 	s.unique = remoting.NewUniqueIDs(netip.IPv4Unspecified(), os.Getpid(), uint32(s.started.UnixNano()))
 	return s
 }
@@ -127,6 +133,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	all.Go(func() { s.tend(ctx) })
+	if s.cluster != nil {
+		all.Go(func() { s.cluster.run(ctx) })
+	}
 	<-ctx.Done()
 	s.Close()
 	s.mu.Lock()

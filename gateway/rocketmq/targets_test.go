@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -57,9 +58,22 @@ func startReal(t *testing.T, options rocketmqtest.Options) target {
 // startGateway runs a gateway with a RocketMQ listener until the test ends; more are lines of its section.
 func startGateway(t *testing.T, more string) target {
 	t.Helper()
+	return startGatewayOn(t, "{dir: ./data}", more)
+}
+
+// startGatewayOn is startGateway with settings of the log.
+func startGatewayOn(t *testing.T, store, more string) target {
+	t.Helper()
+	at, _ := runGateway(t, store, more)
+	return at
+}
+
+// runGateway is startGatewayOn for a test that stops the gateway itself.
+func runGateway(t *testing.T, store, more string) (at target, stop func()) {
+	t.Helper()
 	dir := t.TempDir()
 	listen, nameServer := freeAddress(t), freeAddress(t)
-	text := fmt.Sprintf("gateway: {name: broker-a}\nstore: {dir: ./data}\nweb: {listen: \"\"}\nrocketmq:\n  listen: %q\n  nameserver: %q\n%s", listen, nameServer, more)
+	text := fmt.Sprintf("gateway: {name: broker-a}\nstore: %s\nweb: {listen: \"\"}\nrocketmq:\n  listen: %q\n  nameserver: %q\n%s", store, listen, nameServer, more)
 	c, err := config.Parse(filepath.Join(dir, "sluice.yaml"), []byte(text), gateway.Kinds())
 	if err != nil {
 		t.Fatal(err)
@@ -79,13 +93,14 @@ func startGateway(t *testing.T, more string) target {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- g.Run(ctx) }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("the gateway ended with: %v", err)
 		}
 	})
-	return target{nameServer: nameServer, broker: listen}
+	t.Cleanup(stop)
+	return target{nameServer: nameServer, broker: listen}, stop
 }
 
 func freeAddress(t *testing.T) string {

@@ -77,8 +77,9 @@ func Launch(ctx context.Context, dir string, options Options) (*Real, error) {
 	return r, nil
 }
 
-func (r *Real) launch(ctx context.Context, found jars, options Options, port, nameServerPort int) error {
-	conf := map[string]string{"listenPort": strconv.Itoa(nameServerPort), "bindAddress": "127.0.0.1"}
+// launchNameServer starts the name server and does not wait for it.
+func (r *Real) launchNameServer(found jars, options Options, port int) error {
+	conf := map[string]string{"listenPort": strconv.Itoa(port), "bindAddress": "127.0.0.1"}
 	line, err := r.command(found, "namesrv", conf, options.NameServer)
 	if err != nil {
 		return err
@@ -86,10 +87,15 @@ func (r *Real) launch(ctx context.Context, found jars, options Options, port, na
 	line = append(line, "-Xms64m", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 	line = append(line, options.NameServerJVM...)
 	r.nameServer, err = start("namesrv", r.Dir, append(line, "-cp", found.server(), "org.apache.rocketmq.namesrv.NamesrvStartup", "-c", "namesrv.conf"))
-	if err != nil {
+	return err
+}
+
+func (r *Real) launch(ctx context.Context, found jars, options Options, port, nameServerPort int) error {
+	if err := r.launchNameServer(found, options, nameServerPort); err != nil {
 		return err
 	}
-	if line, err = r.command(found, "broker", brokerConf(r.Dir, port, r.NameServer), options.Broker); err != nil {
+	line, err := r.command(found, "broker", brokerConf(r.Dir, port, r.NameServer), options.Broker)
+	if err != nil {
 		return err
 	}
 	// Every thread that stores has a buffer of 4 MiB outside the heap: short of those, the broker still

@@ -31,7 +31,7 @@ type Client struct {
 }
 
 // The scenarios, of both generations and of the current one alone. Access is played against a broker
-// that checks who asks.
+// that checks who asks, the gateway's own against one with devices and MQTT clients.
 var (
 	Scenarios = []string{
 		"reset_offset_online", "reset_offset_offline", "consume_from", "transactions", "delay_level",
@@ -44,6 +44,7 @@ var (
 	}
 	CurrentScenarios = []string{"timer", "timer_recall", "pop_push", "pop_push_retry", "pop_by_hand", "pop_waiting", "pop_orderly", "mqadmin"}
 	AccessScenarios  = []string{"acl"}
+	GatewayScenarios = []string{"mqtt"}
 )
 
 // Of is every scenario that a generation plays without keys.

@@ -55,7 +55,7 @@ func TestScenariosAreAllListed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		has, want := strings.Fields(string(out)), slices.Concat(Of(generation), AccessScenarios)
+		has, want := strings.Fields(string(out)), slices.Concat(Of(generation), AccessScenarios, GatewayScenarios)
 		slices.Sort(has)
 		slices.Sort(want)
 		if !slices.Equal(has, want) {

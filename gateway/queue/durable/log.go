@@ -25,6 +25,14 @@ func (l Log) Publish(ctx context.Context, m *message.Message, ack message.Acknow
 	return l.AppendQueue(ctx, m, ack, token)
 }
 
+// PublishUpkeep implements queue.Log.
+func (l Log) PublishUpkeep(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64) (uint64, error) {
+	if err := message.CheckTopic(m.Topic); err != nil {
+		return 0, err
+	}
+	return l.AppendUpkeep(ctx, m, ack, token)
+}
+
 // Size gives the bytes of the messages on disk, and how many these are.
 func (l Log) Size() (bytes int64, messages uint64) {
 	stats := l.Stats()

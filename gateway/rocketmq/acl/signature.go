@@ -6,6 +6,7 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"hash"
+	"iter"
 	"slices"
 	"sync"
 )
@@ -123,4 +124,18 @@ func (s *signer) sign(fields, body []byte, signature string) bool {
 	var text [28]byte // base64 of sum
 	base64.StdEncoding.Encode(text[:], mac.Sum(sum[:0]))
 	return hmac.Equal(text[:], []byte(signature))
+}
+
+// Sign computes the signature of a request with the account's key, for requests of our own.
+func (a Account) Sign(fields iter.Seq2[string, string], body []byte) string {
+	c := borrowContent()
+	defer c.release()
+	for name, value := range fields {
+		c.add(name, value)
+	}
+	c.sort()
+	mac := hmac.New(sha1.New, []byte(a.SecretKey))
+	mac.Write(c.join(version4_9_3+1, true))
+	mac.Write(body)
+	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }

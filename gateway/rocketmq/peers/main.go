@@ -40,12 +40,12 @@ var scenarios = []struct {
 }
 
 // apart are scenarios that "all" leaves out: of the first two the client ends the process when an answer is
-// late, and the last is for a broker that asks for signatures.
+// late, then there is one for a broker that asks for signatures, and one for several brokers.
 var apart = []struct {
 	name string
 	run  func(*play)
 }{
-	{"async", sendAsync}, {"request", requestReply}, {"acl", signedRequests},
+	{"async", sendAsync}, {"request", requestReply}, {"acl", signedRequests}, {"cluster", useCluster},
 }
 
 func main() {

@@ -149,12 +149,168 @@ test('an idle reader is dropped after a question, and a refusal is shown', async
   await context.close()
 })
 
+// visit goes to one of the page's parts by its link.
+const visit = (page, name) => page.getByRole('navigation').getByRole('link', { name, exact: true }).click()
+
+test('topics are found among many, and lead to their queues, readers and messages', async () => {
+  const { context, page, complaints } = await open()
+  await signIn(page)
+  await visit(page, 'Topics')
+  const rows = page.locator('[data-topic]')
+  await rows.first().waitFor()
+  assert.ok((await rows.count()) <= 50, 'the list is not bounded')
+  const next = page.getByRole('button', { name: 'Next', exact: true })
+  if ((await next.count()) > 0) {
+    const before = await rows.first().getAttribute('data-topic')
+    await next.click()
+    await page.waitForFunction((was) => document.querySelector('[data-topic]')?.dataset.topic !== was, before)
+    await page.getByText(/^51–100 of /).waitFor()
+  }
+  await page.fill('input[name=search]', 'no such topic')
+  await page.getByText('No name contains “no such topic”.').waitFor()
+  await page.fill('input[name=search]', '')
+  const name = await rows.last().getAttribute('data-topic')
+  await page.fill('input[name=search]', name)
+  await page.waitForFunction(() => document.querySelectorAll('[data-topic]').length === 1)
+  await rows.getByRole('link').click()
+  await page.getByRole('heading', { name, exact: true }).waitFor()
+  await page.locator('[data-queue]').first().waitFor()
+  await page.getByRole('link', { name: 'See its messages' }).click()
+  assert.equal(await page.inputValue('input[name=topic]'), name)
+  assert.deepEqual(complaints, [])
+  await context.close()
+})
+
+test('a search asks for a topic or a key, and says when nothing is found', async () => {
+  const { context, page, complaints } = await open()
+  await signIn(page)
+  await visit(page, 'Messages')
+  await page.getByText('Name a topic to see its latest messages').waitFor()
+  await page.getByRole('button', { name: 'Search' }).click()
+  await page.getByText('Name a topic, a key or an id').waitFor()
+  await page.fill('input[name=key]', 'a key that no message has')
+  await page.keyboard.press('Enter')
+  await page.locator('[data-test=nothing]').waitFor()
+  await page.reload()
+  await page.locator('[data-test=nothing]').waitFor()
+  assert.equal(await page.inputValue('input[name=key]'), 'a key that no message has')
+  assert.deepEqual(complaints, [])
+  await context.close()
+})
+
+// theReading opens a message of the tests' gateway, which is a reading; undefined elsewhere.
+async function theReading(page) {
+  await signIn(page)
+  if ((await page.locator('[data-cursor="mqtt/panel-7"]').count()) === 0) return undefined
+  await visit(page, 'Messages')
+  await page.fill('input[name=topic]', 'orders/line-3')
+  await page.keyboard.press('Enter')
+  await page.getByText('All of topic orders is searched').waitFor()
+  await page.getByText('the newest first').waitFor()
+  await page.locator('[data-position="2"]').getByRole('link').click()
+  return page.getByRole('dialog', { name: 'Message at 2' })
+}
+
+test('a message is shown with its values, its track and its properties', async (t) => {
+  const { context, page, complaints } = await open()
+  const drawer = await theReading(page)
+  if (!drawer) return t.skip('this gateway is not that of the tests')
+  assert.match(await drawer.locator('[data-point=counter]').innerText(), /7$/)
+  assert.match(await drawer.locator('[data-point=pressure]').innerText(), /exception 2$/)
+  await drawer.getByRole('button', { name: 'JSON' }).click()
+  await drawer.getByText('"device": "press"').waitFor()
+  await drawer.getByRole('button', { name: 'Bytes' }).click()
+  await drawer.getByText(/^0000 {2}7b 22 67 .*\{"g/).waitFor()
+  assert.equal(await drawer.locator('[data-group=billing]').getAttribute('data-state'), 'waiting')
+  await drawer.getByText('Without a place in this topic: archive').waitFor()
+  await drawer.getByText('KEYS', { exact: true }).waitFor()
+  await page.keyboard.press('Escape')
+  await drawer.waitFor({ state: 'detached' })
+  await page.goBack()
+  await drawer.waitFor()
+  assert.deepEqual(complaints, [])
+  await context.close()
+})
+
+test('a message is sent again after a question, and a refusal is shown in words', async (t) => {
+  const { context, page, complaints } = await open()
+  const drawer = await theReading(page)
+  if (!drawer) return t.skip('this gateway is not that of the tests')
+  await drawer.getByRole('button', { name: 'Send again …' }).click()
+  const question = page.getByRole('dialog', { name: 'Send this message again?' })
+  await question.getByText('Every group and every MQTT subscriber').waitFor()
+  await question.getByRole('combobox').selectOption('billing')
+  await question.getByText('A copy is put on the retry topic of group billing').waitFor()
+  await question.getByRole('button', { name: 'Send the copy' }).click()
+  await question.getByText('See it at position 9').waitFor()
+  await question.getByRole('button', { name: 'Close' }).click()
+  await page.goto(new URL('/#/messages?at=3', url).href)
+  await page.getByRole('dialog', { name: 'Message at 3' }).getByRole('button', { name: 'Send again …' }).click()
+  await question.getByRole('button', { name: 'Send the copy' }).click()
+  await question.getByText('it waits for its producer').waitFor()
+  await question.getByRole('button', { name: 'Cancel' }).click()
+  await page.goto(new URL('/#/messages?at=4', url).href)
+  await page.getByRole('dialog', { name: 'Message at 4' }).getByText('no message at 4').waitFor()
+  assert.deepEqual(
+    complaints.filter((complaint) => !/status of 40[49]/.test(complaint)),
+    [],
+  )
+  await context.close()
+})
+
+test('a group is set to another time only after it was said what that does', async (t) => {
+  const { context, page, complaints } = await open()
+  await signIn(page)
+  await visit(page, 'Groups')
+  await page.locator('[data-group]').or(page.getByText('There is no consumer group yet')).first().waitFor()
+  if ((await page.locator('[data-group=billing]').count()) === 0) return t.skip('this gateway is not that of the tests')
+  const row = page.locator('[data-group=billing]')
+  assert.match(await row.innerText(), /billing\s+2\s+2\s+shared \(clustering\)\s+1/)
+  await row.getByRole('link').click()
+  await page.getByRole('button', { name: 'Reset in orders' }).click()
+  const question = page.getByRole('dialog', { name: 'Set where the group goes on?' })
+  const yes = question.getByRole('button', { name: 'Set it' })
+  assert.ok(await yes.isDisabled(), 'it can be set to no time')
+  await question.getByLabel('at a time').last().fill('2026-11-23T08:00:00')
+  await question.getByText('goes on with the first message stored at 2026-11-23 08:00:00.000 or later').waitFor()
+  await question.getByText('2 consumers are connected').waitFor()
+  await question.getByLabel('with new messages only').check()
+  await question.getByText('not delivered to this group any more').waitFor()
+  await yes.click()
+  await question.getByText(/Queue 0\s*– → 2/).waitFor()
+  await question.getByRole('button', { name: 'Close' }).click()
+  assert.deepEqual(complaints, [])
+  await context.close()
+})
+
+test('the page says who listens, and warns of RocketMQ without keys', async (t) => {
+  const { context, page, complaints } = await open()
+  await signIn(page)
+  const warned = await page.getByText('can read, write and delete over RocketMQ').count()
+  await visit(page, 'Connections')
+  await page.locator('[data-listener=mqtt] .listen').waitFor()
+  if (warned === 0) {
+    await page.locator('[data-listener=rocketmq]').waitFor()
+    return t.skip('RocketMQ is not open to all here')
+  }
+  await page.locator('[data-access=open]').getByText('Anybody who reaches [::]:10911 can read').waitFor()
+  assert.deepEqual(complaints, [])
+  await context.close()
+})
+
 test('nothing sticks out on a phone', async () => {
   const { context, page, complaints } = await open({ viewport: { width: 360, height: 740 } })
   await signIn(page)
-  const [content, width] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth])
-  assert.ok(content <= width, `the page is ${content} wide on a screen of ${width}`)
-  assert.deepEqual(complaints, [])
+  for (const view of ['', 'messages?topic=orders', 'messages?topic=orders&range=between', 'messages?at=2', 'topics', 'topics/orders', 'groups', 'groups/billing', 'connections']) {
+    await page.goto(new URL('/#/' + view, url).href)
+    await page.waitForLoadState('networkidle', { timeout: 1500 }).catch(() => {}) // the stream of events never ends
+    const [content, width] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth])
+    assert.ok(content <= width, `the page ${view} is ${content} wide on a screen of ${width}`)
+  }
+  assert.deepEqual(
+    complaints.filter((complaint) => !/status of 404/.test(complaint)),
+    [],
+  )
   await context.close()
 })
 

@@ -1,6 +1,8 @@
 // The gateway's API. The session is a cookie that scripts cannot read; the header that every request
 // carries proves to the gateway that its own page sent it.
 
+import type { Directory, Found, Group, Message, Reset, Resent, Topic, TopicDetail } from './messages'
+
 export interface Identity {
   signed_in: boolean
   user?: string
@@ -51,4 +53,21 @@ export const setUp = (code: string, password: string) => call<Identity>('POST', 
 export const setLine = (up: boolean) => call<{ up: boolean }>('PUT', '/demo/line', { up })
 // A name has slashes, which may stay, and #, which may not.
 export const dropCursor = (name: string) => call<void>('DELETE', '/log/cursors/' + encodeURIComponent(name))
+export const topics = (search: string, internal: boolean, skip: number, limit: number) =>
+  call<Directory<Topic>>('GET', '/topics' + query({ search, internal: internal ? '' : 'false', skip: skip || '', limit }))
+export const topic = (name: string) => call<TopicDetail>('GET', '/topics/' + encodeURIComponent(name))
+export const groups = (search: string, order: string, skip: number, limit: number) =>
+  call<Directory<Group>>('GET', '/groups' + query({ search, order, skip: skip || '', limit }))
+export const group = (name: string) => call<Group>('GET', '/groups/' + encodeURIComponent(name))
+export const messages = (wanted: Record<string, string | number>) => call<Found>('GET', '/messages' + query(wanted))
+export const message = (position: number) => call<Message>('GET', '/messages/' + position)
+export const resend = (position: number, group: string) => call<Resent>('POST', `/messages/${position}/resend`, group ? { group } : {})
+export const reset = (group: string, topic: string, to: string) =>
+  call<{ items: Reset[] }>('POST', `/groups/${encodeURIComponent(group)}/reset`, { topic, to })
 export const events = () => new EventSource('/api/v1/events')
+
+// query writes what has a value.
+function query(values: Record<string, string | number>): string {
+  const given = Object.entries(values).filter(([, value]) => value !== '')
+  return given.length > 0 ? '?' + new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString() : ''
+}

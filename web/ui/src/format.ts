@@ -8,6 +8,7 @@ export interface Format {
   bytes(n: number): string
   duration(milliseconds: number): string
   clock(moment: string | number): string
+  moment(moment: string | number): string
   value(v: Scalar, decimals?: number): string
 }
 
@@ -26,6 +27,9 @@ export function format(locale: string, words: { on: string; off: string }): Form
     new Intl.NumberFormat(locale, { minimumFractionDigits: decimals, maximumFractionDigits: digits })
   const tiny = new Intl.NumberFormat(locale, { notation: 'scientific', maximumSignificantDigits: 6 })
   const clock = new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' })
+  const moment = new Intl.DateTimeFormat(locale, {
+    year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3, hourCycle: 'h23',
+  })
   const unit = Object.fromEntries(
     units.map(([name]) => [name, new Intl.NumberFormat(locale, { style: 'unit', unit: name, unitDisplay: 'short' })]),
   ) as Record<(typeof units)[number][0], Intl.NumberFormat>
@@ -58,6 +62,11 @@ export function format(locale: string, words: { on: string; off: string }): Form
       return parts.join(' ')
     },
     clock: (moment) => clock.format(typeof moment === 'string' ? Date.parse(moment) : moment),
+    // moment has the date in the order that sorts, whatever the language.
+    moment(at) {
+      const part = Object.fromEntries(moment.formatToParts(typeof at === 'string' ? Date.parse(at) : at).map((p) => [p.type, p.value]))
+      return `${part.year}-${part.month}-${part.day} ${part.hour}:${part.minute}:${part.second}.${part.fractionalSecond}`
+    },
     value(v, decimals = 0) {
       if (v === null) return '–'
       if (typeof v === 'boolean') return v ? words.on : words.off

@@ -9,6 +9,7 @@ export interface Status {
   uplinks: Uplink[]
   log: Log
   mqtt: Mqtt
+  rocketmq?: RocketMq
   demo?: Demo
 }
 
@@ -86,6 +87,20 @@ export interface Mqtt {
   delivered: number
   dropped: number
   sleeping: number
+  unwelcome: number
+  excess: number
+}
+
+export interface RocketMq {
+  listen: string[]
+  keys?: boolean
+  tls?: string
+  connections: number
+  received: number
+  delivered: number
+  groups: number
+  producers: number
+  waiting: number
   unwelcome: number
   excess: number
 }

@@ -1,3 +1,4 @@
+import { noticeOf, reachable } from './access'
 import type { Format } from './format'
 import { age, answering, waiting, type Status } from './status'
 
@@ -18,7 +19,7 @@ const weight: Record<Tone, number> = { bad: 0, warn: 1, busy: 2, good: 3 }
 
 // findings says in words how the gateway is doing, the most important first. There is always one.
 export function findings(status: Status, f: Format): Finding[] {
-  const found = [...ofLog(status, f), ...ofUplinks(status, f), ...ofDevices(status, f)]
+  const found = [...ofLog(status, f), ...ofUplinks(status, f), ...ofDevices(status, f), ...ofAccess(status)]
   found.sort((a, b) => weight[a.tone] - weight[b.tone])
   if (found.length === 0) found.push({ tone: 'good', key: status.uplinks.length > 0 ? 'allSent' : 'allStored', params: {} })
   return found
@@ -63,6 +64,11 @@ function ofDevices(status: Status, f: Format): Finding[] {
     found.push({ tone: 'warn', key: 'devicesDegraded', params: { names: names(partly) }, ...evidence(partly.length === 1 ? partly[0]?.last_error : undefined) })
   }
   return found
+}
+
+function ofAccess(status: Status): Finding[] {
+  if (!status.rocketmq || noticeOf(status.rocketmq)?.key !== 'open') return []
+  return [{ tone: 'warn', key: 'rocketOpen', params: { list: reachable(status.rocketmq).join(', ') } }]
 }
 
 function names(list: { name: string }[]): string {

@@ -97,6 +97,7 @@ public final class Run implements AutoCloseable {
             client.setInstanceName(scenario + suffix + "_" + (char) ('a' + instances++));
         }
         client.setPollNameServerInterval(2_000);
+        client.setMqClientApiTimeout(30_000); // A busy machine is none of the broker's business.
         client.setHeartbeatBrokerInterval(1_000);
         client.setPersistConsumerOffsetInterval(500);
         return client;
@@ -144,6 +145,11 @@ public final class Run implements AutoCloseable {
         DefaultLitePullConsumer consumer = place(new DefaultLitePullConsumer(group, server.keys));
         atEnd(consumer::shutdown);
         return consumer;
+    }
+
+    /** The id of the first client of a group that is connected. */
+    public String clientOf(String group) throws Exception {
+        return admin().examineConsumerConnectionInfo(group).getConnectionSet().iterator().next().getClientId();
     }
 
     /** Waits until a push consumer owns so many queues. */

@@ -41,6 +41,7 @@ public final class Scenarios {
         }
         String suffix = "_" + Long.toString(System.currentTimeMillis(), 36);
         boolean well = true;
+        Stalls.watch();
         try (Server server = new Server(generation, args)) {
             ExecutorService players = Executors.newFixedThreadPool(Integer.getInteger("parallel", 6));
             List<Future<Boolean>> ends = new ArrayList<>();
@@ -82,6 +83,7 @@ public final class Scenarios {
         Bodies.add(all);
         Refusals.add(all);
         Access.add(all);
+        Mqtt.add(all);
         return all;
     }
 

@@ -27,10 +27,12 @@ final class Server implements AutoCloseable {
 
     synchronized DefaultMQAdminExt admin() throws Exception {
         if (admin == null) {
-            DefaultMQAdminExt starting = new DefaultMQAdminExt(keys, 10_000);
+            DefaultMQAdminExt starting = new DefaultMQAdminExt(keys, 30_000);
             starting.setNamesrvAddr(nameServer);
             starting.setInstanceName("admin" + UUID.randomUUID());
             starting.start();
+            // Whoever comes while the first connection is being made gives up after three seconds.
+            Run.until(60, () -> starting.examineBrokerClusterInfo() != null);
             admin = starting;
         }
         return admin;

@@ -1,9 +1,6 @@
 package scenarios.five;
 
-import java.io.ByteArrayOutputStream;
-import java.io.PrintStream;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
@@ -11,7 +8,6 @@ import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageQueue;
-import org.apache.rocketmq.tools.command.MQAdminStartup;
 import scenarios.Inbox;
 import scenarios.Run;
 import scenarios.Scenario;
@@ -42,21 +38,12 @@ final class Commands {
             run.name(last.getMsgId(), "id of " + i);
             run.name(last.getOffsetMsgId(), "offset id of " + i);
         }
-        for (String each : new String[] {offline, group}) {
-            Inbox inbox = new Inbox();
-            DefaultMQPushConsumer consumer = run.push(each);
-            consumer.subscribe(topic, "*");
-            consumer.registerMessageListener(inbox);
-            consumer.start();
-            inbox.take(6, 40);
-            run.caughtUp(consumer, each);
-            if (each.equals(offline)) {
-                consumer.shutdown();
-            } else {
-                Run.until(30, () -> run.admin().getConsumerRunningInfo(group, consumer.buildMQClientId(), false).getMqTable().size() == 3);
-            }
-        }
+        DefaultMQPushConsumer leaving = consume(run, topic, offline);
+        DefaultMQPushConsumer staying = consume(run, topic, group);
+        Run.until(30, () -> run.admin().getConsumerRunningInfo(group, staying.buildMQClientId(), false).getMqTable().size() == 3);
+        leaving.shutdown();
         producer.send(Run.message(topic, "", "not for the one offline"), queues.get(0));
+        run.caughtUp(staying, group);
         String broker = run.generation().broker(run.admin());
         String name = queues.get(0).getBrokerName();
         String[][] commands = {
@@ -100,6 +87,10 @@ final class Commands {
             {"printMsg", "-t", topic},
             {"printMsgByQueue", "-t", topic, "-a", name, "-i", "1", "-p", "true"},
             {"queryCq", "-t", topic, "-q", "1", "-i", "0", "-c", "3", "-b", broker},
+            {"queryMsgById", "-t", topic, "-i", last.getOffsetMsgId(), "-g", group, "-d", run.clientOf(group)},
+            {"queryMsgByUniqueKey", "-t", topic, "-i", last.getMsgId(), "-g", group, "-d", run.clientOf(group)},
+            {"queryMsgById", "-t", topic, "-i", last.getOffsetMsgId(), "-g", group, "-d", "nobody"},
+            {"queryMsgById", "-t", topic, "-i", last.getOffsetMsgId(), "-g", offline, "-d", "nobody"},
             {"sendMessage", "-t", topic, "-p", "from mqadmin", "-b", name, "-i", "1"},
             {"consumeMessage", "-t", topic, "-b", name, "-i", "1", "-o", "0", "-c", "4"},
             {"statsAll", "-t", topic},
@@ -118,33 +109,42 @@ final class Commands {
             {"updateOrderConf", "-t", topic, "-m", "put", "-v", name + ":4"},
             {"updateOrderConf", "-t", topic, "-m", "get"},
             {"updateOrderConf", "-t", topic, "-m", "delete"},
+            {"setConsumeMode", "-b", broker, "-t", topic, "-g", offline, "-m", "PULL"},
+            {"createUser", "-b", broker, "-u", "somebody", "-p", "secret"},
+            {"listUser", "-b", broker},
+            {"getUser", "-b", broker, "-u", "somebody"},
+            {"createAcl", "-b", broker, "-s", "User:somebody", "-r", "Topic:a", "-a", "Pub", "-d", "Allow"},
+            {"listAcl", "-b", broker},
+            {"getAcl", "-b", broker, "-s", "User:somebody"},
+            {"deleteAcl", "-b", broker, "-s", "User:somebody"},
+            {"deleteUser", "-b", broker, "-u", "somebody"},
             {"cleanUnusedTopic", "-b", broker},
             {"cleanExpiredCQ", "-b", broker},
             {"topicStatus", "-t", run.unusedTopic("_none")},
             {"topicRoute", "-t", run.unusedTopic("_none")},
         };
-        int number = 0;
-        for (String[] command : commands) {
-            String words = String.format("%02d %s", number++, String.join(" ", command));
-            run.see(words, "lines", Reduced.lines(command[0], output(run, command), topic.substring(1)));
+        try (Console console = new Console()) {
+            List<Console.Command> printing = new ArrayList<>();
+            for (String[] command : commands) {
+                printing.add(console.play(run.nameServer(), run.keys(), command));
+            }
+            int number = 0;
+            for (Console.Command each : printing) {
+                String words = String.format("%02d %s", number++, String.join(" ", each.words));
+                run.see(words, "lines", Reduced.lines(each.words[0], each.printed(), topic.substring(1)));
+            }
         }
     }
 
-    /** What a command prints, on the one or the other side. */
-    private static List<String> output(Run run, String[] command) throws Exception {
-        String[] args = Arrays.copyOf(command, command.length + 2);
-        args[command.length] = "-n";
-        args[command.length + 1] = run.nameServer();
-        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-        PrintStream[] real = {System.out, System.err};
-        try (PrintStream catching = new PrintStream(bytes, true, "UTF-8")) {
-            System.setOut(catching);
-            System.setErr(catching);
-            MQAdminStartup.main0(args, run.keys());
-        } finally {
-            System.setOut(real[0]);
-            System.setErr(real[1]);
-        }
-        return new ArrayList<>(Arrays.asList(bytes.toString("UTF-8").split("\n")));
+    /** A group that has consumed what is there. */
+    private static DefaultMQPushConsumer consume(Run run, String topic, String group) throws Exception {
+        Inbox inbox = new Inbox();
+        DefaultMQPushConsumer consumer = run.push(group);
+        consumer.subscribe(topic, "*");
+        consumer.registerMessageListener(inbox);
+        consumer.start();
+        inbox.take(6, 40);
+        run.caughtUp(consumer, group);
+        return consumer;
     }
 }

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"sluice/gateway/remoting"
+)
+
+// client is one connection. It does what Apache's tools cannot: create a topic, count what is stored,
+// send at a given rate and pull as fast as it goes.
+type client struct {
+	conn net.Conn
+	gone chan struct{} // closed when nothing is read any longer
+
+	mu      sync.Mutex // guards what follows, and writing
+	last    int32
+	waiting map[int32]func(*remoting.Command, error)
+	out     []byte
+	broken  error
+}
+
+// javaVersion is the ordinal of release 5.5.0.
+const javaVersion = 493
+
+func dial(address string) (*client, error) {
+	conn, err := net.DialTimeout("tcp", address, 5*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	c := &client{conn: conn, gone: make(chan struct{}), waiting: make(map[int32]func(*remoting.Command, error))}
+	go c.read()
+	return c, nil
+}
+
+func (c *client) close() {
+	c.conn.Close()
+	<-c.gone
+}
+
+func (c *client) read() {
+	defer close(c.gone)
+	r := bufio.NewReaderSize(c.conn, 256<<10)
+	for {
+		answer := new(remoting.Command)
+		if err := remoting.Read(r, remoting.MaxFrame, answer); err != nil {
+			c.fail(err)
+			return
+		}
+		if !answer.Response() {
+			continue // what a server asks of consumers
+		}
+		c.mu.Lock()
+		done := c.waiting[answer.Opaque]
+		delete(c.waiting, answer.Opaque)
+		c.mu.Unlock()
+		if done != nil {
+			done(answer, nil)
+		}
+	}
+}
+
+// fail tells everybody who waits.
+func (c *client) fail(err error) {
+	c.mu.Lock()
+	waiting := c.waiting
+	c.waiting, c.broken = nil, err
+	c.mu.Unlock()
+	for _, done := range waiting {
+		done(nil, err)
+	}
+}
+
+// send writes a request; done is called once, with the answer.
+func (c *client) send(code int, body []byte, fields remoting.Fields, done func(*remoting.Command, error)) {
+	c.mu.Lock()
+	if c.broken != nil {
+		err := c.broken
+		c.mu.Unlock()
+		done(nil, err)
+		return
+	}
+	c.last++
+	request := remoting.Command{Code: code, Language: remoting.LanguageJava, Version: javaVersion, Opaque: c.last, Ext: fields, Body: body, Binary: true}
+	frame, err := request.Append(c.out[:0])
+	if err == nil {
+		c.out = frame
+		c.waiting[c.last] = done
+		_, err = c.conn.Write(frame)
+		if err != nil {
+			delete(c.waiting, c.last)
+		}
+	}
+	c.mu.Unlock()
+	if err != nil {
+		done(nil, err)
+	}
+}
+
+// call waits for the answer, whose code must be 0.
+func (c *client) call(ctx context.Context, code int, body []byte, fields remoting.Fields) (*remoting.Command, error) {
+	type result struct {
+		answer *remoting.Command
+		err    error
+	}
+	got := make(chan result, 1)
+	c.send(code, body, fields, func(answer *remoting.Command, err error) { got <- result{answer, err} })
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(30 * time.Second):
+		return nil, fmt.Errorf("%s: no answer in 30 s", remoting.RequestName(code))
+	case r := <-got:
+		if r.err == nil && r.answer.Code != 0 {
+			r.err = fmt.Errorf("%s: code %d: %s", remoting.RequestName(code), r.answer.Code, r.answer.Remark)
+		}
+		return r.answer, r.err
+	}
+}
+
+// queues is how many each topic of a measurement has.
+const queues = 8
+
+// createTopic makes a topic with as many queues everywhere, and returns once the name server tells
+// producers about it.
+func (s *server) createTopic(ctx context.Context, topic string) error {
+	c, err := dial(s.broker)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	count := strconv.Itoa(queues)
+	_, err = c.call(ctx, remoting.UpdateAndCreateTopic, nil, remoting.Fields{{Name: "topic", Value: topic}, {Name: "defaultTopic", Value: "TBW102"},
+		{Name: "readQueueNums", Value: count}, {Name: "writeQueueNums", Value: count}, {Name: "perm", Value: "6"},
+		{Name: "topicFilterType", Value: "SINGLE_TAG"}, {Name: "topicSysFlag", Value: "0"}, {Name: "order", Value: "false"}})
+	if err != nil {
+		return err
+	}
+	names, err := dial(s.nameServer)
+	if err != nil {
+		return err
+	}
+	defer names.close()
+	for began := time.Now(); ; pause(ctx, 50*time.Millisecond) {
+		_, err := names.call(ctx, remoting.GetRouteInfoByTopic, nil, remoting.Fields{{Name: "topic", Value: topic}})
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if time.Since(began) > 30*time.Second {
+			return fmt.Errorf("nobody learns of topic %s: %w", topic, err)
+		}
+	}
+}
+
+// stored counts a topic's messages.
+func (c *client) stored(ctx context.Context, topic string) (total int64, err error) {
+	for queue := range queues {
+		answer, err := c.call(ctx, remoting.GetMaxOffset, nil, remoting.Fields{{Name: "topic", Value: topic}, {Name: "queueId", Value: strconv.Itoa(queue)}})
+		if err != nil {
+			return 0, err
+		}
+		next, err := strconv.ParseInt(answer.Ext.Get("offset"), 10, 64)
+		if err != nil {
+			return 0, errors.Join(fmt.Errorf("queue %d of %s", queue, topic), err)
+		}
+		total += next
+	}
+	return total, nil
+}
+
+// rewind lets a group begin with the first message of a topic.
+func (c *client) rewind(ctx context.Context, group, topic string) error {
+	for queue := range queues {
+		if _, err := c.call(ctx, remoting.UpdateConsumerOffset, nil, remoting.Fields{{Name: "consumerGroup", Value: group}, {Name: "topic", Value: topic},
+			{Name: "queueId", Value: strconv.Itoa(queue)}, {Name: "commitOffset", Value: "0"}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

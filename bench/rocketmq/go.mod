@@ -1,0 +1,9 @@
+module sluice/bench/rocketmq
+
+go 1.26.8
+
+require sluice v0.0.0
+
+require github.com/klauspost/compress v1.18.4 // indirect
+
+replace sluice => ../..

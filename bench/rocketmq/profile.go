@@ -1,0 +1,56 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// profiled records where the gateway spends its processor time until the returned function is called,
+// which then writes CASE.self and CASE.total (callers included) beside perf's own file. The kernel's
+// share is in it.
+func (p *plan) profiled(s *server, name string) (stop func() error, err error) {
+	if p.profile == "" || s.name != ours {
+		return func() error { return nil }, nil
+	}
+	data := filepath.Join(p.profile, name+".perf")
+	cmd := exec.Command("perf", "record", "--quiet", "--call-graph", "fp", "--freq", "997", "--pid", strconv.Itoa(s.pids[0]), "--output", data)
+	var said strings.Builder
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("%w: on Debian perf is in linux-perf", err)
+	}
+	return func() error {
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			return errors.Join(fmt.Errorf("perf: %w: %s", err, said.String()), cmd.Wait())
+		}
+		_ = cmd.Wait() // it ends with the signal that it was sent
+		for _, view := range []struct{ name, children string }{{"self", "--no-children"}, {"total", "--children"}} {
+			report := exec.Command("perf", "report", "--input", data, "--stdio", view.children, "--call-graph", "none",
+				"--sort", "symbol", "--percent-limit", "0.5")
+			text, err := report.Output()
+			if err != nil {
+				return fmt.Errorf("perf report: %w: %s", err, said.String())
+			}
+			if err := os.WriteFile(filepath.Join(p.profile, name+"."+view.name), trimmed(string(text)), 0o644); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil
+}
+
+// trimmed leaves out the columns that are empty here, and comments.
+func trimmed(report string) []byte {
+	var text []byte
+	for line := range strings.Lines(report) {
+		if line = strings.TrimRight(line, " -\n"); line != "" && line[0] != '#' {
+			text = append(append(text, line...), '\n')
+		}
+	}
+	return text
+}

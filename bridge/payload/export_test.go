@@ -1,0 +1,4 @@
+package payload
+
+// DeviceOf is here for the test that compares it with the bridge's.
+var DeviceOf = deviceOf
