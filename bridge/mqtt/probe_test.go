@@ -122,16 +122,16 @@ func TestProbeSaysAtWhichStepItFails(t *testing.T) {
 		{"nobody there", "tcp://127.0.0.1:1", cloudsim.Faults{}, nil, "port open!", "nobody listens"},
 		{"no such name", "tcp://no-such-host.invalid", cloudsim.Faults{}, nil, "name resolved!", "cannot be found"},
 		{"no WebSocket", "ws://" + cloud.Addr().String() + "/mqtt", cloudsim.Faults{}, nil, "port open, WebSocket open!", "closed the connection"},
-		{"silent", there, cloudsim.Faults{Silent: true}, nil, "port open, logged in!", "no answer to the login within 500ms; does it speak MQTT"},
+		{"silent", there, cloudsim.Faults{Silent: true}, nil, "port open, logged in!", "no answer to the login within 1s; does it speak MQTT"},
 		{"refused", there, cloudsim.Faults{RefuseLogin: 5}, nil, "port open, logged in!", "not authorised"},
 		{"no password", there, cloudsim.Faults{}, func(o *Options) { o.Username, o.PasswordFile = "u", os.DevNull+"/x" }, "logged in!", "cannot read the password"},
-		{"no acknowledgement", there, cloudsim.Faults{NoAck: true}, nil, "port open, logged in, published, acknowledged!", "not acknowledged the message within 500ms; it may not let us publish to sluice/test/line-3"},
+		{"no acknowledgement", there, cloudsim.Faults{NoAck: true}, nil, "port open, logged in, published, acknowledged!", "not acknowledged the message within 1s; it may not let us publish to sluice/test/line-3"},
 		{"cut at the message", script(t, cutting.play), cloudsim.Faults{}, nil, "port open, logged in, published, acknowledged!", "see test_topic"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cloud.SetFaults(c.faults)
 			u := uplink(t, c.address, func(o *Options) {
-				o.ConnectTimeout = 500 * time.Millisecond
+				o.ConnectTimeout = time.Second
 				if c.change != nil {
 					c.change(o)
 				}

@@ -177,7 +177,6 @@ func TestTheNextAddressTakesOver(t *testing.T) {
 	first, second := startCloud(t, cloudsim.Options{}), startCloud(t, cloudsim.Options{})
 	u := uplink(t, "tcp://"+first.Addr().String(), func(o *Options) {
 		o.Addresses = []string{"tcp://" + second.Addr().String()}
-		o.ConnectTimeout = time.Second
 	})
 	connects := func() string { return fmt.Sprint(first.Stats().Connects, second.Stats().Connects) }
 	step := func(what string, change func(), want string) {
