@@ -31,6 +31,11 @@ func TestValidateNamesEveryMistake(t *testing.T) {
 		{func(o *Options) { o.KeepAlive = 20 * time.Hour }, []string{"keep_alive"}},
 		{func(o *Options) { o.ConnectTimeout = 0; o.Address = "x" }, []string{"address", "connect_timeout"}},
 		{func(o *Options) { o.ClientID = "a\x00b" }, []string{"client_id"}},
+		{func(o *Options) { o.Addresses = []string{"tcp://b", "ssl://c"}; o.TLS.CA = "ca.pem" }, nil},
+		{func(o *Options) { o.Addresses = []string{"tcp://b", "c:1883", ""} }, []string{"addresses[1]", "addresses[2]"}},
+		{func(o *Options) { o.TLS.ALPN = []string{"mqtt"} }, []string{"tls"}},
+		{func(o *Options) { o.Proxy.Address = "ftp://proxy" }, []string{"proxy.address"}},
+		{func(o *Options) { o.TestTopic = "a/#" }, []string{"test_topic"}},
 	} {
 		o := DefaultOptions()
 		o.Address = "tcp://127.0.0.1:1884"
@@ -56,8 +61,7 @@ func TestAddressHasThePortOfItsKind(t *testing.T) {
 		"tcp://cloud": "cloud:1883", "ssl://cloud": "cloud:8883", "ws://cloud/mqtt": "cloud:80",
 		"wss://cloud/mqtt": "cloud:443", "tcp://cloud:99": "cloud:99", "tcp://[::1]": "[::1]:1883",
 	} {
-		o := Options{Address: address}
-		u, err := o.url()
+		u, err := parseAddress(address)
 		if err != nil || u.Host != want {
 			t.Errorf("%s leads to %v (%v), want %s", address, u, err, want)
 		}
