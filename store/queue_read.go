@@ -42,6 +42,9 @@ func (q *queueHints) set(queue queueID, hint queueHint) {
 	q.known[queue] = hint
 }
 
+// grownAtOnce bounds the room that ReadQueue makes before it knows what there is.
+const grownAtOnce = 64
+
 // ReadQueue appends to dst up to max durable records of a queue in the order of their offsets,
 // beginning with the first at or behind offset, and gives the offset to go on from. It reads no block
 // that is known not to hold the queue. What was trimmed or damaged is skipped; when there is nothing
@@ -64,6 +67,7 @@ func (s *Store) ReadQueue(dst []message.Record, topic string, queue int, offset 
 	}
 	names := s.cache.borrowNames()
 	defer s.cache.names.Put(names)
+	dst = grown(dst, int(min(uint64(max), w.durable-offset, grownAtOnce)))
 	next = offset
 	blocks, found, last := 0, 0, message.Position(0)
 	err = w.walk(from, func(queuedBlock, header) bool {
