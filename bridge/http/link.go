@@ -68,7 +68,7 @@ func newLink(u *Uplink, i int, fields http.Header) *link {
 }
 
 func (l *link) start() {
-	l.workers.Go(func() { l.Run(l.lines.ctx) })
+	l.workers.Go(func() { _ = l.Run(l.lines.ctx) }) // Err has the reason
 }
 
 // Send takes a message for the next request of its shard.
