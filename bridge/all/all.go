@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"sluice/bridge"
+	"sluice/bridge/kafka"
 	"sluice/bridge/mqtt"
 )
 
@@ -18,6 +19,7 @@ type Kind interface {
 // Uplinks are all kinds by the name that the configuration uses.
 func Uplinks(log *slog.Logger) map[string]Kind {
 	return map[string]Kind{
-		"mqtt": mqtt.Kind{Log: log},
+		"kafka": kafka.Kind{Log: log},
+		"mqtt":  mqtt.Kind{Log: log},
 	}
 }
