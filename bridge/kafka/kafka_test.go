@@ -6,10 +6,12 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -188,8 +190,6 @@ func uplink(t *testing.T, address string, change func(*Options)) *Uplink {
 	t.Helper()
 	o := DefaultOptions()
 	o.Address = address
-	o.ConnectTimeout = 2 * time.Second
-	o.AckTimeout = time.Second
 	if change != nil {
 		change(&o)
 	}
@@ -210,25 +210,64 @@ func connect(t *testing.T, u *Uplink) bridge.Link {
 	return l
 }
 
-// read gives all that is in a topic, partition by partition.
-func read(t testing.TB, address string, topics ...string) (records []*kgo.Record) {
+// read gives all that is in a topic, each partition in its order.
+func read(t testing.TB, address, topic string) (records []*kgo.Record) {
 	t.Helper()
-	consumer, err := kgo.NewClient(kgo.SeedBrokers(address), kgo.ConsumeTopics(topics...),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(100*time.Millisecond), kgo.DisableClientMetrics())
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	consumer, err := kgo.NewClient(kgo.SeedBrokers(address), kgo.ConsumeTopics(topic),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableClientMetrics())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer consumer.Close()
-	for {
-		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+	left := stored(ctx, t, consumer, topic)
+	for left > 0 {
 		fetches := consumer.PollFetches(ctx)
-		done := ctx.Err() != nil
-		cancel()
-		fetches.EachRecord(func(r *kgo.Record) { records = append(records, r) })
-		if done {
-			return records
+		if ctx.Err() != nil {
+			t.Fatalf("%d records of %s cannot be read", left, topic)
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			records = append(records, r)
+			left--
+		})
+	}
+	return records
+}
+
+// stored counts what is in a topic.
+func stored(ctx context.Context, t testing.TB, client *kgo.Client, topic string) (n int64) {
+	t.Helper()
+	where := kmsg.NewPtrMetadataRequest()
+	asked := kmsg.NewMetadataRequestTopic()
+	asked.Topic = kmsg.StringPtr(topic)
+	where.Topics = append(where.Topics, asked)
+	known, err := where.RequestWith(ctx, client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends := kmsg.NewPtrListOffsetsRequest()
+	ends.ReplicaID = -1
+	list := kmsg.NewListOffsetsRequestTopic()
+	list.Topic = topic
+	for _, p := range known.Topics[0].Partitions {
+		partition := kmsg.NewListOffsetsRequestTopicPartition()
+		partition.Partition, partition.Timestamp = p.Partition, -1
+		list.Partitions = append(list.Partitions, partition)
+	}
+	ends.Topics = append(ends.Topics, list)
+	for _, shard := range client.RequestSharded(ctx, ends) {
+		if shard.Err != nil {
+			t.Fatal(shard.Err)
+		}
+		for _, p := range shard.Resp.(*kmsg.ListOffsetsResponse).Topics[0].Partitions {
+			if p.ErrorCode != 0 {
+				t.Fatalf("the end of %s/%d: %v", topic, p.Partition, kerr.ErrorForCode(p.ErrorCode))
+			}
+			n += p.Offset
 		}
 	}
+	return n
 }
 
 func payloads(records []*kgo.Record) (texts []string) {
@@ -242,7 +281,11 @@ func TestUplinkContract(t *testing.T) {
 	uplinktest.Run(t, func(t *testing.T) uplinktest.Harness {
 		c := startCluster(t)
 		return uplinktest.Harness{
-			Uplink: uplink(t, c.address, func(o *Options) { o.AckTimeout = 300 * time.Millisecond }),
+			Uplink: uplink(t, c.address, func(o *Options) {
+				if strings.Contains(t.Name(), "Never") || strings.Contains(t.Name(), "Loss") {
+					o.AckTimeout = 500 * time.Millisecond // so long does each cut take
+				}
+			}),
 			Received: func() []string {
 				c.mute(false)
 				c.setUp(true)
@@ -254,12 +297,6 @@ func TestUplinkContract(t *testing.T) {
 	})
 }
 
-// answer is what done was called with.
-type answer struct {
-	n   int
-	err error
-}
-
 // outgoing is one message of a key.
 func outgoing(n int, topic, key string, payload []byte) *bridge.Outgoing {
 	r := &message.Record{Position: message.Position(n), Message: message.Message{Topic: key, Payload: payload}}
@@ -267,3 +304,119 @@ func outgoing(n int, topic, key string, payload []byte) *bridge.Outgoing {
 }
 
 func text(n int) []byte { return fmt.Appendf(nil, "message %d", n) }
+
+// post sends one message and waits for its answer.
+func post(t *testing.T, l bridge.Link, o *bridge.Outgoing) error {
+	t.Helper()
+	answers := make(chan error, 1)
+	if err := l.Send(t.Context(), o, func(err error) { answers <- err }); err != nil {
+		return err
+	}
+	select {
+	case err := <-answers:
+		return err
+	case <-time.After(20 * time.Second):
+		t.Fatal("no answer")
+		return nil
+	}
+}
+
+func TestRecordsCarryKeyPropertiesAndID(t *testing.T) {
+	for _, compression := range []string{"none", "gzip", "snappy", "lz4", "zstd"} {
+		t.Run(compression, func(t *testing.T) {
+			c := startCluster(t)
+			l := connect(t, uplink(t, c.address, func(o *Options) { o.Compression, o.Key = compression, keyDevice }))
+			o := outgoing(42, "a", "readings/line-3/press", []byte("21.5"))
+			o.Record.Device = "press"
+			o.Properties = []message.Property{{Name: "unit", Value: "C"}, {Name: "\x00secret", Value: "x"}}
+			o.Marks = []message.Property{{Name: bridge.OriginMark, Value: "line-3"}}
+			if err := post(t, l, o); err != nil {
+				t.Fatal(err)
+			}
+			records := read(t, c.listener.address, "a")
+			if len(records) != 1 {
+				t.Fatalf("the cluster has %d records, want 1", len(records))
+			}
+			r := records[0]
+			got := fmt.Sprintf("%s=%s %s", r.Key, r.Value, r.Headers)
+			want := "press=21.5 [{sluice-id line-3-1-42} {sluice-topic readings/line-3/press} {unit C} {sluice-origin line-3}]"
+			if got != want {
+				t.Errorf("the record is\n%s, want\n%s", got, want)
+			}
+		})
+	}
+}
+
+// TestAShortCutIsRiddenOut: what was in flight is sent again by the same producer, so that the cluster
+// recognises what it has.
+func TestAShortCutIsRiddenOut(t *testing.T) {
+	c := startCluster(t)
+	l := connect(t, uplink(t, c.address, func(o *Options) { o.AckTimeout = 20 * time.Second }))
+	const n = 3000
+	answers := make(chan error, n)
+	for i := range n {
+		if i%1000 == 500 {
+			c.setUp(false)
+			time.AfterFunc(200*time.Millisecond, func() { c.setUp(true) })
+		}
+		if err := l.Send(t.Context(), outgoing(i, topic, "k", text(i)), func(err error) { answers <- err }); err != nil {
+			t.Fatalf("message %d: %v", i, err)
+		}
+	}
+	for range n {
+		if err := <-answers; err != nil {
+			t.Fatalf("answered with %v", err)
+		}
+	}
+	got := payloads(read(t, c.listener.address, topic))
+	if len(got) != n {
+		t.Fatalf("the cluster has %d records, want %d", len(got), n)
+	}
+	for i := range got {
+		if got[i] != string(text(i)) {
+			t.Fatalf("record %d is %q", i, got[i])
+		}
+	}
+}
+
+func TestAnIdleLinkNoticesItsLoss(t *testing.T) {
+	c := startCluster(t)
+	l := connect(t, uplink(t, c.address, func(o *Options) { o.KeepAlive, o.AckTimeout = time.Second, time.Second }))
+	c.setUp(false)
+	select {
+	case <-l.Lost():
+	case <-time.After(10 * time.Second):
+		t.Fatal("the link is not lost")
+	}
+	if err := l.Err(); !strings.Contains(err.Error(), "nobody listens there") {
+		t.Errorf("it was lost because of %q", err)
+	}
+}
+
+func TestSendWaitsForRoomButNotLongerThanItsContext(t *testing.T) {
+	c := startCluster(t)
+	c.mute(true)
+	l := connect(t, uplink(t, c.address, func(o *Options) { o.AckTimeout = time.Minute }))
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	var answered sync.WaitGroup
+	sent := 0
+	for ; ; sent++ {
+		answered.Add(1)
+		if err := l.Send(ctx, outgoing(sent, topic, "k", make([]byte, 100<<10)), func(error) { answered.Done() }); err != nil {
+			answered.Done()
+			if ctx.Err() == nil {
+				t.Fatalf("message %d: %v", sent, err)
+			}
+			break
+		}
+		if sent > 100 {
+			t.Fatal("10 MB fit into a link that is not answered")
+		}
+	}
+	if sent < 5 {
+		t.Errorf("only %d messages were taken", sent)
+	}
+	l.Close()
+	answered.Wait()
+}

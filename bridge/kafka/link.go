@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"sluice/bridge"
+	"sluice/bridge/dial"
 )
 
 // maxWaiting is how many messages may wait for the next cycle before Send makes its caller wait; so
@@ -28,6 +29,7 @@ type link struct {
 	options *Options
 	client  *kgo.Client
 	log     *slog.Logger
+	conns   conns
 	workers sync.WaitGroup
 
 	once    sync.Once
@@ -173,6 +175,7 @@ func (l *link) watch() {
 			// Whoever gets the lock from now on sees that the link is lost.
 			l.producing.Lock()
 			l.producing.Unlock() //nolint:staticcheck // see above
+			l.conns.cut()
 			l.client.Close()
 			return
 		case <-ticker.C:
@@ -241,7 +244,8 @@ func (l *link) trouble() error {
 
 // OnBrokerConnect is called by franz-go after every attempt, login included.
 func (l *link) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
-	if errors.Is(err, context.Canceled) {
+	_, found := errors.AsType[*dial.Error](err)
+	if !found && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, net.ErrClosed) || errors.Is(err, errClosed)) {
 		return // we have ended it ourselves
 	}
 	l.mu.Lock()

@@ -17,9 +17,9 @@ func (u *Uplink) Probe(ctx context.Context, report func(bridge.Step)) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*u.options.ConnectTimeout)
 	defer cancel()
 	l := newLink(&u.options, u.log)
-	steps := &steps{report: report}
+	steps := &steps{report: report, went: make(map[string]bool)}
 	from := time.Now()
-	err := u.login(ctx, l, u.dialer(steps.connecting))
+	err := u.login(ctx, l, u.dialer(l, steps.connecting))
 	if failed := steps.end(); failed && err != nil {
 		return err // the last step has said so
 	}
@@ -76,6 +76,7 @@ func (u *Uplink) probeTopic(ctx context.Context, client *kgo.Client, report func
 type steps struct {
 	mu     sync.Mutex // guards what follows
 	report func(bridge.Step)
+	went   map[string]bool // steps that went well
 	failed bool
 	ended  bool
 }
@@ -83,10 +84,11 @@ type steps struct {
 func (s *steps) connecting(step dial.Step) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended {
+	if s.ended || s.went[step.Name] {
 		return
 	}
 	s.failed = step.Err != nil
+	s.went[step.Name] = !s.failed
 	s.report(bridge.Step{Name: step.Name, Detail: step.Detail, Took: step.Took, Err: step.Err})
 }
 

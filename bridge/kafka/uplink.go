@@ -61,7 +61,7 @@ func (u *Uplink) Connect(ctx context.Context) (bridge.Link, error) {
 	ctx, cancel := context.WithTimeout(ctx, u.options.ConnectTimeout)
 	defer cancel()
 	l := newLink(&u.options, u.log)
-	if err := u.login(ctx, l, u.dialer(nil)); err != nil {
+	if err := u.login(ctx, l, u.dialer(l, nil)); err != nil {
 		return nil, err
 	}
 	l.start()
@@ -81,9 +81,14 @@ func (u *Uplink) login(ctx context.Context, l *link, dialer dialFunc) error {
 	if err != nil {
 		return fmt.Errorf("kafka uplink: %w", err)
 	}
+	// Franz-go looks at ctx only between two requests.
+	stop := context.AfterFunc(ctx, l.conns.cut)
 	err = client.Ping(ctx)
 	if err == nil {
 		_, _, err = client.ProducerID(ctx)
+	}
+	if !stop() && err == nil {
+		err = ctx.Err()
 	}
 	if err != nil {
 		client.Close()
@@ -158,15 +163,18 @@ func (s *SASL) mechanism() sasl.Mechanism {
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
 // dialer opens connections to brokers; trace, if there is one, is told every step.
-func (u *Uplink) dialer(trace func(dial.Step)) dialFunc {
+func (u *Uplink) dialer(l *link, trace func(dial.Step)) dialFunc {
 	return func(ctx context.Context, _, address string) (net.Conn, error) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		if trace != nil {
 			ctx = dial.Traced(ctx, trace)
 		}
 		c, err := u.open(ctx, address)
 		switch {
 		case err == nil:
-			return c, nil
+			return l.conns.add(c)
 		case slices.Contains(u.seeds, address):
 			return nil, fmt.Errorf("%s: %w", address, err)
 		}
@@ -174,7 +182,7 @@ func (u *Uplink) dialer(trace func(dial.Step)) dialFunc {
 	}
 }
 
-func (u *Uplink) open(ctx context.Context, address string) (net.Conn, error) {
+func (u *Uplink) open(ctx context.Context, address string) (*conn, error) {
 	raw, err := u.options.Dial(ctx, address)
 	if err != nil {
 		return nil, err
@@ -198,17 +206,6 @@ func (u *Uplink) open(ctx context.Context, address string) (net.Conn, error) {
 	return c, nil
 }
 
-// conn ends quickly: TLS says goodbye, but not for longer than dial.HurryTimeout.
-type conn struct {
-	net.Conn
-	raw *dial.Patient
-}
-
-func (c *conn) Close() error {
-	c.raw.HurryUp()
-	return c.Conn.Close()
-}
-
 // advertisedError is the usual mistake in setting up a cluster.
 type advertisedError struct {
 	address string
@@ -222,17 +219,15 @@ func (e *advertisedError) Unwrap() error { return e.cause }
 
 // explain says in plain words what went wrong with a connection attempt.
 func (u *Uplink) explain(ctx context.Context, l *link, err error) error {
-	cause := context.Cause(ctx)
-	switch {
-	case errors.Is(cause, context.Canceled):
+	if cause := context.Cause(ctx); errors.Is(cause, context.Canceled) {
 		return cause
-	case cause != nil && l.trouble() == nil:
-		return fmt.Errorf("no answer from %s within %s", u.options.Address, u.options.ConnectTimeout)
-	case cause != nil:
-		err = l.trouble()
+	} else if cause != nil {
+		if err = l.trouble(); err == nil {
+			return fmt.Errorf("no answer from %s within %s", u.options.Address, u.options.ConnectTimeout)
+		}
 	}
 	if to, ok := errors.AsType[*advertisedError](err); ok {
 		return to
 	}
-	return fmt.Errorf("%s: %w", u.options.Address, plainWords(err))
+	return fmt.Errorf("%s: %w", u.options.Address, u.options.loginWords(err))
 }

@@ -3,6 +3,7 @@ package kafka
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -109,6 +110,14 @@ func plainWords(err error) error {
 		return &plain{"the broker speaks TLS there: write ssl://", err}
 	}
 	return dial.Explain(err)
+}
+
+// loginWords adds what an end of the connection means while a login is going on.
+func (o *Options) loginWords(err error) error {
+	if o.SASL.mechanism() != nil && errors.Is(err, io.EOF) {
+		return &plain{"the broker has closed the connection during the login; are the user name and password right? See sasl", err}
+	}
+	return plainWords(err)
 }
 
 // secretError is a password that cannot be read.
