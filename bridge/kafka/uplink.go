@@ -22,6 +22,9 @@ import (
 // that does not exist, shall not cost seconds.
 const metadataAge = 200 * time.Millisecond
 
+// creationTries is how often a topic is asked for that the brokers are creating: about ten seconds.
+const creationTries = 40
+
 // Uplink is a configured way to one Kafka cluster.
 type Uplink struct {
 	options Options
@@ -125,7 +128,7 @@ func (u *Uplink) settings(l *link, dialer dialFunc) ([]kgo.Opt, error) {
 		kgo.UnknownTopicRetries(1),
 	}
 	if o.CreateTopics {
-		settings = append(settings, kgo.AllowAutoTopicCreation())
+		settings = append(settings, kgo.AllowAutoTopicCreation(), kgo.UnknownTopicRetries(creationTries))
 	}
 	if m := o.SASL.mechanism(); m != nil {
 		settings = append(settings, kgo.SASL(m))
