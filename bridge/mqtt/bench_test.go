@@ -54,8 +54,9 @@ func BenchmarkBarePaho(b *testing.B) {
 
 // BenchmarkForwarder is the same through a Forwarder and an Uplink.
 func BenchmarkForwarder(b *testing.B) {
-	u, err := New(Options{Address: benchCloud(b), KeepAlive: DefaultOptions().KeepAlive,
-		ConnectTimeout: DefaultOptions().ConnectTimeout}, "line-3", quiet())
+	o := DefaultOptions()
+	o.Address = benchCloud(b)
+	u, err := New(o, "line-3", quiet())
 	if err != nil {
 		b.Fatal(err)
 	}

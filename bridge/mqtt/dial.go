@@ -2,34 +2,26 @@ package mqtt
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"net/http"
 	"net/url"
-	"sync"
-	"time"
 
 	"github.com/gorilla/websocket"
+
+	"sluice/bridge/dial"
 )
 
-const (
-	// A line that takes no bytes at all for writeTimeout is dead. It counts for each chunk, so that
-	// a large message may take its time on a slow line.
-	writeTimeout = 20 * time.Second
-	writeChunk   = 32 << 10
-	// hurryTimeout is what remains for last words once the connection shall end.
-	hurryTimeout = time.Second
-)
+// webSocketOpen is a step that people see.
+const webSocketOpen = "WebSocket open"
 
-// dial opens the connection up to where MQTT begins. The raw connection is handed back as well: it
-// can be told to hurry.
-func (o *Options) dial(ctx context.Context, to *url.URL) (net.Conn, *rawConn, error) {
-	var dialer net.Dialer
-	tcp, err := dialer.DialContext(ctx, "tcp", to.Host)
+// dial opens the connection up to where MQTT begins. The connection below it all is handed back as
+// well: it can be told to hurry.
+func (o *Options) dial(ctx context.Context, to *url.URL) (net.Conn, *dial.Patient, error) {
+	tcp, err := o.Dial(ctx, to.Host)
 	if err != nil {
 		return nil, nil, err
 	}
-	raw := &rawConn{Conn: tcp}
+	raw := &dial.Patient{Conn: tcp}
 	conn, err := o.secure(ctx, raw, to)
 	if err != nil {
 		tcp.Close()
@@ -39,18 +31,11 @@ func (o *Options) dial(ctx context.Context, to *url.URL) (net.Conn, *rawConn, er
 }
 
 // secure puts TLS and WebSocket around a connection where the address asks for them.
-func (o *Options) secure(ctx context.Context, raw *rawConn, to *url.URL) (net.Conn, error) {
-	// The WebSocket handshake looks at ctx's deadline, but not at its end.
-	stop := context.AfterFunc(ctx, func() { raw.Conn.Close() })
-	defer stop()
+func (o *Options) secure(ctx context.Context, raw *dial.Patient, to *url.URL) (net.Conn, error) {
 	var conn net.Conn = raw
 	if secure(to) {
-		config, err := o.tlsConfig(to.Hostname())
+		secured, err := o.Secure(ctx, raw, to.Hostname())
 		if err != nil {
-			return nil, err
-		}
-		secured := tls.Client(raw, config)
-		if err := secured.HandshakeContext(ctx); err != nil {
 			return nil, err
 		}
 		conn = secured
@@ -58,13 +43,21 @@ func (o *Options) secure(ctx context.Context, raw *rawConn, to *url.URL) (net.Co
 	if to.Scheme != "ws" && to.Scheme != "wss" {
 		return conn, nil
 	}
+	// The WebSocket handshake looks at ctx's deadline, but not at its end.
+	stop := context.AfterFunc(ctx, func() { raw.Conn.Close() })
+	defer stop()
 	give := func(context.Context, string, string) (net.Conn, error) { return conn, nil }
 	upgrade := websocket.Dialer{NetDialContext: give, NetDialTLSContext: give, Subprotocols: []string{"mqtt"}} // [MQTT-6.0.0-3]
-	ws, response, err := upgrade.DialContext(ctx, to.String(), http.Header{})
-	if err != nil {
-		if response != nil {
-			return nil, &upgradeError{response.Status}
+	var ws *websocket.Conn
+	err := dial.Take(ctx, webSocketOpen, func() (string, error) {
+		opened, response, err := upgrade.DialContext(ctx, to.String(), http.Header{})
+		if err != nil && response != nil {
+			err = &upgradeError{response.Status}
 		}
+		ws = opened
+		return to.Path, plainWords(err)
+	})
+	if err != nil {
 		return nil, err
 	}
 	return &wsConn{Conn: conn, ws: ws}, nil
@@ -75,51 +68,6 @@ type upgradeError struct{ status string }
 func (e *upgradeError) Error() string {
 	return "the server answers the WebSocket request with " + e.status
 }
-
-// rawConn keeps the deadlines of writing in its own hands: paho, TLS and WebSocket each set and
-// clear them as they think fit.
-type rawConn struct {
-	net.Conn
-	mu    sync.Mutex // guards what follows, and setting the deadline of writing
-	hurry bool
-}
-
-func (c *rawConn) Write(b []byte) (int, error) {
-	written := 0
-	for {
-		chunk := b[written:min(len(b), written+writeChunk)]
-		c.deadline()
-		n, err := c.Conn.Write(chunk)
-		written += n
-		if err != nil || written == len(b) {
-			return written, err
-		}
-	}
-}
-
-func (c *rawConn) deadline() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.hurry {
-		c.Conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-	}
-}
-
-// hurryUp gives all further writing together, and one that is under way, hurryTimeout.
-func (c *rawConn) hurryUp() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.hurry {
-		c.hurry = true
-		c.Conn.SetWriteDeadline(time.Now().Add(hurryTimeout))
-	}
-}
-
-// SetWriteDeadline does nothing: see rawConn.
-func (c *rawConn) SetWriteDeadline(time.Time) error { return nil }
-
-// SetDeadline is about reading only: see rawConn.
-func (c *rawConn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
 
 // wsConn carries MQTT in WebSocket frames; where one ends means nothing [MQTT-6.0.0-1].
 type wsConn struct {

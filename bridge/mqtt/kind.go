@@ -3,6 +3,7 @@ package mqtt
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"sluice/bridge"
 )
@@ -26,4 +27,6 @@ func (k Kind) Open(gateway string, options any) (bridge.Uplink, error) {
 }
 
 // Endpoint is where the broker listens.
-func (o *Options) Endpoint() string { return o.Address }
+func (o *Options) Endpoint() string {
+	return strings.Join(append([]string{o.Address}, o.Addresses...), ", ")
+}

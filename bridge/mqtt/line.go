@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"sluice/bridge/dial"
 )
 
 // maxWaiting is how many bytes may wait for the line before Send makes its caller wait.
@@ -18,7 +20,7 @@ var errLineClosed = errors.New("the line is closed")
 // never sits in its time-out, and a window of small messages costs a few system calls.
 type line struct {
 	conn    net.Conn
-	raw     *rawConn
+	raw     *dial.Patient
 	inbound *inbound
 	// broken is told why the line ended, before paho is. It is not called after close.
 	broken func(error)
@@ -34,7 +36,7 @@ type line struct {
 	done     chan struct{} // closed when the sending goroutine has ended
 }
 
-func newLine(conn net.Conn, raw *rawConn, broken func(error)) *line {
+func newLine(conn net.Conn, raw *dial.Patient, broken func(error)) *line {
 	return &line{
 		conn: conn, raw: raw, inbound: newInbound(conn), broken: broken,
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
@@ -95,7 +97,7 @@ func (l *line) finish(lastWords []byte) {
 	}
 	l.closing = true
 	l.waiting = append(l.waiting, lastWords...)
-	l.raw.hurryUp()
+	l.raw.HurryUp()
 	l.wakeLocked()
 }
 

@@ -23,6 +23,7 @@ const maxCommands = 64
 
 var (
 	errClosed  = errors.New("the link was closed")
+	errExpired = errors.New("the login has expired; the next connection has a new one")
 	errNoProof = errors.New("bug: a message was reported as delivered without its PUBACK")
 )
 
@@ -50,8 +51,14 @@ type link struct {
 	commands chan command
 	dropped  uint64 // messages from the cloud; only paho's handler goroutine touches it
 
+	farewell []byte // what Close sends
+	// useless tells that the address took the connection, but no message. It may be nil.
+	useless func()
+
 	mu       sync.Mutex // guards what follows
 	inFlight ring
+	sent     bool // a message was given to paho
+	answered bool // one was acknowledged
 }
 
 // pending is a message that waits for its answer.
@@ -76,6 +83,12 @@ func newLink(log *slog.Logger) *link {
 	}
 }
 
+// prepare takes what the session says about the end.
+func (l *link) prepare(session Session) (err error) {
+	l.farewell, err = session.farewell()
+	return err
+}
+
 // open gives paho the line that is already there.
 func (l *link) open(*url.URL, paho.ClientOptions) (net.Conn, error) { return l.line, nil }
 
@@ -98,9 +111,23 @@ func (l *link) login(ctx context.Context) error {
 	return nil
 }
 
-func (l *link) start() {
+func (l *link) start(until time.Time) {
 	l.workers.Go(l.answer)
 	l.workers.Go(l.deliver)
+	if !until.IsZero() {
+		l.workers.Go(func() { l.expire(until) })
+	}
+}
+
+// expire is the goroutine that ends the link when its login does: the broker would, at a worse moment.
+func (l *link) expire(until time.Time) {
+	timer := time.NewTimer(time.Until(until))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		l.lose(errExpired)
+	case <-l.lost:
+	}
 }
 
 // lose ends the link for the reason err; the first one counts.
@@ -155,13 +182,14 @@ func (l *link) Send(ctx context.Context, o *bridge.Outgoing, done func(error)) e
 		return err
 	}
 	// A token that has failed already goes into the ring like the others.
-	token, ok := l.client.Publish(o.Topic, min(o.QoS, 1), false, o.Payload).(*paho.PublishToken)
+	token, ok := l.client.Publish(o.Topic, min(o.QoS, 1), o.Retain, o.Payload).(*paho.PublishToken)
 	if !ok {
 		return errors.New("bug: paho's publish token is of another type")
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.inFlight.push(pending{token, min(o.QoS, 1), done})
+	l.sent = true
 	select {
 	case l.wake <- struct{}{}:
 	default: // it knows
@@ -172,6 +200,7 @@ func (l *link) Send(ctx context.Context, o *bridge.Outgoing, done func(error)) e
 // answer is the goroutine that calls done for every message, oldest first: PUBACKs come in the order
 // of the messages [MQTT-4.6.0-2], so waiting for the oldest costs nothing.
 func (l *link) answer() {
+	acknowledged := false
 	for {
 		p, ok := l.oldest()
 		if !ok {
@@ -181,8 +210,19 @@ func (l *link) answer() {
 		case <-p.token.Done():
 		case <-l.lost:
 		}
-		p.done(l.outcome(p))
+		err := l.outcome(p)
+		if err == nil && !acknowledged {
+			acknowledged = true
+			l.noteAnswer()
+		}
+		p.done(err)
 	}
+}
+
+func (l *link) noteAnswer() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.answered = true
 }
 
 // oldest waits for a message in flight. It gives none only when the link is lost and all have been
@@ -311,10 +351,15 @@ func (l *link) deliver() {
 // Close says goodbye to the broker and waits until paho and the line have ended.
 func (l *link) Close() error {
 	l.lose(errClosed)
-	l.line.finish(disconnect)
+	l.line.finish(l.farewell)
 	<-l.line.done
 	<-l.stopped
 	l.workers.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.sent && !l.answered && l.useless != nil {
+		l.useless()
+	}
 	return nil
 }
 

@@ -24,6 +24,7 @@ import (
 
 	"sluice/bridge"
 	"sluice/bridge/cloudsim"
+	"sluice/bridge/dial"
 	"sluice/gateway/message"
 )
 
@@ -349,17 +350,17 @@ func TestUplinkOverTLS(t *testing.T) {
 	cloud := startCloud(t, cloudsim.Options{TLS: &tls.Config{
 		Certificates: []tls.Certificate{pair}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert}})
 	there := "ssl://" + cloud.Addr().String()
-	good := TLS{CA: dir + "/ca.crt", Cert: dir + "/client.crt", Key: dir + "/client.key", ServerName: "cloud.example"}
+	good := dial.TLS{CA: dir + "/ca.crt", Cert: dir + "/client.crt", Key: dir + "/client.key", ServerName: "cloud.example"}
 	for _, c := range []struct {
 		name   string
-		change func(*TLS)
+		change func(*dial.TLS)
 		want   string
 	}{
-		{"unknown authority", func(o *TLS) { o.CA = "" }, "not signed by a known authority"},
-		{"wrong name", func(o *TLS) { o.ServerName = "other.example" }, "another name"},
-		{"no certificate of ours", func(o *TLS) { o.Cert, o.Key = "", "" }, "refuses the TLS connection"},
-		{"missing file", func(o *TLS) { o.CA = dir + "/missing" }, "tls.ca"},
-		{"no certificate in the file", func(o *TLS) { o.CA = dir + "/ca.key" }, "no certificate in"},
+		{"unknown authority", func(o *dial.TLS) { o.CA = "" }, "not signed by a known authority"},
+		{"wrong name", func(o *dial.TLS) { o.ServerName = "other.example" }, "another name"},
+		{"no certificate of ours", func(o *dial.TLS) { o.Cert, o.Key = "", "" }, "refuses the TLS connection"},
+		{"missing file", func(o *dial.TLS) { o.CA = dir + "/missing" }, "tls.ca"},
+		{"no certificate in the file", func(o *dial.TLS) { o.CA = dir + "/ca.key" }, "no certificate in"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l, err := uplink(t, there, func(o *Options) { o.TLS = good; c.change(&o.TLS) }).Connect(t.Context())

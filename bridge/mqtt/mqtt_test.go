@@ -15,6 +15,7 @@ import (
 
 	"sluice/bridge"
 	"sluice/bridge/cloudsim"
+	"sluice/bridge/dial"
 	"sluice/bridge/uplinktest"
 	"sluice/gateway/message"
 )
@@ -249,7 +250,7 @@ func TestSendWaitsForRoomButNotLongerThanItsContext(t *testing.T) {
 	from := time.Now()
 	l.Close()
 	answered.Wait()
-	if took := time.Since(from); took > hurryTimeout+2*time.Second {
+	if took := time.Since(from); took > dial.HurryTimeout+2*time.Second {
 		t.Errorf("closing a line that is stuck took %s", took)
 	}
 }

@@ -56,8 +56,7 @@ func TestAddressHasThePortOfItsKind(t *testing.T) {
 		"tcp://cloud": "cloud:1883", "ssl://cloud": "cloud:8883", "ws://cloud/mqtt": "cloud:80",
 		"wss://cloud/mqtt": "cloud:443", "tcp://cloud:99": "cloud:99", "tcp://[::1]": "[::1]:1883",
 	} {
-		o := Options{Address: address}
-		u, err := o.url()
+		u, err := parseAddress(address)
 		if err != nil || u.Host != want {
 			t.Errorf("%s leads to %v (%v), want %s", address, u, err, want)
 		}

@@ -12,13 +12,20 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
 	"sluice/bridge"
+	"sluice/bridge/dial"
 )
 
-// Uplink is a configured way to one MQTT broker.
+// Uplink is a configured way to one MQTT broker, which may have several addresses.
 type Uplink struct {
-	options Options
-	address *url.URL
-	log     *slog.Logger
+	// Session is asked at the beginning of every connection, if it is there. It is set before the
+	// first.
+	Session func(ctx context.Context) (Session, error)
+
+	options   Options
+	gateway   string
+	addresses []*url.URL
+	turn      dial.Turn
+	log       *slog.Logger
 }
 
 // New makes an uplink. It touches neither network nor files. gateway is the client id when the
@@ -33,9 +40,9 @@ func New(o Options, gateway string, log *slog.Logger) (*Uplink, error) {
 	if problem != nil {
 		return nil, problem
 	}
-	address, err := o.url()
+	addresses, err := o.addresses()
 	if err != nil {
-		return nil, fmt.Errorf("mqtt uplink: address %w", err)
+		return nil, fmt.Errorf("mqtt uplink: %w", err)
 	}
 	if o.ClientID == "" {
 		o.ClientID = gateway
@@ -43,43 +50,75 @@ func New(o Options, gateway string, log *slog.Logger) (*Uplink, error) {
 	if log == nil {
 		log = slog.Default()
 	}
-	return &Uplink{options: o, address: address, log: log}, nil
+	return &Uplink{options: o, gateway: gateway, addresses: addresses, log: log}, nil
 }
 
-// Connect opens one connection and logs in. Each has a paho client of its own: one that reconnects
-// would complete the tokens of messages that nobody has.
+// Connect opens one connection to the first address that works, from the last good one on, logs in
+// and says what the session begins with. Each connection has a paho client of its own: one that
+// reconnects would complete the tokens of messages that nobody has.
 func (u *Uplink) Connect(ctx context.Context) (bridge.Link, error) {
-	ctx, cancel := context.WithTimeout(ctx, u.options.ConnectTimeout)
-	defer cancel()
-	password, err := u.options.password()
+	var l *link
+	err := u.turn.Try(ctx, len(u.addresses), func(ctx context.Context, i int) error {
+		ctx, cancel := context.WithTimeout(ctx, u.options.ConnectTimeout)
+		defer cancel()
+		session, err := u.session(ctx)
+		if err != nil {
+			return err
+		}
+		if l, err = u.open(ctx, u.addresses[i], session); err != nil {
+			return err
+		}
+		l.useless = func() { u.turn.Avoid(i, len(u.addresses)) }
+		if err := l.begin(ctx, session.Births); err != nil {
+			l.Close()
+			return u.explain(ctx, u.addresses[i], fmt.Errorf("the first messages: %w", err))
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	conn, raw, err := u.options.dial(ctx, u.address)
+	return l, nil
+}
+
+// open opens a connection to one address and logs in.
+func (u *Uplink) open(ctx context.Context, to *url.URL, session Session) (*link, error) {
+	conn, raw, err := u.options.dial(ctx, to)
 	if err != nil {
-		return nil, u.explain(ctx, "", err)
+		return nil, u.explain(ctx, to, err)
 	}
 	l := newLink(u.log)
 	l.line = newLine(conn, raw, l.broken)
 	go l.line.send()
-	l.client = paho.NewClient(u.clientOptions(l, password))
-	if err := l.login(ctx); err != nil {
+	if err := l.prepare(session); err != nil {
 		l.line.finish(nil)
 		<-l.line.done
-		return nil, u.explain(ctx, "during the login ", err)
+		return nil, err
 	}
-	l.start()
+	err = dial.Take(ctx, bridge.LoggedIn, func() (string, error) {
+		l.client = paho.NewClient(u.clientOptions(l, session))
+		return fmt.Sprintf("as client %q", session.Login.ClientID), u.loginWords(ctx, l.login(ctx))
+	})
+	if err != nil {
+		l.line.finish(nil)
+		<-l.line.done
+		return nil, u.explain(ctx, to, err)
+	}
+	l.start(session.Until)
 	return l, nil
 }
 
-func (u *Uplink) clientOptions(l *link, password string) *paho.ClientOptions {
+func (u *Uplink) clientOptions(l *link, session Session) *paho.ClientOptions {
 	o := paho.NewClientOptions()
-	o.Servers = []*url.URL{u.address} // paho wants one, but never opens it
+	o.Servers = []*url.URL{{Scheme: "tcp", Host: "line"}} // paho wants one, but never opens it
 	o.SetCustomOpenConnectionFn(l.open)
 	o.SetProtocolVersion(4) // else a refused login is tried again as MQTT 3.1
-	o.SetClientID(u.options.ClientID)
-	o.SetUsername(u.options.Username)
-	o.SetPassword(password)
+	o.SetClientID(session.Login.ClientID)
+	o.SetUsername(session.Login.Username)
+	o.SetPassword(session.Login.Password)
+	if w := session.Will; w != nil {
+		o.SetBinaryWill(w.Topic, w.Payload, w.QoS, w.Retain)
+	}
 	o.SetCleanSession(true)
 	o.SetAutoReconnect(false)
 	o.SetConnectRetry(false)
@@ -107,12 +146,19 @@ func (noStore) Del(string)                        {}
 func (noStore) Close()                            {}
 func (noStore) Reset()                            {}
 
+// loginWords says why a login failed.
+func (u *Uplink) loginWords(ctx context.Context, err error) error {
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return &dial.Error{Text: "no answer to the login within " + u.options.ConnectTimeout.String(),
+			Hint: "does it speak MQTT at this port?", Cause: err}
+	}
+	return plainWords(err)
+}
+
 // explain says in plain words what went wrong with a connection attempt.
-func (u *Uplink) explain(ctx context.Context, when string, err error) error {
+func (u *Uplink) explain(ctx context.Context, to *url.URL, err error) error {
 	if cause := context.Cause(ctx); errors.Is(cause, context.Canceled) {
 		return cause
-	} else if cause != nil {
-		return fmt.Errorf("no answer from %s %swithin %s", u.address.Host, when, u.options.ConnectTimeout)
 	}
-	return fmt.Errorf("%s: %w", u.address.Host, plainWords(err))
+	return fmt.Errorf("%s: %w", to.Host, plainWords(err))
 }

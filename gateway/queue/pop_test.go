@@ -498,7 +498,8 @@ func TestANewGroupBeginsAtTheEndIfItWants(t *testing.T) {
 		b.fill("orders", 0, 0, 3)
 		r := queue.PopRequest{Topic: "orders", Queue: 0, Most: 9, FromLast: true}
 		want(t, b.pop(r), "0", "1", "2") // the queue is all new
-		b.log.Append(message.Message{Topic: "old", Payload: []byte("0"), Time: time.Now().Add(-2 * time.Hour).UnixMilli()})
+		b.fill("old", 0, 0, 1)
+		b.log.Append(slices.Repeat([]message.Message{{Topic: "another"}}, 100_000)...)
 		r.Topic = "old"
 		want(t, b.pop(r))
 		b.fill("old", 0, 1, 2)

@@ -1,0 +1,62 @@
+package dial
+
+import (
+	"net"
+	"sync"
+	"time"
+)
+
+const (
+	// A line that takes no bytes at all for writeTimeout is dead. It counts for each chunk, so that
+	// a large message may take its time on a slow line.
+	writeTimeout = 20 * time.Second
+	writeChunk   = 32 << 10
+	// HurryTimeout is what remains for last words once the connection shall end.
+	HurryTimeout = time.Second
+)
+
+// Patient keeps the deadlines of writing in its own hands: MQTT clients, TLS and WebSocket each set
+// and clear them as they think fit. It goes directly around what Dial gave.
+type Patient struct {
+	net.Conn
+	mu    sync.Mutex // guards what follows, and setting the deadline of writing
+	hurry bool
+}
+
+// Write gives each chunk of b its own time.
+func (c *Patient) Write(b []byte) (int, error) {
+	written := 0
+	for {
+		chunk := b[written:min(len(b), written+writeChunk)]
+		c.deadline()
+		n, err := c.Conn.Write(chunk)
+		written += n
+		if err != nil || written == len(b) {
+			return written, err
+		}
+	}
+}
+
+func (c *Patient) deadline() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.hurry {
+		c.Conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	}
+}
+
+// HurryUp gives all further writing together, and one that is under way, HurryTimeout.
+func (c *Patient) HurryUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.hurry {
+		c.hurry = true
+		c.Conn.SetWriteDeadline(time.Now().Add(HurryTimeout))
+	}
+}
+
+// SetWriteDeadline does nothing: see Patient.
+func (c *Patient) SetWriteDeadline(time.Time) error { return nil }
+
+// SetDeadline is about reading only: see Patient.
+func (c *Patient) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
