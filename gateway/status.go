@@ -30,7 +30,7 @@ func (g *Gateway) Status() web.Status {
 		case *device:
 			status.Devices = append(status.Devices, g.showDevice(part))
 		case *uplink:
-			status.Uplinks = append(status.Uplinks, g.showUplink(part, keptFor(cursors)))
+			status.Uplinks = append(status.Uplinks, g.showUplink(part, pinned(cursors)))
 		case *listener:
 			status.MQTT = part.show()
 		case rocketListener:
@@ -83,8 +83,8 @@ func (g *Gateway) showUplink(u *uplink, kept map[string]int64) web.Uplink {
 	return shown
 }
 
-// keptFor is how many bytes of the log each cursor of an uplink keeps.
-func keptFor(cursors []store.CursorStatus) map[string]int64 {
+// pinned is how many bytes of the log each cursor of an uplink keeps.
+func pinned(cursors []store.CursorStatus) map[string]int64 {
 	kept := make(map[string]int64)
 	for i := range cursors {
 		if strings.HasPrefix(cursors[i].Name, uplinkCursors) {

@@ -271,7 +271,7 @@ func (g *Gateway) deliver(uplink string) func(context.Context, string, *bridge.I
 
 // tellUplinks says of each uplink below $SYS what the API says of it.
 func (g *Gateway) tellUplinks(add func(topic string, payload []byte)) {
-	kept := keptFor(g.store.Cursors())
+	kept := pinned(g.store.Cursors())
 	for _, u := range g.uplinks() {
 		if text, err := json.Marshal(g.showUplink(u, kept)); err == nil {
 			add("$SYS/gateway/uplinks/"+u.config.Name, text)
