@@ -70,7 +70,7 @@ func (f *fakeUplinks) Aside(_ context.Context, name string, from uint64, limit i
 	all := []Aside{
 		{Position: 2, Topic: "orders/a", Stored: fakeBorn, Bytes: len(fakeReading), Reason: "the payload is not valid", Tries: 1, Origin: 1},
 		{Position: 3, Topic: "orders/held", Stored: fakeBorn, Bytes: len(fakeReading), Reason: "not authorised", Tries: 10, Origin: 2},
-		{Position: 9, Topic: "readings/line-3/press", Stored: fakeBorn, Bytes: 312_000, Reason: "the message is too large for the cloud, which takes 262144 bytes", Tries: 1, Origin: 8},
+		{Position: fakeAside, Topic: "readings/line-3/press", Stored: fakeBorn, Bytes: 312_000, Reason: "the message is too large for the cloud, which takes 262144 bytes", Tries: 1, Origin: 6},
 	}
 	for i, a := range all {
 		if a.Position < from {
@@ -154,7 +154,7 @@ func TestWhatWasSetAsideIsListed(t *testing.T) {
 		t.Errorf("the first page is %+v", page)
 	}
 	page = decode[asidePage](t, ask(s, "GET", "/api/v1/uplinks/cloud/aside?limit=2&next=4", "", bearer(s)...))
-	if len(page.Items) != 1 || page.Items[0].Position != 9 || page.Next != 0 {
+	if len(page.Items) != 1 || page.Items[0].Position != fakeAside || page.Next != 0 {
 		t.Errorf("the last page is %+v", page)
 	}
 	wantProblem(t, ask(s, "GET", "/api/v1/uplinks/none/aside", "", bearer(s)...), http.StatusNotFound)

@@ -151,6 +151,7 @@ export default {
     keeps: 'The log keeps {messages} messages ({bytes}) for {from}.',
     oldest: 'The oldest is {time} old.',
     nothing: 'Nothing waits for it now, but what comes from now on is kept for it.',
+    drop: 'Drop what {name} keeps for {from}',
     what: 'Configure it again under the same name, and it goes on where it was; or drop what waits for it.',
   },
 

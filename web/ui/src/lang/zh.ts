@@ -153,6 +153,7 @@ const zh: typeof en = {
     keeps: '日志仍为 {from} 保留 {messages} 条消息（{bytes}）。',
     oldest: '最早的一条已有 {time}。',
     nothing: '目前没有等待的消息，但之后到达的消息会继续为其保留。',
+    drop: '移除 {name} 为 {from} 保留的内容',
     what: '以相同名称重新配置即可从原处继续；否则请移除等待的内容。',
   },
 
