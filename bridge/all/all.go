@@ -6,6 +6,7 @@ import (
 
 	"sluice/bridge"
 	"sluice/bridge/mqtt"
+	"sluice/bridge/mqtt5"
 )
 
 // Kind makes uplinks of one kind. Options gives a fresh struct with defaults that the configuration
@@ -18,6 +19,7 @@ type Kind interface {
 // Uplinks are all kinds by the name that the configuration uses.
 func Uplinks(log *slog.Logger) map[string]Kind {
 	return map[string]Kind{
-		"mqtt": mqtt.Kind{Log: log},
+		"mqtt":  mqtt.Kind{Log: log},
+		"mqtt5": mqtt5.Kind{Log: log},
 	}
 }
