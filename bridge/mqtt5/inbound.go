@@ -59,6 +59,9 @@ func (in *inbound) next() error {
 	if err != nil {
 		return err
 	}
+	if kind := first >> 4; in.greeted == (kind == packets.CONNACK) { // early: what is no MQTT may never be whole
+		return fmt.Errorf("%w: a packet of type %d at this time", errProtocol, kind)
+	}
 	in.packet = append(in.packet[:0], first)
 	length := 0
 	for shift := 0; ; shift += 7 {
@@ -106,11 +109,7 @@ func cut(err error) error {
 }
 
 func (in *inbound) inspect(first byte, body []byte) error {
-	kind := first >> 4
-	if in.greeted == (kind == packets.CONNACK) {
-		return fmt.Errorf("%w: a packet of type %d at this time", errProtocol, kind)
-	}
-	whole := false
+	kind, whole := first>>4, false
 	switch kind {
 	case packets.CONNACK:
 		in.greeted = true

@@ -29,7 +29,7 @@ import (
 )
 
 // peer gives the path of a foreign program, or skips the test.
-func peer(t *testing.T, name string) string {
+func peer(t testing.TB, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
@@ -46,14 +46,14 @@ func peer(t *testing.T, name string) string {
 
 // mosquitto is Debian's broker as the cloud, with a stock subscriber that outlives its restarts.
 type mosquitto struct {
-	t       *testing.T
+	t       testing.TB
 	binary  string
 	dir     string
 	port    int
 	process *exec.Cmd
 }
 
-func newMosquitto(t *testing.T, listener string) *mosquitto {
+func newMosquitto(t testing.TB, listener string) *mosquitto {
 	m := &mosquitto{t: t, binary: peer(t, "mosquitto"), dir: t.TempDir(), port: freePort(t)}
 	write(t, m.dir+"/conf", fmt.Sprintf("listener %d 127.0.0.1\nallow_anonymous true\npersistence true\n"+
 		"persistence_location %s/\nmax_queued_messages 0\nmax_inflight_messages 0\nautosave_interval 1\nuser root\n%s", m.port, m.dir, listener))
@@ -62,7 +62,7 @@ func newMosquitto(t *testing.T, listener string) *mosquitto {
 	return m
 }
 
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -200,7 +200,7 @@ func TestMosquittoGoesAwayAndComesBack(t *testing.T) {
 	var check cloudsim.Checker
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL, syscall.SIGTERM} {
 		stop := subscribe(t, cloud, &check)
-		source.advance(t, 500)
+		source.advance(t, 200)
 		eventually(t, "the subscriber sees it", func() bool { return check.Report().Received > 100 })
 		cloud.end(signal)
 		stop()
@@ -210,7 +210,7 @@ func TestMosquittoGoesAwayAndComesBack(t *testing.T) {
 		}
 		cloud.start()
 	}
-	source.advance(t, 500)
+	source.advance(t, 200)
 	source.finish(t)
 	s := f.State()
 	if s.State != bridge.Online || s.LastError != "" {
@@ -296,7 +296,7 @@ func TestMosquittoOverWebSocket(t *testing.T) {
 	}
 	var source readings
 	forward(t, uplink(t, fmt.Sprintf("ws://127.0.0.1:%d/mqtt", port), nil), &source, nil)
-	source.advance(t, 2000)
+	source.advance(t, 300)
 	source.finish(t)
 }
 
@@ -353,6 +353,6 @@ func TestUplinkOverTLS(t *testing.T) {
 	good := dial.TLS{CA: dir + "/ca.crt", Cert: dir + "/client.crt", Key: dir + "/client.key", ServerName: "cloud.example"}
 	var source readings
 	forward(t, uplink(t, there, func(o *Options) { o.TLS = good }), &source, nil)
-	source.advance(t, 2000)
+	source.advance(t, 300)
 	source.finish(t)
 }

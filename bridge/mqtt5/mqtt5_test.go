@@ -99,7 +99,7 @@ func connect(t *testing.T, u *Uplink) bridge.Link {
 }
 
 // eventually waits for what other processes or the network have to do first.
-func eventually(t *testing.T, what string, fulfilled func() bool) {
+func eventually(t testing.TB, what string, fulfilled func() bool) {
 	t.Helper()
 	for limit := time.Now().Add(20 * time.Second); !fulfilled(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(limit) {
@@ -268,7 +268,7 @@ func TestQoS0IsDoneWhenItIsWritten(t *testing.T) {
 	}
 }
 
-func write(t *testing.T, path, text string) {
+func write(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
