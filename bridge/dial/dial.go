@@ -73,14 +73,15 @@ func (o *Options) DialTLS(ctx context.Context, address string) (*tls.Conn, error
 // Secure puts TLS around a connection to host and shakes hands. When it fails, conn is the caller's
 // to close.
 func (o *Options) Secure(ctx context.Context, conn net.Conn, host string) (*tls.Conn, error) {
-	config, err := o.TLS.Config(host)
-	if err != nil {
-		return nil, err
-	}
-	secured := tls.Client(conn, config)
-	err = Take(ctx, CertificateValid, func() (string, error) {
+	var secured *tls.Conn
+	err := Take(ctx, CertificateValid, func() (string, error) {
+		config, err := o.TLS.Config(host)
+		if err != nil {
+			return "", err
+		}
+		secured = tls.Client(conn, config)
 		from := time.Now()
-		err := secured.HandshakeContext(ctx)
+		err = secured.HandshakeContext(ctx)
 		if timedOut(ctx, err) {
 			return "", &Error{Text: "no answer to the TLS handshake within " + spent(from),
 				Hint: "does it speak TLS at this port?", Cause: err}
@@ -121,14 +122,13 @@ func (o *Options) open(ctx context.Context, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	leave, err := o.way()
-	if err != nil {
-		return nil, err
-	}
 	var conn net.Conn
 	err = Take(ctx, PortOpen, func() (string, error) {
+		leave, err := o.way()
+		if err != nil {
+			return "", err
+		}
 		from := time.Now()
-		var err error
 		conn, err = race(ctx, addresses, func(ctx context.Context, ip netip.Addr) (net.Conn, error) {
 			return leave.connect(ctx, netip.AddrPortFrom(ip, uint16(port)))
 		})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -51,7 +52,18 @@ func (o *Options) way() (*way, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ask the network interface %s for its addresses: %w", o.Interface, err)
 	}
+	if !slices.ContainsFunc(addrs, leadsOut) {
+		return nil, &Error{Text: "the network interface " + o.Interface + " has no address",
+			Hint: "is the cable in, or the modem connected?", Cause: syscall.EADDRNOTAVAIL}
+	}
 	return &way{name: o.Interface, addrs: addrs, bind: bindToDevice}, nil
+}
+
+// leadsOut says whether packets from a may find their way back: every IPv6 interface gives itself an
+// address that is good for its own link only.
+func leadsOut(a net.Addr) bool {
+	prefix, ok := a.(*net.IPNet)
+	return ok && (prefix.IP.To4() != nil || !prefix.IP.IsLinkLocalUnicast())
 }
 
 func interfaceNames() string {

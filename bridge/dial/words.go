@@ -126,7 +126,7 @@ func explainCertificate(err error, now time.Time) error {
 
 // alertHints say what a cloud that ends the handshake may mean. crypto/tls has no values for them.
 var alertHints = []struct{ alert, text, hint string }{
-	{"certificate required", ": it wants a certificate of ours", "see tls.cert"},
+	{"certificate required", ": it wants a certificate of ours from an authority that it knows", "see tls.cert"},
 	{"expired certificate", ": our certificate has expired", "see tls.cert"},
 	{"unknown certificate authority", ": it does not know who signed our certificate", "see tls.cert"},
 	{"revoked certificate", ": our certificate was revoked", "see tls.cert"},

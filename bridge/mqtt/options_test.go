@@ -31,6 +31,11 @@ func TestValidateNamesEveryMistake(t *testing.T) {
 		{func(o *Options) { o.KeepAlive = 20 * time.Hour }, []string{"keep_alive"}},
 		{func(o *Options) { o.ConnectTimeout = 0; o.Address = "x" }, []string{"address", "connect_timeout"}},
 		{func(o *Options) { o.ClientID = "a\x00b" }, []string{"client_id"}},
+		{func(o *Options) { o.Addresses = []string{"tcp://b", "ssl://c"}; o.TLS.CA = "ca.pem" }, nil},
+		{func(o *Options) { o.Addresses = []string{"tcp://b", "c:1883", ""} }, []string{"addresses[1]", "addresses[2]"}},
+		{func(o *Options) { o.TLS.ALPN = []string{"mqtt"} }, []string{"tls"}},
+		{func(o *Options) { o.Proxy.Address = "ftp://proxy" }, []string{"proxy.address"}},
+		{func(o *Options) { o.TestTopic = "a/#" }, []string{"test_topic"}},
 	} {
 		o := DefaultOptions()
 		o.Address = "tcp://127.0.0.1:1884"

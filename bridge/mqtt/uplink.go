@@ -18,7 +18,7 @@ import (
 // Uplink is a configured way to one MQTT broker, which may have several addresses.
 type Uplink struct {
 	// Session is asked at the beginning of every connection, if it is there. It is set before the
-	// first.
+	// first; a Probe may ask at the same time as a Connect.
 	Session func(ctx context.Context) (Session, error)
 
 	options   Options

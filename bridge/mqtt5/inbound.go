@@ -110,6 +110,9 @@ func cut(err error) error {
 
 func (in *inbound) inspect(first byte, body []byte) error {
 	kind, whole := first>>4, false
+	if kind != packets.PUBLISH && first&15 != 0 {
+		return fmt.Errorf("%w: a packet of type %d with flags", errProtocol, kind) // [MQTT-2.1.3-1]
+	}
 	switch kind {
 	case packets.CONNACK:
 		in.greeted = true

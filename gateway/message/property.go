@@ -8,6 +8,7 @@ const (
 	ContentType     = "\x00content-type"     // of the payload
 	ResponseTopic   = "\x00response-topic"   // where an answer is expected
 	CorrelationData = "\x00correlation-data" // bytes that the answer carries
+	Persistent      = "\x00persistent"       // "1": the session of the MQTT client that published it outlives connections
 	FromUplink      = "\x00uplink"           // the uplink that brought the message down
 	WasRetained     = "\x00retained"         // "true": the cloud that it came from had kept it
 	PacketID        = "\x00packet-id"        // of a message with QoS 2, in decimal: with Client it says which one it is

@@ -90,6 +90,11 @@ func (c *conn) publish(ctx context.Context, frame packet.Frame) error {
 			return err
 		}
 	}
+	if c.session != nil && len(in.message.Properties) == 0 {
+		in.message.Properties = persistent // whoever appends to it gets a copy
+	} else if c.session != nil {
+		in.message.Properties = append(in.message.Properties, persistent...)
+	}
 	allowed := c.mayPublish(topic)
 	switch in.packet.QoS {
 	case 0:
@@ -111,6 +116,9 @@ func (c *conn) publish(ctx context.Context, frame packet.Frame) error {
 	}
 	return c.publishExactly(ctx, allowed)
 }
+
+// persistent says of a message that its client's session outlives the connection.
+var persistent = []message.Property{{Name: message.Persistent, Value: "1"}}
 
 // publishExactly takes a QoS 2 message once [MQTT-4.3.3-9, MQTT-4.3.3-10]: its identifier is durable
 // with it, so that a repeat is recognised after a kill too.

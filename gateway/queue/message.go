@@ -56,6 +56,7 @@ const (
 	originMQTTTopic  = "originMqttTopic"
 	qosLevel         = "qosLevel"
 	mqttClient       = "clientId"
+	cleanSession     = "cleanSessionFlag"
 	mqttExtra        = "extData"
 	mqttTag          = "MQTT_COMMON"
 	waitName         = "WAIT"
@@ -170,7 +171,7 @@ func (m *Message) unseal(value string) {
 // project gives them, so that its consumers read ours unchanged. MQTT 5 user properties travel in extData.
 func (m *Message) fromMQTT(r *message.Record) {
 	user := m.Properties
-	m.Properties = append(make([]message.Property, 0, 8), message.Property{Name: originMQTTTopic, Value: r.Topic},
+	m.Properties = append(make([]message.Property, 0, 9), message.Property{Name: originMQTTTopic, Value: r.Topic},
 		message.Property{Name: qosLevel, Value: string('0' + r.QoS)})
 	tag := mqttTag
 	if r.Device != "" {
@@ -179,7 +180,9 @@ func (m *Message) fromMQTT(r *message.Record) {
 	}
 	m.Properties = append(m.Properties, message.Property{Name: Tags, Value: tag})
 	if r.Client != "" {
-		m.Properties = append(m.Properties, message.Property{Name: mqttClient, Value: r.Client})
+		_, persistent := r.Property(message.Persistent)
+		m.Properties = append(m.Properties, message.Property{Name: mqttClient, Value: r.Client},
+			message.Property{Name: cleanSession, Value: strconv.FormatBool(!persistent)})
 	}
 	if len(user) > 0 {
 		m.Properties = append(m.Properties, message.Property{Name: mqttExtra, Value: extData(user)})
