@@ -2,6 +2,7 @@ package rocketmq
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ type conn struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	work   sync.WaitGroup // goroutines that answer later, and the writer
+	spoke  atomic.Bool    // it has sent a whole frame
 
 	mu      sync.Mutex // guards what follows; never held during a write
 	room    sync.Cond
@@ -61,7 +63,6 @@ func (c *conn) serve(ctx context.Context) {
 	err := c.socket.Handshake(ctx)
 	if err == nil {
 		c.remote, c.local = addrPort(c.socket.RemoteAddr()), addrPort(c.socket.LocalAddr())
-		c.work.Go(c.write)
 		err = c.read()
 	}
 	c.close(err)
@@ -86,8 +87,15 @@ func (c *conn) close(err error) {
 	c.mu.Unlock()
 }
 
+// Bytes of a connection's read buffer: before its first whole frame, since many that come say nothing,
+// and afterwards.
+const (
+	firstBuffer = 256
+	readBuffer  = 16 << 10
+)
+
 func (c *conn) read() error {
-	in := bufio.NewReaderSize(c.socket, 16<<10)
+	in := bufio.NewReaderSize(c.socket, firstBuffer)
 	var frame remoting.Command
 	for {
 		if err := c.socket.SetReadDeadline(time.Now().Add(idleLimit)); err != nil {
@@ -95,6 +103,11 @@ func (c *conn) read() error {
 		}
 		if err := remoting.Read(in, remoting.MaxFrame, &frame); err != nil {
 			return err
+		}
+		if !c.spoke.Swap(true) {
+			ahead, _ := in.Peek(in.Buffered())
+			in = bufio.NewReaderSize(io.MultiReader(bytes.NewReader(bytes.Clone(ahead)), c.socket), readBuffer)
+			c.work.Go(c.write)
 		}
 		if frame.Response() {
 			c.answered(&frame)

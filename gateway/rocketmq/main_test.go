@@ -32,6 +32,9 @@ var shared = sync.OnceValues(func() (*rocketmqtest.Real, error) {
 var atEnd []func()
 
 func TestMain(m *testing.M) {
+	if address := os.Getenv(silentAt); address != "" {
+		os.Exit(beSilent(address))
+	}
 	code := m.Run()
 	for _, end := range atEnd {
 		end()

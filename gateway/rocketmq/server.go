@@ -179,11 +179,25 @@ func (s *Server) admit(ctx context.Context, l *transport.Listener, all *sync.Wai
 func (s *Server) enter(ctx context.Context, c *conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.conns) >= maxConnections || ctx.Err() != nil {
+	if ctx.Err() != nil || len(s.conns) >= maxConnections && !s.makeRoomLocked() {
 		return false
 	}
 	s.conns[c] = struct{}{}
 	return true
+}
+
+// makeRoomLocked ends a connection that has not sent a whole request yet, for one that may: so those who
+// only connect, however many, keep nobody out.
+func (s *Server) makeRoomLocked() bool {
+	for c := range s.conns {
+		if !c.spoke.Load() {
+			delete(s.conns, c)
+			c.socket.Close()
+			s.stats.refused.Add(1)
+			return true
+		}
+	}
+	return false
 }
 
 func (s *Server) leave(c *conn) {
@@ -229,7 +243,7 @@ func (s *Server) host(c *conn) netip.AddrPort {
 // Stats are the listener's counters.
 type Stats struct {
 	Connections int
-	Refused     uint64 // connections above a limit
+	Refused     uint64 // connections above a limit, or ended for others there
 	Unwelcome   uint64 // requests with a wrong or missing signature, or not allowed
 	Sent        uint64 // messages taken from producers
 	Delivered   uint64 // messages given to consumers
