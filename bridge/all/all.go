@@ -8,6 +8,7 @@ import (
 	"sluice/bridge/http"
 	"sluice/bridge/kafka"
 	"sluice/bridge/mqtt"
+	"sluice/bridge/mqtt5"
 )
 
 // Kind makes uplinks of one kind. Options gives a fresh struct with defaults that the configuration
@@ -23,5 +24,6 @@ func Uplinks(log *slog.Logger) map[string]Kind {
 		"http":  http.Kind{Log: log},
 		"kafka": kafka.Kind{Log: log},
 		"mqtt":  mqtt.Kind{Log: log},
+		"mqtt5": mqtt5.Kind{Log: log},
 	}
 }

@@ -1,4 +1,4 @@
-// Package cloudsim is a cloud for tests and the demo: a small MQTT 3.1.1 server that records every
+// Package cloudsim is a cloud for tests and the demo: a small MQTT server (3.1.1 and 5) that records every
 // payload, syncs it to disk before it acknowledges, and can be told to misbehave. Its Checker holds
 // what arrived against the delivery contract.
 package cloudsim
@@ -27,6 +27,15 @@ type Options struct {
 	Login func(clientID, user, password string) (code byte)
 	TLS   *tls.Config
 	Log   *slog.Logger
+
+	// With MQTT 5 only. What is 0 is not said at the login; what is said is insisted on.
+	ReceiveMaximum uint16 // messages that a client may have unacknowledged
+	TopicAliases   uint16
+	MaximumPacket  uint32
+	KeepAlive      uint16 // seconds
+	// Judge gives the reason code by which a message is acknowledged. From 0x80 on it is refused: it
+	// is neither recorded nor counted. nil takes all.
+	Judge func(topic string, payload []byte, about *About) (code byte)
 }
 
 // Faults are ways to misbehave. The zero Faults is a good cloud.
@@ -39,6 +48,7 @@ type Faults struct {
 	DropAt          int           // cut a connection at its n-th PUBLISH, which is neither recorded nor acknowledged
 	DropBeforeAck   int           // cut a connection when its n-th PUBLISH is recorded but not acknowledged
 	BytesPerSecond  int           // read no faster
+	EndWith         byte          // MQTT 5: the reason that DropAt and DropBeforeAck give before they cut
 }
 
 // Stats count since the start.
@@ -50,6 +60,8 @@ type Stats struct {
 	Syncs       uint64
 	Pushed      uint64 // messages sent down
 	PushedAcked uint64
+	PushedNot   uint64 // acknowledged with a reason not to take them
+	Refused     uint64 // messages that were judged so
 }
 
 // Server is the simulated cloud.
@@ -219,6 +231,11 @@ func (s *Server) count(change func(*Stats)) {
 
 // Publish sends a message down to every connection that has asked for it and says to how many.
 func (s *Server) Publish(topic string, payload []byte, qos byte, retained bool) int {
+	return s.PublishAbout(topic, payload, qos, retained, nil)
+}
+
+// PublishAbout is Publish with what connections of MQTT 5 are told of the message besides.
+func (s *Server) PublishAbout(topic string, payload []byte, qos byte, retained bool, about *About) int {
 	s.mu.Lock()
 	var wanting []*conn
 	for c := range s.conns {
@@ -232,7 +249,7 @@ func (s *Server) Publish(topic string, payload []byte, qos byte, retained bool) 
 	s.mu.Unlock()
 	sent := 0
 	for _, c := range wanting {
-		if c.push(publish{topic: topic, qos: qos, payload: payload}, retained) == nil {
+		if c.push(publish{topic: topic, qos: qos, payload: payload, about: about}, retained) == nil {
 			sent++
 		}
 	}
