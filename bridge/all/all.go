@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"sluice/bridge"
+	"sluice/bridge/http"
 	"sluice/bridge/mqtt"
 )
 
@@ -18,6 +19,7 @@ type Kind interface {
 // Uplinks are all kinds by the name that the configuration uses.
 func Uplinks(log *slog.Logger) map[string]Kind {
 	return map[string]Kind{
+		"http": http.Kind{Log: log},
 		"mqtt": mqtt.Kind{Log: log},
 	}
 }

@@ -286,6 +286,9 @@ func TestNothingSlipsInWhileARefusalIsAnswered(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		late.Wait()
+		if err := offer(lane, b, a, "a", "2"); err == nil {
+			t.Error("a message whose context has ended was taken")
+		}
 		send(t, b, a, "a", "3")
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
