@@ -7,6 +7,7 @@ import (
 	"sluice/bridge"
 	"sluice/bridge/http"
 	"sluice/bridge/mqtt"
+	"sluice/bridge/rocketmq"
 )
 
 // Kind makes uplinks of one kind. Options gives a fresh struct with defaults that the configuration
@@ -19,7 +20,8 @@ type Kind interface {
 // Uplinks are all kinds by the name that the configuration uses.
 func Uplinks(log *slog.Logger) map[string]Kind {
 	return map[string]Kind{
-		"http": http.Kind{Log: log},
-		"mqtt": mqtt.Kind{Log: log},
+		"http":     http.Kind{Log: log},
+		"mqtt":     mqtt.Kind{Log: log},
+		"rocketmq": rocketmq.Kind{Log: log},
 	}
 }

@@ -51,6 +51,7 @@ func TestUplinkKeepsTheContract(t *testing.T) {
 		u.options.SendTimeout = time.Minute // the contract decides when the line is lost
 		return uplinktest.Harness{
 			Uplink: u, Mute: s.setMute, SetUp: s.setUp,
+			Refuse: func(payload string) { s.change(func() { s.refuse = payload }) },
 			Received: func() (all []string) {
 				for _, r := range s.have() {
 					all = append(all, r.body)
@@ -118,7 +119,7 @@ func TestAKeyStaysInOneQueueAndKeysAreSpread(t *testing.T) {
 
 func TestTheMessageAtFaultIsRefusedAlone(t *testing.T) {
 	s := startSim(t, 1)
-	s.queues["plants"] = 1
+	s.queues["plants"], s.refuse = 1, "unwanted"
 	u := newUplink(t, s.names)
 	u.options.Batch.Linger = 50 * time.Millisecond
 	l := connect(t, u)

@@ -24,6 +24,7 @@ type sim struct {
 
 	mu       sync.Mutex // guards what follows
 	mute     bool
+	refuse   string // the payload that is refused
 	up       bool
 	conns    map[net.Conn]bool
 	queues   map[string]int // of each topic, at each broker
@@ -216,7 +217,7 @@ func (m *member) store(request *remoting.Command) *remoting.Command {
 		m.sim.t.Errorf("%s is sent a message for %s", m.name, request.Ext.Get("n"))
 	}
 	for _, p := range parts {
-		if strings.HasPrefix(string(p.Body), "unwanted") {
+		if string(p.Body) == m.sim.refuse && m.sim.refuse != "" {
 			return &remoting.Command{Code: remoting.MessageIllegal, Remark: "the message is illegal"}
 		}
 	}
