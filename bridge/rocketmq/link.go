@@ -47,6 +47,26 @@ type link struct {
 	conns   []*conn // all that were ever opened and have not ended
 	brokers map[string]*broker
 	routes  map[string]*route
+	groups  []consumer // of Receive
+}
+
+// consumer is a group that receives, as a heartbeat says it.
+type consumer struct {
+	Group         string         `json:"groupName"`
+	Type          string         `json:"consumeType"`
+	Model         string         `json:"messageModel"`
+	From          string         `json:"consumeFromWhere"`
+	Subscriptions []subscription `json:"subscriptionDataSet"`
+	Unit          bool           `json:"unitMode"`
+}
+
+type subscription struct {
+	Topic   string   `json:"topic"`
+	Text    string   `json:"subString"`
+	Tags    []string `json:"tagsSet"`
+	Codes   []int    `json:"codeSet"`
+	Version int64    `json:"subVersion"`
+	Type    string   `json:"expressionType"`
 }
 
 // broker is a connection to one of the cluster's brokers.
@@ -140,13 +160,16 @@ func (l *link) reaches(name string) bool {
 	return l.brokers[name] != nil
 }
 
-// greet sends the heartbeat with which clients make themselves known.
+// greet sends the heartbeat with which clients make themselves known, and brokers make their groups.
 func (l *link) greet(ctx context.Context, c *conn) error {
 	type group struct {
 		Name string `json:"groupName"`
 	}
+	l.mu.Lock()
+	consumers := append([]consumer{}, l.groups...) // not null
+	l.mu.Unlock()
 	body, err := json.Marshal(map[string]any{
-		"clientID": l.uplink.clientID, "producerDataSet": []group{{l.uplink.group}}, "consumerDataSet": []group{},
+		"clientID": l.uplink.clientID, "producerDataSet": []group{{l.uplink.group}}, "consumerDataSet": consumers,
 	})
 	if err != nil {
 		return err
