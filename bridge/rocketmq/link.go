@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -312,27 +313,33 @@ func (l *link) refresh(ctx context.Context) {
 		case <-l.Lost():
 			return
 		}
-		for topic, before := range l.snapshot() {
-			now, err := l.lookUp(ctx, topic)
-			if err != nil {
-				continue // messages for it will show whether that matters
-			}
-			if !slices.Equal(now.queues, before.queues) {
-				// What is in flight gets its answers: nothing is repeated.
-				l.batches.Fail(fmt.Errorf("the queues of %s have changed from %d to %d; starting anew", topic, len(before.queues), len(now.queues)))
-				return
-			}
+		if err := l.lookAgain(ctx); err != nil {
+			l.batches.Fail(err) // what is in flight gets its answers: nothing is repeated
+			return
 		}
-		l.mu.Lock()
-		var brokers []*broker
-		for _, b := range l.brokers {
-			brokers = append(brokers, b)
+		l.greetAll(ctx)
+	}
+}
+
+// lookAgain says what has changed about the routes in use. A name server that does not answer, or brokers
+// that are gone, change nothing: messages will show whether that matters.
+func (l *link) lookAgain(ctx context.Context) error {
+	for topic, before := range l.snapshot() {
+		now, err := l.lookUp(ctx, topic)
+		if err == nil && !slices.Equal(now.queues, before.queues) {
+			return fmt.Errorf("%s has %d queues now, not %d, or others; starting anew", topic, len(now.queues), len(before.queues))
 		}
-		l.mu.Unlock()
-		for _, b := range brokers {
-			if err := l.greet(ctx, b.conn); err != nil {
-				b.end(err)
-			}
+	}
+	return nil
+}
+
+func (l *link) greetAll(ctx context.Context) {
+	l.mu.Lock()
+	brokers := slices.Collect(maps.Values(l.brokers))
+	l.mu.Unlock()
+	for _, b := range brokers {
+		if err := l.greet(ctx, b.conn); err != nil {
+			b.end(err)
 		}
 	}
 }
@@ -340,11 +347,7 @@ func (l *link) refresh(ctx context.Context) {
 func (l *link) snapshot() map[string]*route {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	routes := make(map[string]*route, len(l.routes))
-	for topic, r := range l.routes {
-		routes[topic] = r
-	}
-	return routes
+	return maps.Clone(l.routes)
 }
 
 // Lost is closed when nothing can be sent any more.

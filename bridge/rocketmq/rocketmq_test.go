@@ -322,3 +322,94 @@ func TestProbeTakesEachStep(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
+
+func TestALinkEndsWhenQueuesChangeAndRepeatsNothing(t *testing.T) {
+	s := startSim(t, 1)
+	s.queues["plants"] = 2
+	u := newUplink(t, s.names)
+	l := connect(t, u).(*link)
+	if err := deliver(t, l, outgoing("a", "1", 1))[0]; err != nil {
+		t.Fatal(err)
+	}
+	if err := l.lookAgain(t.Context()); err != nil {
+		t.Errorf("nothing has changed, but %v", err)
+	}
+	arrived, held := make(chan bool, 9), make(chan bool)
+	s.change(func() {
+		s.queues["plants"] = 3
+		s.quirk = func(c *remoting.Command) *remoting.Command {
+			if c.Code == remoting.SendMessageV2 {
+				arrived <- true
+				<-held
+			}
+			return nil
+		}
+	})
+	err := l.lookAgain(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "3 queues now, not 2") {
+		t.Fatalf("a queue more: %v", err)
+	}
+	flying := make(chan error, 1)
+	if err := l.Send(t.Context(), outgoing("a", "2", 2), func(err error) { flying <- err }); err != nil {
+		t.Fatal(err)
+	}
+	<-arrived
+	l.batches.Fail(err)
+	close(held)
+	if err := <-flying; err != nil {
+		t.Errorf("what was in flight when the route changed is answered with %v", err)
+	}
+	l.Close()
+	if err := deliver(t, connect(t, u), outgoing("a", "3", 3))[0]; err != nil || len(s.have()) != 3 {
+		t.Errorf("afterwards: %v, %v", err, s.have())
+	}
+}
+
+func TestMistakesInOptionsAreNamed(t *testing.T) {
+	good := DefaultOptions()
+	good.NameServers = []string{"10.0.0.5:9876"}
+	for path, spoil := range map[string]func(*Options){
+		"name_servers":    func(o *Options) { o.NameServers = nil },
+		"name_servers[1]": func(o *Options) { o.NameServers = []string{"a:1", "tcp://a"} },
+		"name_servers[0]": func(o *Options) { o.NameServers = []string{"a:70000"} },
+		"tls":             func(o *Options) { o.TLS.ServerName = "x" },
+		"access_key":      func(o *Options) { o.AccessKey = "x" },
+		"group":           func(o *Options) { o.Group = "a b" },
+		"send_timeout":    func(o *Options) { o.SendTimeout = 0 },
+		"batch.count":     func(o *Options) { o.Batch.Count = 0 },
+		"batch.bytes":     func(o *Options) { o.Batch.Bytes = 4 << 20 },
+		"batch.linger":    func(o *Options) { o.Batch.Linger = -1 },
+		"batch.parallel":  func(o *Options) { o.Batch.Parallel = 65 },
+		"test_topic":      func(o *Options) { o.TestTopic = "a/#" },
+	} {
+		o := good
+		spoil(&o)
+		var got []string
+		o.Validate(func(path, _ string) { got = append(got, path) })
+		if len(got) != 1 || got[0] != path {
+			t.Errorf("a mistake in %s is reported in %q", path, got)
+		}
+	}
+	if _, err := New(good, "line-3", nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func FuzzIncoming(f *testing.F) {
+	f.Add([]byte("body"), int32(0), "originMqttTopic\x01a/b\x02extData\x01{\"x\":\"y\"}\x02")
+	f.Add([]byte{0x78, 0x9c}, int32(remoting.SysCompressed), "IS_EMPTY_MSG\x01true")
+	f.Fuzz(func(t *testing.T, body []byte, sysFlag int32, properties string) {
+		in, err := incoming(&remoting.Stored{Body: body, SysFlag: sysFlag, Properties: properties}, "a")
+		if err != nil {
+			return
+		}
+		if message.QueueTopic(in.Topic) != "a" || message.CheckTopic(in.Topic) != nil {
+			t.Errorf("topic %q", in.Topic)
+		}
+		for _, p := range in.Properties {
+			if p.Name == "" || p.Name[0] == 0 {
+				t.Errorf("a message from outside has the property %q", p.Name)
+			}
+		}
+	})
+}
