@@ -22,6 +22,7 @@ const (
 	originTopic  = "originMqttTopic"
 	qosName      = "qosLevel"
 	clientName   = "clientId"
+	cleanName    = "cleanSessionFlag"
 	extraName    = "extData"
 	emptyName    = "IS_EMPTY_MSG"
 	mqttTag      = "MQTT_COMMON"
@@ -120,7 +121,9 @@ func mqttProperties(o *bridge.Outgoing) []remoting.Property {
 	}
 	add(tagsName, tag)
 	if o.Record.Client != "" {
+		_, persistent := o.Record.Property(message.Persistent)
 		add(clientName, o.Record.Client)
+		add(cleanName, strconv.FormatBool(!persistent))
 	}
 	if extra := extraData(o.Properties); extra != "" {
 		add(extraName, extra)

@@ -220,7 +220,7 @@ func (p *puller) take(ctx context.Context, m *remoting.Stored) error {
 }
 
 // notForUs are properties that say something only to RocketMQ.
-var notForUs = append([]string{originTopic, qosName, clientName, "cleanSessionFlag", emptyName, uniqueName, keysName, tagsName, "MIN_OFFSET", "MAX_OFFSET"}, spent...)
+var notForUs = append([]string{originTopic, qosName, clientName, cleanName, emptyName, uniqueName, keysName, tagsName, "MIN_OFFSET", "MAX_OFFSET"}, spent...)
 
 // incoming makes of a stored message what it is over MQTT; level is its topic when it names none.
 func incoming(m *remoting.Stored, level string) (*bridge.Incoming, error) {
