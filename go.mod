@@ -17,6 +17,7 @@ require (
 	golang.org/x/crypto v0.48.0
 	golang.org/x/net v0.51.0
 	golang.org/x/sys v0.41.0
+	golang.org/x/time v0.14.0
 	google.golang.org/protobuf v1.36.10
 )
 
@@ -57,5 +58,4 @@ require (
 	golang.org/x/arch v0.22.0 // indirect
 	golang.org/x/sync v0.19.0 // indirect
 	golang.org/x/text v0.34.0 // indirect
-	golang.org/x/time v0.14.0 // indirect
 )
