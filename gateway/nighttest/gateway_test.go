@@ -124,15 +124,17 @@ func (g *gateway) stop(t *testing.T) {
 
 // status is what of GET /api/v1/status the tests look at.
 type status struct {
-	Devices []struct {
-		Name, State string
-		Seq         uint64
-	}
+	Devices []device
 	Uplinks []struct {
 		Name, State string
 		LastError   string `json:"last_error"`
 		Backlog     uint64
 	}
+}
+
+type device struct {
+	Name, State string
+	Seq         uint64
 }
 
 func (s status) backlog() (all uint64) {
