@@ -21,11 +21,13 @@ const (
 	hurryTimeout = time.Second
 )
 
+// reach opens what TLS and MQTT run on.
+type reach func(ctx context.Context, network, address string) (net.Conn, error)
+
 // dial opens the connection up to where MQTT begins. The raw connection is handed back as well: it
 // can be told to hurry.
-func (o *Options) dial(ctx context.Context, to *url.URL) (net.Conn, *rawConn, error) {
-	var dialer net.Dialer
-	tcp, err := dialer.DialContext(ctx, "tcp", to.Host)
+func (o *Options) dial(ctx context.Context, to *url.URL, reach reach) (net.Conn, *rawConn, error) {
+	tcp, err := reach(ctx, "tcp", to.Host)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"time"
 
@@ -19,6 +20,7 @@ type Uplink struct {
 	options Options
 	address *url.URL
 	log     *slog.Logger
+	reach   reach // tests in simulated time have lines of their own
 }
 
 // New makes an uplink. It touches neither network nor files. gateway is the client id when the
@@ -43,7 +45,7 @@ func New(o Options, gateway string, log *slog.Logger) (*Uplink, error) {
 	if log == nil {
 		log = slog.Default()
 	}
-	return &Uplink{options: o, address: address, log: log}, nil
+	return &Uplink{options: o, address: address, log: log, reach: new(net.Dialer).DialContext}, nil
 }
 
 // Connect opens one connection and logs in. Each has a paho client of its own: one that reconnects
@@ -55,7 +57,7 @@ func (u *Uplink) Connect(ctx context.Context) (bridge.Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, raw, err := u.options.dial(ctx, u.address)
+	conn, raw, err := u.options.dial(ctx, u.address, u.reach)
 	if err != nil {
 		return nil, u.explain(ctx, "", err)
 	}

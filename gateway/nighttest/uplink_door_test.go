@@ -29,13 +29,16 @@ type door struct {
 	guest   *guest
 }
 
+// answerSize is how long a PUBACK is, and a CONNACK, too.
+const answerSize = 4
+
 // manners say how a door treats who comes. The zero manners are good, but for the certificate.
 type manners struct {
 	certificate *tls.Certificate
 	silent      bool          // take the connection and never say a word
 	refuse      byte          // answer the login with this code
 	late        time.Duration // hold every answer back so long
-	cutAt       int           // end the connection behind its n-th message, which the broker still gets
+	cutAt       int           // end the connection in place of the answer to its n-th message, the last that the broker gets
 }
 
 // guest is the client that the broker behind knows of.
@@ -153,7 +156,7 @@ func (d *door) serve(raw net.Conn) {
 	}
 	g := d.enter(client, broker)
 	var down sync.WaitGroup
-	down.Go(func() { d.answers(g) })
+	down.Go(func() { d.answers(g, m.cutAt) })
 	d.messages(g, in, mqttPacket(head, body), m.cutAt)
 	// The broker keeps what it was given: its end of the connection comes behind all of it.
 	broker.(*net.TCPConn).CloseWrite()
@@ -180,17 +183,19 @@ func (d *door) enter(client, broker net.Conn) *guest {
 	return g
 }
 
-// messages passes on what the client says until one of them ends, or the n-th message is through.
+// messages passes on what the client says until one of them ends. Behind the n-th message nothing more
+// gets through.
 func (d *door) messages(g *guest, in *bufio.Reader, out []byte, cutAt int) {
 	for n := 0; ; {
-		if in.Buffered() == 0 || len(out) > 1<<14 || n == cutAt && n > 0 {
+		last := cutAt > 0 && n == cutAt
+		if in.Buffered() == 0 || len(out) > 1<<14 || last {
 			if _, err := g.broker.Write(out); err != nil {
 				return
 			}
 			out = out[:0]
 		}
-		if n == cutAt && n > 0 {
-			g.client.Close()
+		if last {
+			io.Copy(io.Discard, in)
 			return
 		}
 		head, body, err := readPacket(in)
@@ -206,7 +211,7 @@ func (d *door) messages(g *guest, in *bufio.Reader, out []byte, cutAt int) {
 
 // answers passes on what the broker says, as late as the manners are at the time. A broker that ends
 // the connection ends it for the client as well.
-func (d *door) answers(g *guest) {
+func (d *door) answers(g *guest, cutAt int) {
 	type piece struct {
 		due   time.Time
 		bytes []byte
@@ -224,15 +229,20 @@ func (d *door) answers(g *guest) {
 		}
 	})
 	buffer := make([]byte, 1<<14)
-	for {
+	for room := answerSize * cutAt; ; {
 		n, err := g.broker.Read(buffer)
+		if cutAt > 0 {
+			n = min(n, room)
+			room -= n
+		}
 		if n > 0 {
 			pieces <- piece{time.Now().Add(d.present().late), append([]byte(nil), buffer[:n]...)}
 		}
-		if err != nil {
+		if err != nil || cutAt > 0 && room == 0 {
 			break
 		}
 	}
 	close(pieces)
 	passing.Wait()
+	io.Copy(io.Discard, g.broker) // what it says behind a cut, up to its end
 }

@@ -19,7 +19,7 @@ var lanes = []string{"plants/live/", "plants/backfill/"}
 func judgeLanes(record []delivery, outages []outage) *verdict {
 	j := laneJudgement{
 		verdict: &verdict{last: map[stream]uint64{}},
-		seen:    map[place]uint64{},
+		seen:    map[place]laneDelivery{},
 		highest: map[laneStream]uint64{},
 		epochs:  map[[2]string]uint64{},
 		excuses: slices.Clone(outages),
@@ -49,12 +49,17 @@ func judgeLanes(record []delivery, outages []outage) *verdict {
 
 type laneJudgement struct {
 	verdict *verdict
-	seen    map[place]uint64 // a hash of each payload
+	seen    map[place]laneDelivery
 	highest map[laneStream]uint64
 	epochs  map[[2]string]uint64
 	excuses []outage
 	taken   []int // repeats that each has excused
 	seed    maphash.Seed
+}
+
+type laneDelivery struct {
+	hash uint64 // of the payload
+	at   int    // the index of the last delivery
 }
 
 type laneStream struct {
@@ -85,10 +90,11 @@ func (j *laneJudgement) take(i int, d delivery) {
 	j.epochs[device] = r.Epoch
 	hash := maphash.Bytes(j.seed, d.payload)
 	if before, again := j.seen[p]; again {
-		if before != hash {
+		if before.hash != hash {
 			j.problem("delivery %d: %v was given to two different readings", i, p)
 		}
-		j.excuse(i, p)
+		j.excuse(before.at, i, p)
+		j.seen[p] = laneDelivery{hash, i}
 		return
 	}
 	lane := laneStream{lanes[at], p.stream}
@@ -96,16 +102,18 @@ func (j *laneJudgement) take(i int, d delivery) {
 		j.problem("delivery %d: %v comes late on %s, behind seq %d", i, p, lane.lane, j.highest[lane])
 	}
 	j.highest[lane] = max(j.highest[lane], p.seq)
-	j.seen[p] = hash
+	j.seen[p] = laneDelivery{hash, i}
 	j.verdict.last[p.stream] = max(j.verdict.last[p.stream], p.seq)
 }
 
-// excuse looks for an outage that explains a repeat: of those that apply the one that ends first, so
-// that the later ones remain.
-func (j *laneJudgement) excuse(i int, p place) {
+// excuse looks for an outage between the last delivery of a message and its repeat: of those that
+// apply the one that ends first, so that the later ones remain. How long after an outage the repeat
+// comes says nothing: what was in flight in the live lane is left to the backfill, which has to catch
+// up first.
+func (j *laneJudgement) excuse(before, i int, p place) {
 	best := -1
 	for k, o := range j.excuses {
-		if i < o.after || i > o.until || j.taken[k] >= o.rewinds*o.repeats {
+		if before > o.until || i < o.after || j.taken[k] >= o.rewinds*o.repeats {
 			continue
 		}
 		if best < 0 || o.until < j.excuses[best].until {
@@ -148,7 +156,8 @@ func TestVerdictOnLanes(t *testing.T) {
 		{"backfill out of order", "l-a4 b-a1 b-a3 b-a2", nil, "comes late on plants/backfill/"},
 		{"repeat without outage", "l-a1 l-a1", nil, "no outage explains"},
 		{"repeat before the outage", "l-a1 l-a1", []outage{cut(2, 9, 5)}, "no outage explains"},
-		{"repeat long after the outage", "l-a1 l-a2 l-a3 l-a3", []outage{cut(0, 2, 5)}, "no outage explains"},
+		{"left to a backfill that is far behind", "l-a1 l-a9 b-a2 b-a3 b-a4 b-a5 b-a6 b-a7 b-a8 b-a9", []outage{cut(2, 3, 1)}, ""},
+		{"first delivered after the outage", "l-a1 l-a2 l-a3 l-a3", []outage{cut(0, 1, 5)}, "no outage explains"},
 		{"too many repeats", "l-a1 l-a2 b-a1 b-a2", []outage{cut(0, 9, 1)}, "no outage explains"},
 		{"one seq for two readings", "l-a1 b-a1!", []outage{cut(0, 9, 9)}, "two different readings"},
 		{"another epoch", "l-a1 l-a1@2", nil, "the epoch of g/a went from 1 to 2"},

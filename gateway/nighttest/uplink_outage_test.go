@@ -40,7 +40,7 @@ func TestUplinkSurvivesEveryOutage(t *testing.T) {
 			if w.long {
 				until(t, 20*time.Minute, "a week of readings", func() bool {
 					w.g.process.alive(t)
-					devices := w.g.status(t).Devices
+					devices := w.status(t).Devices
 					return !slices.ContainsFunc(devices, func(d device) bool { return d.Seq < week })
 				})
 			}

@@ -109,13 +109,26 @@ func (w *walk) run(t *testing.T, p outagePhase) {
 	spell.rewinds = came + rewinds*p.rests
 	spell.until = w.record.count() + uplinkWindow + 2*subscriberLag
 	w.log = append(w.log, fmt.Sprintf("%-34s %5.1f s, %d kills, %2d logins, %6d deliveries, backlog %6d; said %.90q",
-		p.name, time.Since(begin).Seconds(), w.n.kills-kills, came, w.record.count()-count, w.g.status(t).backlog(), said))
+		p.name, time.Since(begin).Seconds(), w.n.kills-kills, came, w.record.count()-count, w.status(t).backlog(), said))
 }
 
 // said is what the gateway says of its uplink's trouble.
 func (w *walk) said(t *testing.T) string {
 	t.Helper()
-	return w.g.status(t).Uplinks[0].LastError
+	return w.status(t).Uplinks[0].LastError
+}
+
+// status asks until there is an answer: what is judged here is the delivery, and a machine that has
+// other things to do may take its time for a login.
+func (w *walk) status(t *testing.T) (s status) {
+	t.Helper()
+	until(t, 2*time.Minute, "the status", func() (answered bool) {
+		w.g.process.alive(t)
+		var err error
+		s, err = w.g.askStatus(t.Context())
+		return err == nil
+	})
+	return s
 }
 
 // crawl waits on the slow line, and looks at whether it is one.
@@ -153,7 +166,7 @@ func (w *walk) progress(t *testing.T) {
 
 func (w *walk) drains() int {
 	if w.long {
-		return 5
+		return 3
 	}
 	return 1
 }
@@ -176,6 +189,7 @@ func (w *walk) killDraining(t *testing.T) {
 func (w *walk) verdict(t *testing.T, order string) {
 	t.Helper()
 	w.plcs.stop()
+	w.status(t)
 	end := w.g.drained(t, w.record)
 	until(t, time.Minute, "an end of the record", func() bool {
 		count := w.record.count()
