@@ -58,7 +58,7 @@ func (l *Line) Dials() int {
 }
 
 // Dial opens a connection to whoever accepts at the other end. On a cut line it waits for ctx.
-func (l *Line) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
+func (l *Line) Dial(ctx context.Context, _ string) (net.Conn, error) {
 	l.mu.Lock()
 	l.dials++
 	cut, refuse := l.cut, l.refuse

@@ -23,7 +23,7 @@ func ends(t *testing.T, l *Line) (near, far net.Conn) {
 		}
 		came <- c
 	}()
-	near, err := l.Dial(t.Context(), "", "")
+	near, err := l.Dial(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,17 +86,17 @@ func TestDialOnALineThatIsNotWhole(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		from := time.Now()
-		if _, err := l.Dial(ctx, "", ""); !errors.Is(err, context.DeadlineExceeded) || time.Since(from) != time.Minute {
+		if _, err := l.Dial(ctx, ""); !errors.Is(err, context.DeadlineExceeded) || time.Since(from) != time.Minute {
 			t.Errorf("a cut line gives %v after %s, want to wait for ctx", err, time.Since(from))
 		}
 		l.SetRefuse(true)
-		if _, err := l.Dial(t.Context(), "", ""); !errors.Is(err, syscall.ECONNREFUSED) {
+		if _, err := l.Dial(t.Context(), ""); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("a line without anybody gives %v", err)
 		}
 		l.SetRefuse(false)
 		l.SetCut(false)
 		l.Close()
-		if _, err := l.Dial(t.Context(), "", ""); !errors.Is(err, syscall.ECONNREFUSED) || l.Dials() != 3 {
+		if _, err := l.Dial(t.Context(), ""); !errors.Is(err, syscall.ECONNREFUSED) || l.Dials() != 3 {
 			t.Errorf("a closed line gives %v after %d dials", err, l.Dials())
 		}
 	})

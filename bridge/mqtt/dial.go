@@ -22,12 +22,17 @@ const (
 )
 
 // reach opens what TLS and MQTT run on.
-type reach func(ctx context.Context, network, address string) (net.Conn, error)
+type reach func(ctx context.Context, address string) (net.Conn, error)
+
+func overTCP(ctx context.Context, address string) (net.Conn, error) {
+	var dialer net.Dialer
+	return dialer.DialContext(ctx, "tcp", address)
+}
 
 // dial opens the connection up to where MQTT begins. The raw connection is handed back as well: it
 // can be told to hurry.
 func (o *Options) dial(ctx context.Context, to *url.URL, reach reach) (net.Conn, *rawConn, error) {
-	tcp, err := reach(ctx, "tcp", to.Host)
+	tcp, err := reach(ctx, to.Host)
 	if err != nil {
 		return nil, nil, err
 	}

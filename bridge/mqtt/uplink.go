@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/url"
 	"time"
 
@@ -45,7 +44,7 @@ func New(o Options, gateway string, log *slog.Logger) (*Uplink, error) {
 	if log == nil {
 		log = slog.Default()
 	}
-	return &Uplink{options: o, address: address, log: log, reach: new(net.Dialer).DialContext}, nil
+	return &Uplink{options: o, address: address, log: log, reach: overTCP}, nil
 }
 
 // Connect opens one connection and logs in. Each has a paho client of its own: one that reconnects
