@@ -11,7 +11,7 @@ import (
 )
 
 // growing is a log with a cursor, both in memory, for simulated time: readings of three devices, to
-// which one is added every 100 ms, of each device in turn.
+// which one is added every 500 ms, of each device in turn.
 type growing struct {
 	payload int // bytes of ballast in each reading
 
@@ -28,7 +28,7 @@ type growing struct {
 
 var growingDevices = []string{"press", "oven", "meter"}
 
-const growingEvery = 100 * time.Millisecond
+const growingEvery = 500 * time.Millisecond
 
 // grow adds readings until ctx ends.
 func (g *growing) grow(ctx context.Context) {

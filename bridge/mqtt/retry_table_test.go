@@ -61,10 +61,10 @@ var showsGood = shows(func(a *simulatedAuthority) *tls.Certificate { return a.le
 func cutLine(_ *testing.T, w *retryWorld)  { w.line.SetCut(true) }
 func healLine(_ *testing.T, w *retryWorld) { w.line.SetCut(false) }
 
-// only refuses the tenth reading of the press.
+// only refuses the twentieth reading of the press.
 func only(err error) func(o *bridge.Outgoing) error {
 	return func(o *bridge.Outgoing) error {
-		if strings.HasSuffix(o.Topic, "/press") && strings.Contains(string(o.Payload), `"seq":100,`) {
+		if strings.HasSuffix(o.Topic, "/press") && strings.Contains(string(o.Payload), `"seq":20,`) {
 			return err
 		}
 		return nil
@@ -118,7 +118,7 @@ var retryTable = []retryCase{
 		},
 		end: func(_ *testing.T, w *retryWorld) { w.line.SetCut(false); w.source.pause(false) }},
 	{failure: "The line takes no more bytes", does: "the connection is given up; then as above",
-		when: "20 s without a byte taken", after: 20 * time.Second, says: "takes no more bytes", ballast: 20_000, begin: cutLine, end: healLine},
+		when: "20 s without a byte taken", after: 20 * time.Second, slack: 3 * time.Second, says: "takes no more bytes", ballast: 20_000, begin: cutLine, end: healLine},
 	{failure: "Packets are dropped for less than that", does: "nothing: TCP sends them again", when: "—", through: true,
 		begin: func(_ *testing.T, w *retryWorld) {
 			w.line.SetCut(true)
@@ -132,7 +132,7 @@ var retryTable = []retryCase{
 	{failure: "The cloud acknowledges late", does: "nothing: up to `window` messages wait for it", when: "—", through: true,
 		begin: faults(cloudsim.Faults{AckDelay: 5 * time.Second}), end: good},
 	{failure: "The line is slow", does: "nothing: up to `window` messages are on it, the rest waits in the log", when: "—", through: true,
-		begin: faults(cloudsim.Faults{BytesPerSecond: 1000}), end: good},
+		begin: faults(cloudsim.Faults{BytesPerSecond: 250}), end: good},
 	{failure: "The cloud disconnects at a message that it has not taken", does: "what was in flight is sent again, in order; the waits begin at 0.5 s again once anything was acknowledged",
 		when: "at once", says: "closed", begin: anew(faults(cloudsim.Faults{DropAt: 20})), end: good, during: progresses},
 	{failure: "The cloud disconnects at a message that it has taken, but not acknowledged", does: "what was in flight is sent again: up to `window` messages arrive twice, with the same seq",
