@@ -125,7 +125,7 @@ func TestRecordingSurvivesAKillInTheMiddleOfALine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.write(payloads); err != nil {
+	if err := r.write(nil, payloads); err != nil {
 		t.Fatal(err)
 	}
 	r.file.WriteString(`{"gateway":"line-3","device":"pre`) // what a kill leaves
@@ -133,7 +133,7 @@ func TestRecordingSurvivesAKillInTheMiddleOfALine(t *testing.T) {
 	if r, err = openRecorder(path); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.write([][]byte{reading("press", 1, 3)}); err != nil {
+	if err := r.write(nil, [][]byte{reading("press", 1, 3)}); err != nil {
 		t.Fatal(err)
 	}
 	r.close()
@@ -148,6 +148,23 @@ func TestRecordingSurvivesAKillInTheMiddleOfALine(t *testing.T) {
 	}
 	if got.Received != 3 || got.Other != 3 || got.Gaps != 0 || got.Streams[0].Last != 3 {
 		t.Errorf("the recording holds %+v, want three readings and three others", got)
+	}
+}
+
+func TestRecordingNamesTheTopicsWhenAsked(t *testing.T) {
+	path := t.TempDir() + "/taken"
+	r, err := openRecorder(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.topics = true
+	if err := r.write([]string{"a/b", "c"}, [][]byte{[]byte("{}"), []byte("two\nlines")}); err != nil {
+		t.Fatal(err)
+	}
+	r.close()
+	got, err := os.ReadFile(path)
+	if want := "a/b {}\nc \"two\\nlines\"\n"; err != nil || string(got) != want {
+		t.Errorf("the recording is %q (%v), want %q", got, err, want)
 	}
 }
 

@@ -297,7 +297,7 @@ func (c *conn) commit(ctx context.Context, b *batch) error {
 	}
 	s := c.server
 	if s.recorder != nil && len(b.payloads) > 0 {
-		if err := s.recorder.write(b.payloads); err != nil {
+		if err := s.recorder.write(b.topics, b.payloads); err != nil {
 			return &recordError{err}
 		}
 	}

@@ -19,6 +19,7 @@ import (
 // Options say what a Server does with what it gets. All of it may be left out.
 type Options struct {
 	Record  string   // the file that payloads are appended to
+	Topics  bool     // a line of it begins with the topic and a space
 	Checker *Checker // sees every payload as it comes in
 	// Taken hears of every message that is about to be acknowledged, in the order of arrival on
 	// its connection.
@@ -79,18 +80,29 @@ type Server struct {
 
 // Listen opens the port and the recording. Run serves them.
 func Listen(address string, options Options) (*Server, error) {
-	s := &Server{options: options, conns: make(map[*conn]struct{})}
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("simulated cloud: %w", err)
 	}
+	s, err := New(listener, options)
+	if err != nil {
+		listener.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// New opens the recording and takes over a listener, which need not be one of the network. Run
+// serves them.
+func New(listener net.Listener, options Options) (*Server, error) {
+	s := &Server{options: options, listener: listener, conns: make(map[*conn]struct{})}
 	if options.Record != "" {
+		var err error
 		if s.recorder, err = openRecorder(options.Record); err != nil {
-			listener.Close()
 			return nil, err
 		}
+		s.recorder.topics = options.Topics
 	}
-	s.listener = listener
 	if options.TLS != nil {
 		s.listener = tls.NewListener(listener, options.TLS)
 	}
