@@ -6,6 +6,7 @@ import (
 
 	"sluice/bridge"
 	"sluice/bridge/mqtt"
+	"sluice/bridge/preset"
 )
 
 // Kind makes uplinks of one kind. Options gives a fresh struct with defaults that the configuration
@@ -19,5 +20,13 @@ type Kind interface {
 func Uplinks(log *slog.Logger) map[string]Kind {
 	return map[string]Kind{
 		"mqtt": mqtt.Kind{Log: log},
+
+		"aws-iot":       preset.AWSIoT(log),
+		"azure-iot-hub": preset.AzureIoTHub(log),
+		"alibaba-iot":   preset.AlibabaIoT(log),
+		"huawei-iotda":  preset.HuaweiIoTDA(log),
+		"thingsboard":   preset.ThingsBoardMQTT(log),
+		"emqx":          preset.EMQXBroker(log),
+		"sparkplug":     preset.SparkplugB(log),
 	}
 }
