@@ -203,6 +203,10 @@ func parse(driver string, lines ...string) (*config.Config, error) {
 	for _, line := range lines {
 		text += "    " + line + "\n"
 	}
+	return read(text)
+}
+
+func read(text string) (*config.Config, error) {
 	return config.Parse("gateway.yaml", []byte(text), config.Kinds{Uplink: func(kind string) (any, bool) {
 		k, ok := kinds()[kind]
 		if !ok {
@@ -277,5 +281,26 @@ func TestASecretThatIsNotThereIsNamed(t *testing.T) {
 	o.SecretFile = file(t, "")
 	if _, err := o.expand("line-3").session(now); err == nil || !strings.Contains(err.Error(), "empty") {
 		t.Errorf("error is %v", err)
+	}
+}
+
+// TestTheDocumentedConfigurationsAreGood reads every example of docs/clouds.md.
+func TestTheDocumentedConfigurationsAreGood(t *testing.T) {
+	text, err := os.ReadFile("../../docs/clouds.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, block := range strings.Split(string(text), "```yaml\n")[1:] {
+		example, _, _ := strings.Cut(block, "```")
+		c, err := read("gateway: {name: line-3}\n" + example)
+		if err != nil {
+			t.Errorf("%s\n%v", example, err)
+			continue
+		}
+		seen[c.Uplinks[0].Driver] = true
+	}
+	if len(seen) != len(kinds()) {
+		t.Errorf("there are good examples for %d drivers, want %d", len(seen), len(kinds()))
 	}
 }
