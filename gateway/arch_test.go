@@ -74,6 +74,7 @@ var confined = map[string]string{
 	"github.com/goburrow/modbus":          "collectors/modbus",
 	"github.com/goburrow/serial":          "collectors/modbus",
 	"github.com/tarm/serial":              "collectors/bus",
+	"github.com/twmb/franz-go":            "bridge/kafka",
 }
 
 type goPackage struct {

@@ -24,6 +24,7 @@ type block struct {
 	chunks  []chunk
 	marks   []mark
 	offsets []uint64 // of the records in their queues, see noOffset
+	lanes   *lanes   // nil until somebody reads a queue
 }
 
 // mark says where every markEvery-th record begins, so that a reader need not pass over a whole chunk.
@@ -40,7 +41,13 @@ const (
 func (b *block) last() message.Position { return b.first + message.Position(b.count) - 1 }
 
 // cost is the memory that it takes.
-func (b *block) cost() int { return cap(b.plain) + markCost*len(b.marks) + 8*len(b.offsets) }
+func (b *block) cost() int {
+	cost := cap(b.plain) + markCost*len(b.marks) + 8*len(b.offsets)
+	if b.lanes != nil {
+		cost += laneCost * int(b.count)
+	}
+	return cost
+}
 
 // decodeBlock gives the records of a block. They share memory that belongs to nobody else.
 func decodeBlock(value []byte) ([]message.Record, error) {
@@ -269,13 +276,27 @@ func (b *block) from(record uint32) blockReader {
 	if record >= b.count {
 		return r
 	}
-	m := b.marks[record/markEvery]
-	r.next, r.at, r.time = record/markEvery*markEvery, m.at, m.before
-	r.chunk = sort.Search(len(b.chunks), func(i int) bool { return b.chunks[i].end > m.at })
+	r.toMark(record)
 	for r.next < record {
 		r.step()
 	}
 	return r
+}
+
+// toMark goes to the last mark before a record.
+func (r *blockReader) toMark(record uint32) {
+	b := r.b
+	m := b.marks[record/markEvery]
+	r.next, r.at, r.time = record/markEvery*markEvery, m.at, m.before
+	r.chunk = sort.Search(len(b.chunks), func(i int) bool { return b.chunks[i].end > m.at })
+}
+
+// enter goes into the next chunk where one ends.
+func (r *blockReader) enter() {
+	for r.at == r.b.chunks[r.chunk].end {
+		r.chunk++
+		r.time = r.b.base
+	}
 }
 
 // step goes to the next record; false means that there is none.
@@ -284,10 +305,7 @@ func (r *blockReader) step() bool {
 	if r.next >= b.count {
 		return false
 	}
-	for r.at == b.chunks[r.chunk].end {
-		r.chunk++
-		r.time = b.base
-	}
+	r.enter()
 	r.start = r.at
 	r.at += r.raw.parse(b.plain[r.at:b.chunks[r.chunk].end])
 	r.time += r.raw.time
@@ -300,6 +318,10 @@ func (r *blockReader) step() bool {
 func (r *blockReader) topic(names *nameTable) (topic string, slot int) {
 	return names.text(r.raw.topic.of(r.b.plain[r.start:]))
 }
+
+// position is that of the present record, queueOffset its offset in its queue.
+func (r *blockReader) position() message.Position { return r.b.first + message.Position(r.record) }
+func (r *blockReader) queueOffset() uint64        { return r.b.offsets[r.record] }
 
 // make turns the present record, whose topic is known, into one for the log's readers.
 func (r *blockReader) make(into *message.Record, topic string, names *nameTable) {

@@ -52,6 +52,7 @@ type cached struct {
 	unchecked *block // just committed, and nobody has asked for it yet
 	content   *block
 	err       error
+	laned     sync.Once // the content's lanes are made
 }
 
 // entry gives the place of a block, and makes it when there is none.

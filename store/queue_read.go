@@ -8,7 +8,7 @@ import (
 )
 
 // queueHints remember of the queues that are read where the next offset is, so that reading on needs
-// no search, and which offset is the first in the log.
+// no search.
 type queueHints struct {
 	mu    sync.Mutex // guards what follows
 	known map[queueID]queueHint
@@ -17,9 +17,6 @@ type queueHints struct {
 type queueHint struct {
 	offset uint64           // whoever wants this or a later one
 	from   message.Position // can read on from here; 0: nothing is known
-
-	min     uint64           // the first offset in the log
-	minLast message.Position // as long as this position is not trimmed; 0: nothing is known
 }
 
 const queueHintsMost = 4096
@@ -30,11 +27,10 @@ func (q *queueHints) of(queue queueID) queueHint {
 	return q.known[queue]
 }
 
-func (q *queueHints) set(queue queueID, alter func(*queueHint)) {
+func (q *queueHints) set(queue queueID, hint queueHint) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	hint, known := q.known[queue]
-	if !known && len(q.known) >= queueHintsMost {
+	if _, known := q.known[queue]; !known && len(q.known) >= queueHintsMost {
 		for other := range q.known {
 			delete(q.known, other) // any one
 			break
@@ -43,48 +39,11 @@ func (q *queueHints) set(queue queueID, alter func(*queueHint)) {
 	if q.known == nil {
 		q.known = make(map[queueID]queueHint)
 	}
-	alter(&hint)
 	q.known[queue] = hint
 }
 
-// QueueRange gives the offset of the first message of a queue that is still in the log, and that of
-// the message that comes next: so many durable ones the queue has had. They are equal when all are
-// trimmed, and both 0 for a queue that never had any.
-func (s *Store) QueueRange(topic string, queue int) (min, next uint64, err error) {
-	w, err := s.openQueue(topic, queue)
-	if err != nil {
-		return 0, 0, err
-	}
-	if w == nil {
-		return 0, 0, nil
-	}
-	defer s.use.RUnlock()
-	next = w.durable
-	head, _ := s.index.ends()
-	if w.at < head {
-		return next, next, nil
-	}
-	if hint := s.queues.hints.of(w.id); hint.minLast >= head {
-		return hint.min, next, nil
-	}
-	min = next
-	err = w.walk(head, func(b queuedBlock, h header) bool {
-		if !b.sure {
-			return true
-		}
-		min = b.offset // without reading it
-		w.noteMin(min, h)
-		return false
-	}, func(r *message.Record, h header) bool {
-		min = r.QueueOffset
-		w.noteMin(min, h)
-		return false
-	})
-	if err != nil {
-		return 0, 0, fmt.Errorf("range of queue %d of %q: %w", queue, topic, err)
-	}
-	return min, next, nil
-}
+// grownAtOnce bounds the room that ReadQueue makes before it knows what there is.
+const grownAtOnce = 64
 
 // ReadQueue appends to dst up to max durable records of a queue in the order of their offsets,
 // beginning with the first at or behind offset, and gives the offset to go on from. It reads no block
@@ -106,17 +65,24 @@ func (s *Store) ReadQueue(dst []message.Record, topic string, queue int, offset 
 	} else if from, err = s.findQueued(w.id, offset); err != nil {
 		return dst, offset, fmt.Errorf("find offset %d of queue %d of %q: %w", offset, queue, topic, err)
 	}
+	names := s.cache.borrowNames()
+	defer s.cache.names.Put(names)
+	dst = grown(dst, int(min(uint64(max), w.durable-offset, grownAtOnce)))
 	next = offset
 	blocks, found, last := 0, 0, message.Position(0)
 	err = w.walk(from, func(queuedBlock, header) bool {
 		blocks++
 		return found == 0 || blocks <= matchBlocks
-	}, func(r *message.Record, _ header) bool {
-		if r.QueueOffset < offset {
+	}, func(r *blockReader, _ header) bool {
+		at := r.queueOffset()
+		if at < offset {
 			return true
 		}
-		dst = append(dst, *r)
-		next, last = r.QueueOffset+1, r.Position
+		dst = grown(dst, 1)
+		dst = dst[:len(dst)+1]
+		topic, _ := r.topic(names)
+		r.make(&dst[len(dst)-1], topic, names)
+		next, last = at+1, r.position()
 		found++
 		return found < max
 	})
@@ -124,7 +90,7 @@ func (s *Store) ReadQueue(dst []message.Record, topic string, queue int, offset 
 		return dst[:len(dst)-found], offset, fmt.Errorf("read queue %d of %q from offset %d: %w", queue, topic, offset, err)
 	}
 	if found > 0 {
-		s.queues.hints.set(w.id, func(h *queueHint) { h.offset, h.from = next, last+1 })
+		s.queues.hints.set(w.id, queueHint{next, last + 1})
 	} else if tail >= w.at {
 		next = w.durable // what it had there is lost
 	}
@@ -144,8 +110,8 @@ func (s *Store) QueueOffsetAt(topic string, queue int, unixMillis int64) (uint64
 	if w.at < from {
 		return offset, nil
 	}
-	err = w.walk(from, nil, func(r *message.Record, _ header) bool {
-		offset = r.QueueOffset
+	err = w.walk(from, nil, func(r *blockReader, _ header) bool {
+		offset = r.queueOffset()
 		return false
 	})
 	if err != nil {
@@ -159,6 +125,7 @@ type queueWalk struct {
 	s       *Store
 	topic   string
 	queue   byte
+	tag     byte
 	id      queueID
 	durable uint64
 	at      message.Position // of the last durable message
@@ -182,16 +149,13 @@ func (s *Store) openQueue(topic string, queue int) (*queueWalk, error) {
 		s.use.RUnlock()
 		return nil, nil
 	}
-	return &queueWalk{s, topic, byte(queue), id, c.durable, c.at}, nil
-}
-
-func (w *queueWalk) noteMin(min uint64, h header) {
-	w.s.queues.hints.set(w.id, func(hint *queueHint) { hint.min, hint.minLast = min, h.last() })
+	return &queueWalk{s, topic, byte(queue), laneTag(topic, byte(queue)), id, c.durable, c.at}, nil
 }
 
 // walk visits the records of the queue at or behind from, block by block, until one of the two
-// returns false. block, unless nil, is asked before a block is read.
-func (w *queueWalk) walk(from message.Position, block func(queuedBlock, header) bool, record func(*message.Record, header) bool) error {
+// returns false. block, unless nil, is asked before a block is read; record is given a reader that
+// stands at the record, and makes it only if it wants it.
+func (w *queueWalk) walk(from message.Position, block func(queuedBlock, header) bool, record func(*blockReader, header) bool) error {
 	s := w.s
 	for {
 		b, err := s.nextQueued(w.id, from)
@@ -210,7 +174,7 @@ func (w *queueWalk) walk(from message.Position, block func(queuedBlock, header) 
 		if block != nil && !block(b, h) {
 			return nil
 		}
-		records, err := s.records(h)
+		content, err := s.laned(h)
 		if err != nil {
 			if err := s.skip(h, err); err != nil {
 				return err
@@ -218,15 +182,22 @@ func (w *queueWalk) walk(from message.Position, block func(queuedBlock, header) 
 			from = s.behindTrim(from)
 			continue
 		}
-		if from > h.first {
-			records = records[from-h.first:]
-		}
-		for i := range records {
-			r := &records[i]
-			if r.Queue == w.queue && message.QueueTopic(r.Topic) == w.topic && !record(r, h) {
+		r := content.lane(uint32(max(from, h.first)-content.first), w.tag)
+		for r.step() {
+			if w.owns(&r.blockReader) && !record(&r.blockReader, h) {
 				return nil
 			}
 		}
 		from = h.last() + 1
 	}
+}
+
+// owns says whether the present record belongs to the queue.
+func (w *queueWalk) owns(r *blockReader) bool {
+	if r.raw.queueNumber() != w.queue {
+		return false
+	}
+	topic := r.raw.topic.of(r.b.plain[r.start:])
+	n := len(w.topic) // see message.QueueTopic: no name of a queue is longer than that gives
+	return len(topic) >= n && string(topic[:n]) == w.topic && (len(topic) == n || topic[n] == '/')
 }

@@ -29,7 +29,8 @@ type queueTable struct {
 	published message.Position
 	start     uint64 // the first offset of a queue that nobody knows
 
-	hints queueHints
+	hints  queueHints
+	firsts queueFirsts
 
 	saving sync.Mutex // guards what follows
 	saved  message.Position

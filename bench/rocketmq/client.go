@@ -174,8 +174,12 @@ func (c *client) stored(ctx context.Context, topic string) (total int64, err err
 	return total, nil
 }
 
-// rewind lets a group begin with the first message of a topic.
+// rewind makes a group that begins with the first message of a topic.
 func (c *client) rewind(ctx context.Context, group, topic string) error {
+	made := fmt.Sprintf(`{"groupName":%q,"consumeEnable":true,"consumeFromMinEnable":true,"consumeBroadcastEnable":true,"retryQueueNums":1,"retryMaxTimes":16,"brokerId":0}`, group)
+	if _, err := c.call(ctx, remoting.UpdateAndCreateSubscriptionGroup, []byte(made), nil); err != nil {
+		return err
+	}
 	for queue := range queues {
 		if _, err := c.call(ctx, remoting.UpdateConsumerOffset, nil, remoting.Fields{{Name: "consumerGroup", Value: group}, {Name: "topic", Value: topic},
 			{Name: "queueId", Value: strconv.Itoa(queue)}, {Name: "commitOffset", Value: "0"}}); err != nil {

@@ -4,6 +4,6 @@ go 1.26.8
 
 require sluice v0.0.0
 
-require github.com/klauspost/compress v1.18.4 // indirect
+require github.com/klauspost/compress v1.20.3 // indirect
 
 replace sluice => ../..

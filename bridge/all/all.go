@@ -5,6 +5,8 @@ import (
 	"log/slog"
 
 	"sluice/bridge"
+	"sluice/bridge/http"
+	"sluice/bridge/kafka"
 	"sluice/bridge/mqtt"
 	"sluice/bridge/preset"
 )
@@ -19,7 +21,9 @@ type Kind interface {
 // Uplinks are all kinds by the name that the configuration uses.
 func Uplinks(log *slog.Logger) map[string]Kind {
 	return map[string]Kind{
-		"mqtt": mqtt.Kind{Log: log},
+		"http":  http.Kind{Log: log},
+		"kafka": kafka.Kind{Log: log},
+		"mqtt":  mqtt.Kind{Log: log},
 
 		"aws-iot":       preset.AWSIoT(log),
 		"azure-iot-hub": preset.AzureIoTHub(log),

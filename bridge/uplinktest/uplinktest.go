@@ -23,6 +23,9 @@ type Harness struct {
 	Mute func(mute bool)
 	// SetUp cuts the line, also under connections that are open, or restores it.
 	SetUp func(up bool)
+	// Refuse makes the cloud refuse every message with that payload, and with "" none any more. It
+	// is nil for a cloud that cannot refuse a message.
+	Refuse func(payload string)
 }
 
 // patience bounds every wait for something that must happen.
@@ -39,6 +42,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	})
 	t.Run("NeverClaimsWhatIsNotThere", func(t *testing.T) { neverClaims(t, open(t)) })
 	t.Run("RefusesATopicThatCannotBe", func(t *testing.T) { refusesTopic(t, open(t)) })
+	t.Run("ARefusalHoldsBackWhatIsBehind", func(t *testing.T) { holdsBack(t, open(t)) })
 	t.Run("ConnectSaysWhyNot", func(t *testing.T) { connectFails(t, open(t)) })
 	t.Run("ConnectHonoursItsContext", func(t *testing.T) { connectCancelled(t, open(t)) })
 }
@@ -87,11 +91,15 @@ func (a *answers) wait(t *testing.T, n int) {
 }
 
 func send(ctx context.Context, link bridge.Link, a *answers, i int) error {
+	return sendWith(ctx, link, i, a.done(i))
+}
+
+func sendWith(ctx context.Context, link bridge.Link, i int, done func(error)) error {
 	r := message.Record{Position: message.Position(i), Message: message.Message{
 		Topic: "readings/line-3/press", Payload: fmt.Appendf(nil, "message %d", i)}}
 	o := bridge.Outgoing{Topic: "plants/readings/line-3/press", Key: r.Topic, Origin: "line-3-1",
 		Payload: r.Payload, QoS: 1, Record: &r}
-	err := link.Send(ctx, &o, a.done(i))
+	err := link.Send(ctx, &o, done)
 	o = bridge.Outgoing{} // the link may not look at it any more
 	return err
 }

@@ -124,25 +124,36 @@ func (m *Message) logged() *message.Message {
 
 // FromRecord gives a record of the log as a RocketMQ message. It shares memory with the record.
 func FromRecord(r *message.Record) *Message {
-	m := &Message{
+	m := new(Message)
+	m.Load(r)
+	return m
+}
+
+// Load makes m what FromRecord gives. Whoever reads many records loads them into one message: it keeps the
+// room for the properties.
+func (m *Message) Load(r *message.Record) {
+	room := m.Properties[:0]
+	if cap(room) < len(r.Properties) {
+		room = make([]message.Property, 0, len(r.Properties)+6)
+	}
+	*m = Message{
 		Topic: rocketTopic(message.QueueTopic(r.Topic)), Queue: int(r.Queue), Body: r.Payload,
 		Position: r.Position, Offset: r.QueueOffset, StoreTime: r.Time, BornTime: r.Time,
-		Properties: make([]message.Property, 0, len(r.Properties)+6),
+		Properties: room,
 	}
 	sealed := false
-	for _, p := range r.Properties {
-		switch {
+	for i := range r.Properties {
+		switch p := &r.Properties[i]; {
 		case p.Name == envelope:
 			sealed = true
 			m.unseal(p.Value)
 		case p.Name != "" && p.Name[0] != 0:
-			m.Properties = append(m.Properties, p)
+			m.Properties = append(m.Properties, *p)
 		}
 	}
 	if !sealed {
 		m.fromMQTT(r)
 	}
-	return m
 }
 
 // SysFlagOf is the sysFlag that a record was sent with, 0 if that was not over RocketMQ.

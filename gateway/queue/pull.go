@@ -66,31 +66,41 @@ func (q *Queues) Pull(topic string, queue int, offset uint64, most, bytes int, w
 		return p, nil
 	}
 	p.Outcome = NoMatch
-	size := 0
+	size, batch := 0, most
 	for looked := 0; looked < scanned && len(p.Records) < most && p.Next < p.Max; {
-		records, next, err := q.log.ReadQueue(nil, name, queue, p.Next, min(most-len(p.Records)+16, 256))
+		// Nearly always what is read is what is wanted. Where a filter lets nothing through, more is read at once.
+		kept := len(p.Records)
+		records, next, err := q.log.ReadQueue(p.Records, name, queue, p.Next, min(batch, scanned))
 		if err != nil {
 			return p, err
 		}
-		if len(records) == 0 {
+		read := records[kept:]
+		if len(read) == 0 {
 			// The log says itself when what is missing was trimmed or damaged. Else it is about to be there:
 			// a queue counts its messages a moment before they can be read.
 			p.Next = max(next, p.Next)
 			break
 		}
-		looked += len(records)
-		for i := range records {
-			r := &records[i]
+		looked += len(read)
+		p.Records = records[:kept]
+		for i := range read {
+			r := &read[i]
 			if len(p.Records) == most || size > 0 && size+len(r.Payload) > bytes {
 				return p.found(), nil
 			}
 			p.Next = r.QueueOffset + 1
 			if wanted == nil || wanted(r) {
 				size += len(r.Payload) + len(r.Topic) + 128
-				p.Records = append(p.Records, *r)
+				if kept = len(p.Records); &records[kept] != r {
+					records[kept] = *r
+				}
+				p.Records = records[:kept+1]
 			}
 		}
 		p.Next = max(p.Next, next)
+		if batch = most - len(p.Records); wanted != nil {
+			batch = max(batch, min(2*len(read), 256))
+		}
 	}
 	return p.found(), nil
 }

@@ -2,6 +2,7 @@ package rocketmq
 
 import (
 	"encoding/json"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -17,39 +18,61 @@ func (s *Server) encode(c *conn, records []message.Record) (b []byte, err error)
 		size += len(records[i].Payload) + 512
 	}
 	b = make([]byte, 0, size)
+	e := s.encoder(c)
+	var m queue.Message
 	for i := range records {
-		if b, err = s.appendMessage(b, c, queue.FromRecord(&records[i])); err != nil {
+		m.Load(&records[i])
+		if b, err = e.append(b, &m); err != nil {
 			return nil, err
 		}
 	}
 	return b, nil
 }
 
-// appendMessage writes one message as it is stored, in the form that every client reads: a topic of at most
-// 127 bytes has the first version's magic.
+// appendMessage writes one message as it is stored.
 func (s *Server) appendMessage(b []byte, c *conn, m *queue.Message) ([]byte, error) {
-	properties := make([]remoting.Property, 0, len(m.Properties)+3)
-	for _, p := range m.Properties {
-		switch p.Name {
-		case propertyRegion, propertyTrace, propertyCluster: // only the broker knows
+	e := s.encoder(c)
+	return e.append(b, m)
+}
+
+// encoder writes messages for one client. It keeps what it needs for each of them.
+type encoder struct {
+	own        [3]remoting.Property // what only the broker knows
+	born, host netip.AddrPort       // born: of messages that do not say where
+	properties []remoting.Property
+	text       []byte
+}
+
+func (s *Server) encoder(c *conn) encoder {
+	return encoder{
+		own:  [3]remoting.Property{{Name: propertyRegion, Value: region}, {Name: propertyTrace, Value: "true"}, {Name: propertyCluster, Value: s.options.Cluster}},
+		born: c.local, host: s.host(c),
+	}
+}
+
+// append writes one message as it is stored, in the form that every client reads: a topic of at most
+// 127 bytes has the first version's magic.
+func (e *encoder) append(b []byte, m *queue.Message) (_ []byte, err error) {
+	e.properties = e.properties[:0]
+	for i := range m.Properties {
+		switch p := &m.Properties[i]; p.Name {
+		case propertyRegion, propertyTrace, propertyCluster:
 		default:
-			properties = append(properties, remoting.Property(p))
+			e.properties = append(e.properties, remoting.Property(*p))
 		}
 	}
-	properties = append(properties, remoting.Property{Name: propertyRegion, Value: region},
-		remoting.Property{Name: propertyTrace, Value: "true"}, remoting.Property{Name: propertyCluster, Value: s.options.Cluster})
-	text, err := remoting.AppendProperties(nil, properties)
-	if err != nil {
+	e.properties = append(e.properties, e.own[:]...)
+	if e.text, err = remoting.AppendProperties(e.text[:0], e.properties); err != nil {
 		return nil, err
 	}
 	born := m.BornHost
 	if !born.IsValid() {
-		born = c.local
+		born = e.born
 	}
 	return remoting.AppendStored(b, &remoting.Stored{
 		QueueID: int32(m.Queue), Flag: m.Flag, QueueOffset: int64(m.Offset), PhysicalOffset: int64(m.Position),
-		SysFlag: m.SysFlag, BornTime: m.BornTime, BornHost: born, StoreTime: m.StoreTime, StoreHost: s.host(c),
-		Reconsumed: m.Reconsumed, Prepared: int64(m.Prepared), Body: m.Body, Topic: m.Topic, Properties: string(text),
+		SysFlag: m.SysFlag, BornTime: m.BornTime, BornHost: born, StoreTime: m.StoreTime, StoreHost: e.host,
+		Reconsumed: m.Reconsumed, Prepared: int64(m.Prepared), Body: m.Body, Topic: m.Topic, Properties: string(e.text),
 	})
 }
 

@@ -126,6 +126,9 @@ final class Commands {
         try (Console console = new Console()) {
             List<Console.Command> printing = new ArrayList<>();
             for (String[] command : commands) {
+                if (command[0].equals("statsAll")) {
+                    run.caughtUp(staying, group);
+                }
                 printing.add(console.play(run.nameServer(), run.keys(), command));
             }
             int number = 0;

@@ -76,6 +76,7 @@ final class Reduced {
                 lines.replaceAll(line -> line.replaceAll(" \\d+ \\d+$", " <n> <n>"));
                 lines.sort(null);
                 return lines;
+            case "consumerConnection":
             case "printMsg":
             case "resetOffsetByTime":
             case "skipAccumulatedMessage":
