@@ -60,7 +60,7 @@ func (f *Forwarder) Run(ctx context.Context) error {
 	wait := backoff{cap: f.Retry, random: f.random}
 	trouble := "" // what was last logged: a failure that stays the same is not news
 	for {
-		f.record.enter(Connecting)
+		f.record.connecting()
 		link, err := f.Uplink.Connect(ctx)
 		stalled := false
 		if err == nil {
@@ -77,7 +77,7 @@ func (f *Forwarder) Run(ctx context.Context) error {
 			return nil
 		}
 		delay := wait.next()
-		f.record.offline(err, stalled)
+		f.record.offline(err, stalled, delay)
 		if text := err.Error(); text != trouble {
 			log.Warn("uplink is offline", "err", err, "retry_in", delay)
 			trouble = text

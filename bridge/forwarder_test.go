@@ -651,3 +651,29 @@ func TestAnAnswerAfterTheEndOfALinkDoesNothing(t *testing.T) {
 		}
 	})
 }
+
+func TestTheStateTellsOfTriesToConnect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cloud := &fakeCloud{downUntil: time.Now().Add(2 * time.Minute)}
+		f := forwarder(cloud, 10, newSource(t, "a", 1, 1, 3))
+		f.random = func(ceiling time.Duration) time.Duration { return ceiling }
+		start(t, f)
+		time.Sleep(4 * time.Second) // tries at 0, 0.5, 1.5 and 3.5 s
+		synctest.Wait()
+		if s := f.State(); s.State != Waiting || s.Tries != 4 || s.Failed != 4 || time.Until(s.NextTry) != 3500*time.Millisecond {
+			t.Errorf("while the cloud is away: %+v, the next try is in %s; want 4 tries, all failed, and 3.5 s", s, time.Until(s.NextTry))
+		}
+		time.Sleep(3 * time.Minute)
+		synctest.Wait()
+		s := f.State()
+		if s.State != Online || s.Tries != uint64(len(cloud.connects)) || s.Failed != 0 || !s.NextTry.IsZero() {
+			t.Errorf("when it is back: %+v, want %d tries, none failed since, and no next one", s, len(cloud.connects))
+		}
+		tries := s.Tries
+		cloud.lose(errors.New("gone"))
+		synctest.Wait()
+		if s := f.State(); s.State != Waiting || s.Tries != tries || s.Failed != 0 || s.NextTry.IsZero() {
+			t.Errorf("when the connection is lost: %+v, want a next try and none failed yet", s)
+		}
+	})
+}

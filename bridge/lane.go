@@ -133,6 +133,10 @@ func (l *lane) compose(r *message.Record) (err error) {
 		l.made = l.made[:0] // the cloud has it: it came from there
 		return nil
 	}
+	if only, known := r.Property(message.OnlyUplink); known && only != l.uplink {
+		l.made = l.made[:0] // the cloud has had it: it was another that did not want it
+		return nil
+	}
 	if l.Payload == nil {
 		l.made = append(l.made[:0], Made{Payload: r.Payload})
 		return nil

@@ -41,6 +41,32 @@ func (h Hours) include(at time.Time) bool {
 	return m >= h.From || m < h.To
 }
 
+// OpensAt is when the hours next let anything go: at itself, when they do then.
+func (l Limits) OpensAt(at time.Time) time.Time {
+	if len(l.Hours) == 0 {
+		return at
+	}
+	var opens time.Time
+	for _, h := range l.Hours {
+		if h.include(at) {
+			return at
+		}
+		next := h.begin(at, 0)
+		if !next.After(at) {
+			next = h.begin(at, 1)
+		}
+		if opens.IsZero() || next.Before(opens) {
+			opens = next
+		}
+	}
+	return opens
+}
+
+// begin is when the span begins on the day that is so many days behind that of at.
+func (h Hours) begin(at time.Time, days int) time.Time {
+	return time.Date(at.Year(), at.Month(), at.Day()+days, 0, h.From, 0, 0, at.Location())
+}
+
 // pace holds a stream to its Limits. Many lanes may share one.
 type pace struct {
 	messages, bytes *rate.Limiter // nil: no bound

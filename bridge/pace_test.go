@@ -155,3 +155,47 @@ func TestRoutesOfHigherPriorityGoFirst(t *testing.T) {
 		}
 	})
 }
+
+func TestHoursSayWhenTheyOpen(t *testing.T) {
+	hours := func(texts ...string) (l Limits) {
+		for _, text := range texts {
+			h, err := ParseHours(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.Hours = append(l.Hours, h)
+		}
+		return l
+	}
+	for _, c := range []struct {
+		limits   Limits
+		at, want string
+	}{
+		{Limits{}, "2026-11-23 12:00", "2026-11-23 12:00"},
+		{hours("22:00-06:00"), "2026-11-23 12:00", "2026-11-23 22:00"},
+		{hours("22:00-06:00"), "2026-11-23 23:10", "2026-11-23 23:10"},
+		{hours("08:00-09:00"), "2026-12-31 12:00", "2027-01-01 08:00"},
+		{hours("22:00-06:00", "12:30-13:00"), "2026-11-23 12:00", "2026-11-23 12:30"},
+		{hours("12:30-13:00", "09:00-10:00"), "2026-11-23 13:00", "2026-11-24 09:00"},
+	} {
+		at, _ := time.Parse("2006-01-02 15:04", c.at)
+		if got := c.limits.OpensAt(at).Format("2006-01-02 15:04"); got != c.want {
+			t.Errorf("%v at %s open at %s, want %s", c.limits.Hours, c.at, got, c.want)
+		}
+	}
+}
+
+func TestWhatAnotherCloudDidNotWantStaysAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := newSource(t, "a", 1, 1, 3)
+		source.records[0].Properties = []message.Property{{Name: message.OnlyUplink, Value: "cloud"}}
+		source.records[1].Properties = []message.Property{{Name: message.OnlyUplink, Value: "another"}}
+		cloud := &fakeCloud{}
+		start(t, forwarder(cloud, 10, source))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := positions(cloud.messages()); !slices.Equal(got, []message.Position{1, 3}) || source.Acked() != 3 {
+			t.Errorf("sent %v and acknowledged up to %d, want 1 and 3, and 3", got, source.Acked())
+		}
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"sluice/gateway/message"
 )
@@ -23,6 +24,16 @@ const (
 // AsideTopic is where a message of topic goes that the cloud of an uplink does not want. It begins
 // with a $, so that no uplink forwards it with "#".
 func AsideTopic(uplink, topic string) string { return "$dead/" + uplink + "/" + topic }
+
+// AsideOrigin takes apart what AsideTopic made; aside is false for any other topic.
+func AsideOrigin(topic string) (uplink, origin string, aside bool) {
+	rest, aside := strings.CutPrefix(topic, "$dead/")
+	uplink, origin, cut := strings.Cut(rest, "/")
+	if !aside || !cut || uplink == "" || origin == "" {
+		return "", "", false
+	}
+	return uplink, origin, true
+}
 
 func (q *queue) refuseLocked() {
 	if !q.refused {

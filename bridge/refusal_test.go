@@ -137,3 +137,14 @@ func TestARecordIsAcknowledgedWithTheLastMessageMadeOfIt(t *testing.T) {
 		}
 	})
 }
+
+func TestTopicsOfWhatWasSetAsideAreTakenApart(t *testing.T) {
+	if uplink, origin, aside := AsideOrigin(AsideTopic("cloud", "readings/line-3/press")); uplink != "cloud" || origin != "readings/line-3/press" || !aside {
+		t.Errorf("got %q, %q, %v", uplink, origin, aside)
+	}
+	for _, other := range []string{"", "$dead", "$dead/cloud", "$dead/cloud/", "$dead//a", "dead/cloud/a", "readings/$dead/cloud/a"} {
+		if uplink, origin, aside := AsideOrigin(other); aside || uplink != "" || origin != "" {
+			t.Errorf("%q gives %q, %q, %v", other, uplink, origin, aside)
+		}
+	}
+}

@@ -17,14 +17,17 @@ const (
 type State struct {
 	State     string
 	Since     time.Time
-	LastError string  // plain words; empty when all is well
-	InFlight  int     // sent, but not acknowledged without a hole
-	Sent      uint64  // acknowledged since the start
-	Repeated  uint64  // sent again after a lost connection
-	Stalls    uint64  // connections given up because nothing was acknowledged any more
-	SetAside  uint64  // kept for people because the cloud does not want them
-	Looped    uint64  // came down although they had been here before, and were dropped
-	Rate      float64 // acknowledged messages a second, over the last seconds
+	LastError string    // plain words; empty when all is well
+	Tries     uint64    // to connect, since the start
+	Failed    int       // of them, those in a row that have led to no connection
+	NextTry   time.Time // zero when none is waited for
+	InFlight  int       // sent, but not acknowledged without a hole
+	Sent      uint64    // acknowledged since the start
+	Repeated  uint64    // sent again after a lost connection
+	Stalls    uint64    // connections given up because nothing was acknowledged any more
+	SetAside  uint64    // kept for people because the cloud does not want them
+	Looped    uint64    // came down although they had been here before, and were dropped
+	Rate      float64   // acknowledged messages a second, over the last seconds
 }
 
 // record is what State is read from. It belongs to a Forwarder and outlives its connections.
@@ -35,6 +38,9 @@ type record struct {
 	lastError   string
 	untilAnswer bool   // lastError is only disproved by an acknowledgement, not by a new connection
 	notReceived string // why commands do not come down on this connection
+	tries       uint64
+	failed      int // tries since the last that led to a connection
+	nextTry     time.Time
 	flight      *flight
 	sent        uint64
 	repeated    uint64
@@ -45,10 +51,14 @@ type record struct {
 	rate        meter
 }
 
-func (r *record) enter(state string) {
+// connecting counts a try as failed until online disproves it.
+func (r *record) connecting() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.enterLocked(state)
+	r.enterLocked(Connecting)
+	r.tries++
+	r.failed++
+	r.nextTry = time.Time{}
 }
 
 func (r *record) enterLocked(state string) {
@@ -62,6 +72,7 @@ func (r *record) online(f *flight) {
 	defer r.mu.Unlock()
 	r.enterLocked(Online)
 	r.flight = f
+	r.failed = 0
 	r.notReceived = ""
 	if !r.untilAnswer {
 		r.lastError = ""
@@ -76,13 +87,15 @@ func (r *record) landed() {
 	r.flight = nil
 }
 
-// offline says why there is no connection. stalled failures show until something is acknowledged.
-func (r *record) offline(err error, stalled bool) {
+// offline says why there is no connection, and when the next is tried. stalled failures show until
+// something is acknowledged.
+func (r *record) offline(err error, stalled bool, next time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.enterLocked(Waiting)
 	r.lastError = err.Error()
 	r.untilAnswer = stalled
+	r.nextTry = time.Now().Add(next)
 	if stalled {
 		r.stalls++
 	}
@@ -135,8 +148,12 @@ func (f *Forwarder) State() State {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := State{State: r.state, Since: r.since, LastError: r.lastError,
+		Tries: r.tries, Failed: r.failed, NextTry: r.nextTry,
 		Sent: r.sent, Repeated: r.repeated, Stalls: r.stalls,
 		SetAside: r.aside, Looped: r.loops, Rate: r.rate.perSecond(time.Now())}
+	if s.State == Connecting {
+		s.Failed-- // the one that is under way
+	}
 	if s.State == "" {
 		s.State = Connecting // Run has not begun
 	}

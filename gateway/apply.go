@@ -63,6 +63,7 @@ func (g *Gateway) Apply(next *config.Config, author string) error {
 	g.swap(next, running, now, opened, old != nil)
 	g.broker.KeepQoS0Matched(next.MQTT.StoreQoS0 == "matched")
 	g.revise(next, author)
+	g.tellAbandoned(next)
 	return g.buses.Update(linesOf(next))
 }
 

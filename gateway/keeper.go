@@ -104,6 +104,8 @@ func (k keeper) DropCursor(name string) error {
 	}
 	err := k.store.DropIdleCursor(name)
 	switch {
+	case err == nil:
+		k.noteRoutes(k.Config())
 	case errors.Is(err, store.ErrNoCursor):
 		return web.ErrUnknown
 	case errors.Is(err, store.ErrCursorInUse):
@@ -161,9 +163,8 @@ func withoutSecrets(text string) string { return secrets.ReplaceAllString(text, 
 const shownCursors = 100
 
 // showCursors gives the cursors that keep most of the log, and how many there are.
-func (g *Gateway) showCursors() (shown []web.Cursor, total int) {
-	all := g.store.Cursors()
-	total = len(all)
+func (g *Gateway) showCursors(all []store.CursorStatus) (shown []web.Cursor, total int) {
+	all, total = slices.Clone(all), len(all)
 	slices.SortStableFunc(all, func(a, b store.CursorStatus) int { return int(min(max(b.Bytes-a.Bytes, -1), 1)) })
 	now := time.Now()
 	for _, c := range all[:min(total, shownCursors)] {

@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"sluice/bridge"
+	"sluice/gateway/broker"
 	"sluice/gateway/message"
 	"sluice/gateway/queue"
 	"sluice/gateway/remoting"
@@ -23,6 +25,8 @@ type messages struct {
 	log       *store.Store
 	readable  *readable
 	consumers func(group string) (clients int, broadcast, known bool)
+	broker    *broker.Broker
+	forwards  func(uplink, topic string) bool
 }
 
 // machinery are what the names of topics begin with that the gateway keeps for itself.
@@ -341,6 +345,12 @@ func (m messages) Resend(ctx context.Context, position uint64, group string) (we
 	r, err := m.record(position)
 	if err != nil {
 		return web.Resent{}, err
+	}
+	if uplink, topic, aside := bridge.AsideOrigin(r.Topic); aside {
+		if group != "" {
+			return web.Resent{}, fmt.Errorf("%w: message %d was set aside for uplink %s, no group has had it", web.ErrNotAllowed, position, uplink)
+		}
+		return m.resendAside(ctx, r, uplink, topic)
 	}
 	again := queue.FromRecord(r)
 	origin := cmp.Or(again.Property(queue.RetryTopicName), again.Topic)

@@ -12,22 +12,25 @@ import (
 // Status is what the page and the API show.
 func (g *Gateway) Status() web.Status {
 	g.mu.Lock()
-	name, parts := g.config.Gateway.Name, g.placed
+	c, parts := g.config, g.placed
 	g.mu.Unlock()
+	cursors := g.store.Cursors() // once: sessions may be thousands
 	status := web.Status{
-		Gateway: name,
+		Gateway: c.Gateway.Name,
 		Version: g.options.Version,
 		Started: g.started,
 		Devices: []web.Device{},
 		Uplinks: []web.Uplink{},
-		Log:     g.showLog(),
+		Log:     g.showLog(cursors),
+
+		Abandoned: abandoned(c, cursors),
 	}
 	for _, p := range parts {
 		switch part := p.part.(type) {
 		case *device:
 			status.Devices = append(status.Devices, g.showDevice(part))
 		case *uplink:
-			status.Uplinks = append(status.Uplinks, g.showUplink(part))
+			status.Uplinks = append(status.Uplinks, g.showUplink(part, pinned(cursors)))
 		case *listener:
 			status.MQTT = part.show()
 		case rocketListener:
@@ -67,15 +70,31 @@ func (g *Gateway) showDevice(d *device) web.Device {
 }
 
 // showUplink adds to an uplink how long its backlog will last, and how much of the log it keeps.
-func (g *Gateway) showUplink(u *uplink) web.Uplink {
+func (g *Gateway) showUplink(u *uplink, kept map[string]int64) web.Uplink {
 	shown := u.show()
 	if seconds, ok := g.watcher.drain(shown.Name, shown.Backlog); ok {
 		shown.Drain = &seconds
 	}
+	for i := range shown.Routes {
+		r := &shown.Routes[i]
+		r.Bytes = kept[cursorName(shown.Name, r.From)]
+		shown.BacklogBytes = max(shown.BacklogBytes, r.Bytes)
+	}
 	return shown
 }
 
-func (g *Gateway) showLog() web.Log {
+// pinned is how many bytes of the log each cursor of an uplink keeps.
+func pinned(cursors []store.CursorStatus) map[string]int64 {
+	kept := make(map[string]int64)
+	for i := range cursors {
+		if strings.HasPrefix(cursors[i].Name, uplinkCursors) {
+			kept[cursors[i].Name] = cursors[i].Bytes
+		}
+	}
+	return kept
+}
+
+func (g *Gateway) showLog(cursors []store.CursorStatus) web.Log {
 	s := g.store.Stats()
 	shown := web.Log{
 		State:    string(s.Health),
@@ -89,7 +108,7 @@ func (g *Gateway) showLog() web.Log {
 		Dropped:  s.Dropped,
 		Expired:  s.Expired,
 	}
-	shown.Cursors, shown.CursorsTotal = g.showCursors()
+	shown.Cursors, shown.CursorsTotal = g.showCursors(cursors)
 	if s.Oldest != 0 {
 		oldest := time.UnixMilli(s.Oldest)
 		shown.Oldest = &oldest

@@ -29,7 +29,8 @@ type uplink struct {
 	mu        sync.Mutex // guards what follows
 	consumers []*broker.Consumer
 	backlog   broker.Backlog
-	counted   bool // backlog was complete at least once
+	routes    []broker.Backlog // of each route, in the configuration's order
+	counted   bool             // backlog was complete at least once
 }
 
 // uplinkSpec is everything that an uplink's place depends on.
@@ -130,9 +131,6 @@ func (u *uplink) letGo() {
 	}
 }
 
-// cursorName is the name of the cursor of an uplink's route.
-func cursorName(uplink, from string) string { return "uplink/" + uplink + "/" + from }
-
 // Close has nothing to let go of: an uplink that does not run holds no connection.
 func (u *uplink) Close() {}
 
@@ -145,18 +143,20 @@ func (u *uplink) count(ctx context.Context) error {
 		return errNotCounted
 	}
 	var sum broker.Backlog
+	routes := make([]broker.Backlog, 0, len(consumers))
 	for _, c := range consumers {
 		b, err := c.Backlog(ctx)
 		if err != nil {
 			return fmt.Errorf("count the backlog of uplink %s: %w", u.config.Name, err)
 		}
+		routes = append(routes, b)
 		sum.Messages += b.Messages
 		if sum.Oldest.IsZero() || !b.Oldest.IsZero() && b.Oldest.Before(sum.Oldest) {
 			sum.Oldest = b.Oldest
 		}
 	}
 	u.mu.Lock()
-	u.backlog, u.counted = sum, true
+	u.backlog, u.routes, u.counted = sum, routes, true
 	u.mu.Unlock()
 	return nil
 }
@@ -180,6 +180,8 @@ func (u *uplink) show() web.Uplink {
 		State:     s.State,
 		Since:     s.Since,
 		LastError: s.LastError,
+		Tries:     s.Tries,
+		Failed:    s.Failed,
 		Backlog:   backlog.Messages,
 		InFlight:  s.InFlight,
 		Sent:      s.Sent,
@@ -188,11 +190,60 @@ func (u *uplink) show() web.Uplink {
 		Stalls:    s.Stalls,
 		Looped:    s.Looped,
 		Rate:      s.Rate,
+		Routes:    u.showRoutes(time.Now()),
+	}
+	if !s.NextTry.IsZero() {
+		shown.NextTry = &s.NextTry
 	}
 	if !backlog.Oldest.IsZero() {
 		shown.Oldest = &backlog.Oldest
 	}
 	return shown
+}
+
+// showRoutes tells of each route what waits in which of its lanes, and which the hours hold back.
+func (u *uplink) showRoutes(now time.Time) []web.UplinkRoute {
+	u.mu.Lock()
+	counted := u.routes
+	u.mu.Unlock()
+	all, backfill := pausedUntil(now, u.forwarder.Limits), pausedUntil(now, u.forwarder.Limits, u.forwarder.Backfill)
+	routes := make([]web.UplinkRoute, 0, len(u.config.Forward))
+	for i, r := range u.config.Forward {
+		var waits broker.Backlog
+		if i < len(counted) {
+			waits = counted[i]
+		}
+		shown := web.UplinkRoute{From: r.From, To: r.To, Order: r.Order}
+		if r.Order == "live-first" {
+			shown.Lanes = []web.UplinkLane{
+				{Name: bridge.LiveLane, Backlog: waits.Messages - waits.Backfill, PausedUntil: all},
+				{Name: bridge.BackfillLane, Backlog: waits.Backfill, PausedUntil: backfill},
+			}
+		} else {
+			shown.Lanes = []web.UplinkLane{{Name: "all", Backlog: waits.Messages, PausedUntil: all}}
+		}
+		routes = append(routes, shown)
+	}
+	return routes
+}
+
+// pausedUntil is when the hours of all limits let something go; nil: now.
+func pausedUntil(now time.Time, limits ...bridge.Limits) *time.Time {
+	at := now
+	// One that opens may do so while another is closed. Spans that never meet end after a few rounds.
+	for range 8 {
+		before := at
+		for _, l := range limits {
+			at = l.OpensAt(at)
+		}
+		if at.Equal(before) {
+			break
+		}
+	}
+	if at.Equal(now) {
+		return nil
+	}
+	return &at
 }
 
 // deliver gives what publishes the messages that come down from a cloud. It returns once they are
@@ -220,8 +271,9 @@ func (g *Gateway) deliver(uplink string) func(context.Context, string, *bridge.I
 
 // tellUplinks says of each uplink below $SYS what the API says of it.
 func (g *Gateway) tellUplinks(add func(topic string, payload []byte)) {
+	kept := pinned(g.store.Cursors())
 	for _, u := range g.uplinks() {
-		if text, err := json.Marshal(g.showUplink(u)); err == nil {
+		if text, err := json.Marshal(g.showUplink(u, kept)); err == nil {
 			add("$SYS/gateway/uplinks/"+u.config.Name, text)
 		}
 	}

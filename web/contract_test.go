@@ -82,7 +82,8 @@ func TestTheDocumentDescribesTheTypes(t *testing.T) {
 	schemas := described(t, s).Components.Schemas
 	for name, kind := range map[string]reflect.Type{
 		"Status": reflect.TypeFor[statusAnswer](), "Device": reflect.TypeFor[Device](), "Point": reflect.TypeFor[Point](),
-		"Uplink": reflect.TypeFor[Uplink](), "Log": reflect.TypeFor[Log](), "MQTT": reflect.TypeFor[MQTT](), "RocketMQ": reflect.TypeFor[RocketMQ](), "NameServer": reflect.TypeFor[NameServer](), "Demo": reflect.TypeFor[Demo](),
+		"Uplink": reflect.TypeFor[Uplink](), "UplinkRoute": reflect.TypeFor[UplinkRoute](), "UplinkLane": reflect.TypeFor[UplinkLane](), "Abandoned": reflect.TypeFor[Abandoned](),
+		"Aside": reflect.TypeFor[Aside](), "TestStep": reflect.TypeFor[TestStep](), "TestResult": reflect.TypeFor[TestResult](), "Log": reflect.TypeFor[Log](), "MQTT": reflect.TypeFor[MQTT](), "RocketMQ": reflect.TypeFor[RocketMQ](), "NameServer": reflect.TypeFor[NameServer](), "Demo": reflect.TypeFor[Demo](),
 		"Problem": reflect.TypeFor[problem](), "Session": reflect.TypeFor[opened](), "Identity": reflect.TypeFor[identity](), "Line": reflect.TypeFor[lineState](),
 		"Cursor": reflect.TypeFor[Cursor](), "Backup": reflect.TypeFor[Backup](), "Audit": reflect.TypeFor[Audit](),
 		"Topic": reflect.TypeFor[Topic](), "TopicDetail": reflect.TypeFor[TopicDetail](), "TopicGroup": reflect.TypeFor[TopicGroup](), "Queue": reflect.TypeFor[Queue](), "Group": reflect.TypeFor[Group](), "GroupQueue": reflect.TypeFor[GroupQueue](),
@@ -161,6 +162,11 @@ func TestMetricsAreInTheExpositionFormat(t *testing.T) {
 		`sluice_device_state{device="conveyor",driver="modbus",state="offline"} 1`,
 		`sluice_device_up{device="conveyor",driver="modbus"} 0`,
 		`sluice_uplink_up{uplink="cloud",driver="mqtt"} 1`,
+		`sluice_uplink_backlog_bytes{uplink="cloud",driver="mqtt"} 0`,
+		`sluice_uplink_tries_total{uplink="cloud",driver="mqtt"} 1`,
+		`sluice_uplink_lane_backlog_messages{uplink="cloud",driver="mqtt",route="readings/#",lane="backfill"} 0`,
+		`sluice_uplink_lane_paused{uplink="cloud",driver="mqtt",route="readings/#",lane="live"} 0`,
+		`sluice_abandoned_messages{uplink="old-cloud",route="readings/#"} 48193`,
 		`sluice_mqtt_connections 2`,
 		`sluice_mqtt_unwelcome_total 7`,
 		`sluice_demo_line_up 1`,

@@ -22,6 +22,7 @@ type fakeGateway struct {
 	change   func(*Status) // what a test wants to be otherwise
 	keeper   fakeKeeper
 	messages fakeMessages
+	uplinks  fakeUplinks
 }
 
 const (
@@ -120,7 +121,13 @@ func (g *fakeGateway) Status() Status {
 		},
 		Uplinks: []Uplink{{
 			Name: "cloud", Driver: "mqtt", Address: "mqtts://iot.example.com:8883", State: "online", Since: g.lineTurn,
-			Backlog: backlog, InFlight: int(min(backlog, 64)), Sent: uint64(g.sent), Rate: g.rate,
+			Tries: 1, Backlog: backlog, BacklogBytes: int64(backlog) * 71, InFlight: int(min(backlog, 64)), Sent: uint64(g.sent), Rate: g.rate,
+			Routes: []UplinkRoute{
+				{From: "readings/#", To: "plants/{topic}", Order: "live-first", Bytes: int64(backlog) * 71, Lanes: []UplinkLane{
+					{Name: "live", Backlog: min(backlog, 12)}, {Name: "backfill", Backlog: backlog - min(backlog, 12)},
+				}},
+				{From: "alarms/#", To: "plants/{topic}", Order: "strict", Lanes: []UplinkLane{{Name: "all"}}},
+			},
 		}},
 		Log: Log{State: "ok", Messages: logged, Bytes: int64(g.logged * 71), Limit: 512 << 20, First: 1, Last: logged, Oldest: ago(2400), Rate: fakeInto,
 			Expired: 1, Cursors: g.keeper.kept([]Cursor{
@@ -133,11 +140,18 @@ func (g *fakeGateway) Status() Status {
 		},
 		Demo: &Demo{LineUp: g.lineUp, Received: uint64(g.sent)},
 	}
+	for _, c := range status.Log.Cursors {
+		if c.Name == "uplink/old-cloud/readings/#" {
+			status.Abandoned = []Abandoned{{Uplink: "old-cloud", From: "readings/#", Gone: true, Cursor: c.Name, Messages: c.Messages, Bytes: c.Bytes, Oldest: c.Oldest}}
+		}
+	}
 	status.Log.CursorsTotal = len(status.Log.Cursors)
 	up := &status.Uplinks[0]
 	if !g.lineUp {
 		up.State, up.InFlight = "waiting", 0
-		up.LastError = "connect to iot.example.com:8883: i/o timeout; next try in 3 s"
+		next := now.Add(3 * time.Second)
+		up.Failed, up.Tries, up.NextTry = 4, 5, &next
+		up.LastError = "connect to iot.example.com:8883: no answer in time; is the line up? (i/o timeout)"
 	}
 	if backlog > 0 {
 		up.Oldest = ago(float64(backlog) / fakeInto)

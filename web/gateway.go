@@ -25,8 +25,10 @@ type Status struct {
 	Started time.Time `json:"started"`
 	Devices []Device  `json:"devices"`
 	Uplinks []Uplink  `json:"uplinks"`
-	Log     Log       `json:"log"`
-	MQTT    MQTT      `json:"mqtt"`
+	// Abandoned are routes that are no longer configured although the log still keeps their backlog.
+	Abandoned []Abandoned `json:"abandoned"`
+	Log       Log         `json:"log"`
+	MQTT      MQTT        `json:"mqtt"`
 	// RocketMQ is missing when there is no listener for it.
 	RocketMQ *RocketMQ `json:"rocketmq,omitempty"`
 	Demo     *Demo     `json:"demo,omitempty"`
@@ -64,16 +66,51 @@ type Uplink struct {
 	State     string     `json:"state"` // connecting, online, waiting (for the next try)
 	Since     time.Time  `json:"since"`
 	LastError string     `json:"last_error,omitempty"`
-	Backlog   uint64     `json:"backlog"` // messages that wait for the cloud's acknowledgement
-	Oldest    *time.Time `json:"oldest,omitempty"`
-	InFlight  int        `json:"in_flight"`
-	Sent      uint64     `json:"sent"`      // acknowledged by the cloud since the start
-	Repeated  uint64     `json:"repeated"`  // sent again after a lost connection
-	SetAside  uint64     `json:"set_aside"` // kept under $dead/ because the cloud does not want them
-	Stalls    uint64     `json:"stalls"`    // connections given up because nothing was acknowledged any more
-	Looped    uint64     `json:"looped"`    // came down although they had been here before
-	Rate      float64    `json:"rate"`      // acknowledged messages a second, over the last seconds
-	Drain     *float64   `json:"drain_seconds,omitempty"`
+	Tries     uint64     `json:"tries"`              // to connect, since the start
+	Failed    int        `json:"failed"`             // of them, those in a row that have led to no connection
+	NextTry   *time.Time `json:"next_try,omitempty"` // while one is waited for
+	Backlog   uint64     `json:"backlog"`            // messages that wait for the cloud's acknowledgement
+	// BacklogBytes is what the log keeps on disk for the slowest route.
+	BacklogBytes int64         `json:"backlog_bytes"`
+	Oldest       *time.Time    `json:"oldest,omitempty"`
+	InFlight     int           `json:"in_flight"`
+	Sent         uint64        `json:"sent"`      // acknowledged by the cloud since the start
+	Repeated     uint64        `json:"repeated"`  // sent again after a lost connection
+	SetAside     uint64        `json:"set_aside"` // kept under $dead/ because the cloud does not want them
+	Stalls       uint64        `json:"stalls"`    // connections given up because nothing was acknowledged any more
+	Looped       uint64        `json:"looped"`    // came down although they had been here before
+	Rate         float64       `json:"rate"`      // acknowledged messages a second, over the last seconds
+	Drain        *float64      `json:"drain_seconds,omitempty"`
+	Routes       []UplinkRoute `json:"routes"`
+}
+
+// UplinkRoute is one stream of messages to a cloud.
+type UplinkRoute struct {
+	From  string       `json:"from"`
+	To    string       `json:"to"`
+	Order string       `json:"order"` // strict, live-first
+	Bytes int64        `json:"bytes"` // what the log keeps for it on disk
+	Lanes []UplinkLane `json:"lanes"`
+}
+
+// UplinkLane is a route, or one of the two halves of one that sends first what is new.
+type UplinkLane struct {
+	Name    string `json:"name"` // all; or live and backfill
+	Backlog uint64 `json:"backlog"`
+	// PausedUntil is when it may send again; missing while the configured hours let it.
+	PausedUntil *time.Time `json:"paused_until,omitempty"`
+}
+
+// Abandoned is a route that has a place in the log but is not in the configuration any more. What it
+// keeps stays until it is configured again or dropped.
+type Abandoned struct {
+	Uplink   string     `json:"uplink"`
+	From     string     `json:"from"`
+	Gone     bool       `json:"gone"`     // the whole uplink is
+	Cursor   string     `json:"cursor"`   // the name to drop it by
+	Messages uint64     `json:"messages"` // kept in the log, of all topics
+	Bytes    int64      `json:"bytes"`
+	Oldest   *time.Time `json:"oldest,omitempty"`
 }
 
 // Log is the durable log.

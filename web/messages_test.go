@@ -68,6 +68,9 @@ func (f *fakeMessages) err() error {
 
 const fakeReading = `{"gateway":"line-3","device":"press","epoch":1,"seq":42,"ts":1795345665221,"values":{"counter":7},"errors":{"pressure":"exception 2"}}`
 
+// fakeAside is the position of a message that an uplink has set aside.
+const fakeAside = 7
+
 func fakeHead(position uint64) MessageHead {
 	return MessageHead{Position: position, Topic: "orders", MQTTTopic: "orders/a", Offset: position - 1, Stored: fakeBorn, Bytes: len(fakeReading), Keys: "k1"}
 }
@@ -105,6 +108,12 @@ func (f *fakeMessages) PositionOf(id string) (uint64, error) {
 }
 
 func (f *fakeMessages) Message(position uint64) (Message, error) {
+	if position == fakeAside {
+		shown := Message{MessageHead: fakeHead(position), Born: fakeBorn, Text: fakeReading, Track: []Track{}, Properties: []MessageProperty{
+			{"sluice-uplink", "cloud"}, {"sluice-reason", "not authorised"}, {"sluice-tries", "10"}, {"sluice-position", "8"}}}
+		shown.Topic, shown.MQTTTopic, shown.Queue, shown.Offset = "$dead", "$dead/cloud/readings/line-3/press", -1, 0
+		return shown, f.err()
+	}
 	if position > 3 {
 		return Message{}, fmt.Errorf("%w: no message at %d", ErrUnknown, position)
 	}
@@ -116,6 +125,9 @@ func (f *fakeMessages) Resend(_ context.Context, position uint64, group string) 
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
+	case position == fakeAside:
+		f.resent = append(f.resent, fmt.Sprint(position, group))
+		return Resent{Topic: "readings/line-3/press", Queue: 2, Offset: 40, Position: 2}, f.broken
 	case position > 3:
 		return Resent{}, ErrUnknown
 	case position == 3:

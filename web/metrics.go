@@ -26,6 +26,8 @@ func exposition(status Status) string {
 	e.one("sluice_start_time_seconds", "gauge", "When the gateway started, in Unix time.", seconds(status.Started))
 	e.devices(status.Devices)
 	e.uplinks(status.Uplinks)
+	e.lanes(status.Uplinks)
+	e.abandoned(status.Abandoned)
 	e.durableLog(status.Log)
 	e.mqtt(status.MQTT)
 	e.rocketmq(status.RocketMQ)
@@ -61,18 +63,48 @@ func (e *metricWriter) uplinks(uplinks []Uplink) {
 		e.sample("sluice_uplink_state", 1, append(u.labels(), "state", u.State)...)
 	}
 	family(e, "sluice_uplink_backlog_messages", "gauge", "Messages that the cloud has not acknowledged.", uplinks, func(u Uplink) (float64, bool) { return float64(u.Backlog), true })
+	family(e, "sluice_uplink_backlog_bytes", "gauge", "Bytes that the log keeps on disk for the uplink's slowest route.", uplinks, func(u Uplink) (float64, bool) { return float64(u.BacklogBytes), true })
 	family(e, "sluice_uplink_oldest_timestamp_seconds", "gauge", "When the oldest waiting message was taken, in Unix time.", uplinks, func(u Uplink) (float64, bool) { return moment(u.Oldest) })
 	family(e, "sluice_uplink_in_flight_messages", "gauge", "Messages sent and not yet acknowledged.", uplinks, func(u Uplink) (float64, bool) { return float64(u.InFlight), true })
 	family(e, "sluice_uplink_sent_total", "counter", "Messages that the cloud acknowledged.", uplinks, func(u Uplink) (float64, bool) { return float64(u.Sent), true })
 	family(e, "sluice_uplink_repeated_total", "counter", "Messages sent again after a lost connection.", uplinks, func(u Uplink) (float64, bool) { return float64(u.Repeated), true })
 	family(e, "sluice_uplink_set_aside_total", "counter", "Messages kept under $dead/ because the cloud does not want them.", uplinks, func(u Uplink) (float64, bool) { return float64(u.SetAside), true })
 	family(e, "sluice_uplink_stalls_total", "counter", "Connections given up because nothing was acknowledged any more.", uplinks, func(u Uplink) (float64, bool) { return float64(u.Stalls), true })
+	family(e, "sluice_uplink_looped_total", "counter", "Messages that came down although they had been here before, and were dropped.", uplinks, func(u Uplink) (float64, bool) { return float64(u.Looped), true })
+	family(e, "sluice_uplink_tries_total", "counter", "Tries to connect.", uplinks, func(u Uplink) (float64, bool) { return float64(u.Tries), true })
+	family(e, "sluice_uplink_failed_tries", "gauge", "Tries in a row that have led to no connection.", uplinks, func(u Uplink) (float64, bool) { return float64(u.Failed), true })
+	family(e, "sluice_uplink_next_try_timestamp_seconds", "gauge", "When the next try to connect begins, in Unix time.", uplinks, func(u Uplink) (float64, bool) { return moment(u.NextTry) })
 	family(e, "sluice_uplink_drain_seconds", "gauge", "Until the backlog is gone at the present rate.", uplinks, func(u Uplink) (float64, bool) {
 		if u.Drain == nil {
 			return 0, false
 		}
 		return *u.Drain, true
 	})
+}
+
+// lanes writes what is told of each lane of each route.
+func (e *metricWriter) lanes(uplinks []Uplink) {
+	for _, one := range []struct {
+		name, help string
+		value      func(UplinkLane) float64
+	}{
+		{"sluice_uplink_lane_backlog_messages", "Messages of one lane of a route that the cloud has not acknowledged.", func(l UplinkLane) float64 { return float64(l.Backlog) }},
+		{"sluice_uplink_lane_paused", "1 while the configured hours hold the lane back.", func(l UplinkLane) float64 { return truth(l.PausedUntil != nil) }},
+	} {
+		e.head(one.name, "gauge", one.help)
+		for _, u := range uplinks {
+			for _, r := range u.Routes {
+				for _, l := range r.Lanes {
+					e.sample(one.name, one.value(l), append(u.labels(), "route", r.From, "lane", l.Name)...)
+				}
+			}
+		}
+	}
+}
+
+func (e *metricWriter) abandoned(routes []Abandoned) {
+	family(e, "sluice_abandoned_messages", "gauge", "Messages that the log keeps for a route that is no longer configured.", routes, func(a Abandoned) (float64, bool) { return float64(a.Messages), true })
+	family(e, "sluice_abandoned_bytes", "gauge", "Bytes that the log keeps for a route that is no longer configured.", routes, func(a Abandoned) (float64, bool) { return float64(a.Bytes), true })
 }
 
 func (e *metricWriter) durableLog(log Log) {
@@ -127,8 +159,9 @@ func (e *metricWriter) rocketmq(r *RocketMQ) {
 	}
 }
 
-func (d Device) labels() []string { return []string{"device", d.Name, "driver", d.Driver} }
-func (u Uplink) labels() []string { return []string{"uplink", u.Name, "driver", u.Driver} }
+func (d Device) labels() []string    { return []string{"device", d.Name, "driver", d.Driver} }
+func (u Uplink) labels() []string    { return []string{"uplink", u.Name, "driver", u.Driver} }
+func (a Abandoned) labels() []string { return []string{"uplink", a.Uplink, "route", a.From} }
 
 // family writes one sample for each item that has one.
 func family[T interface{ labels() []string }](e *metricWriter, name, kind, help string, items []T, value func(T) (float64, bool)) {

@@ -32,6 +32,7 @@ type Options struct {
 	Accounts  Accounts
 	Keeper    Keeper   // nil: no backups, no records of the past
 	Messages  Messages // nil: nothing is told of messages
+	Uplinks   Uplinks  // nil: uplinks are neither tested nor is what they set aside listed
 	SetupCode string   // one-time code that sets the first password; empty refuses set-up
 	Version   string
 	Log       *slog.Logger
@@ -47,6 +48,7 @@ type Server struct {
 	audit    func(Audit) error
 	setup    sync.Mutex // one set-up at a time, so that the code works once
 	streams  chan struct{}
+	tests    chan struct{} // one place: an uplink's test opens connections
 	stopping chan struct{} // closed when Run stops: ends the event streams
 	stopOnce sync.Once
 	listener net.Listener
@@ -70,6 +72,7 @@ func New(options Options) (*Server, error) {
 		sessions: newSessions(),
 		logins:   newLoginGuard(),
 		streams:  make(chan struct{}, maxListeners),
+		tests:    make(chan struct{}, 1),
 		stopping: make(chan struct{}),
 	}
 	if s.options.Keeper == nil {
@@ -131,6 +134,10 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	}
 	if s.options.Messages != nil {
 		s.messageRoutes(signedIn)
+	}
+	if s.options.Uplinks != nil {
+		signedIn.GET("/uplinks/:name/aside", s.aside)
+		signedIn.POST("/uplinks/:name/test", administratorsOnly, s.testUplink)
 	}
 
 	engine.NoRoute(pages.serve)

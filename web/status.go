@@ -31,6 +31,10 @@ func (s *Server) current() statusAnswer {
 	}
 	status.Devices = presentable(status.Devices)
 	status.Uplinks = append([]Uplink{}, status.Uplinks...)
+	for i := range status.Uplinks {
+		status.Uplinks[i].Routes = append([]UplinkRoute{}, status.Uplinks[i].Routes...)
+	}
+	status.Abandoned = append([]Abandoned{}, status.Abandoned...)
 	status.Log.Cursors = append([]Cursor{}, status.Log.Cursors...)
 	status.MQTT.Listen = append([]string{}, status.MQTT.Listen...)
 	if status.RocketMQ != nil {

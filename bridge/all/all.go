@@ -8,7 +8,9 @@ import (
 	"sluice/bridge/http"
 	"sluice/bridge/kafka"
 	"sluice/bridge/mqtt"
+	"sluice/bridge/mqtt5"
 	"sluice/bridge/preset"
+	"sluice/bridge/rocketmq"
 )
 
 // Kind makes uplinks of one kind. Options gives a fresh struct with defaults that the configuration
@@ -21,9 +23,11 @@ type Kind interface {
 // Uplinks are all kinds by the name that the configuration uses.
 func Uplinks(log *slog.Logger) map[string]Kind {
 	return map[string]Kind{
-		"http":  http.Kind{Log: log},
-		"kafka": kafka.Kind{Log: log},
-		"mqtt":  mqtt.Kind{Log: log},
+		"http":     http.Kind{Log: log},
+		"kafka":    kafka.Kind{Log: log},
+		"mqtt":     mqtt.Kind{Log: log},
+		"mqtt5":    mqtt5.Kind{Log: log},
+		"rocketmq": rocketmq.Kind{Log: log},
 
 		"aws-iot":       preset.AWSIoT(log),
 		"azure-iot-hub": preset.AzureIoTHub(log),

@@ -9,13 +9,14 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
-	"reflect"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"sluice/gateway/message"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -124,7 +125,7 @@ func TestRecordingSurvivesAKillInTheMiddleOfALine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.write(payloads); err != nil {
+	if err := r.write(nil, payloads); err != nil {
 		t.Fatal(err)
 	}
 	r.file.WriteString(`{"gateway":"line-3","device":"pre`) // what a kill leaves
@@ -132,7 +133,7 @@ func TestRecordingSurvivesAKillInTheMiddleOfALine(t *testing.T) {
 	if r, err = openRecorder(path); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.write([][]byte{reading("press", 1, 3)}); err != nil {
+	if err := r.write(nil, [][]byte{reading("press", 1, 3)}); err != nil {
 		t.Fatal(err)
 	}
 	r.close()
@@ -147,6 +148,23 @@ func TestRecordingSurvivesAKillInTheMiddleOfALine(t *testing.T) {
 	}
 	if got.Received != 3 || got.Other != 3 || got.Gaps != 0 || got.Streams[0].Last != 3 {
 		t.Errorf("the recording holds %+v, want three readings and three others", got)
+	}
+}
+
+func TestRecordingNamesTheTopicsWhenAsked(t *testing.T) {
+	path := t.TempDir() + "/taken"
+	r, err := openRecorder(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.topics = true
+	if err := r.write([]string{"a/b", "c"}, [][]byte{[]byte("{}"), []byte("two\nlines")}); err != nil {
+		t.Fatal(err)
+	}
+	r.close()
+	got, err := os.ReadFile(path)
+	if want := "a/b {}\nc \"two\\nlines\"\n"; err != nil || string(got) != want {
+		t.Errorf("the recording is %q (%v), want %q", got, err, want)
 	}
 }
 
@@ -279,6 +297,9 @@ func FuzzPacket(f *testing.F) {
 	f.Add(publish{topic: "a/b", qos: 1, id: 7, payload: []byte("x")}.append(nil, true))
 	f.Add(appendPacket(nil, typeSubscribe, 2, []byte("\x00\x01\x00\x03a/+\x01")))
 	f.Add([]byte{0x30, 0xff, 0xff, 0xff, 0x03})
+	f.Add(publish{topic: "a/b", qos: 1, id: 7, payload: []byte("x"), about: &About{User: []message.Property{{Name: "a", Value: "b"}},
+		ContentType: "text/plain", ResponseTopic: "r", Correlation: []byte{0}, Expiry: 9, Format: 1, Alias: 2}}.append(nil, true))
+	f.Add(appendPacket(nil, typeConnect, 0, []byte("\x00\x04MQTT\x05\x02\x00\x1e\x05\x11\x00\x00\x00\x00\x00\x03abc")))
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		in := bufio.NewReader(bytes.NewReader(wire))
 		in.Peek(1) // fills the buffer
@@ -295,17 +316,21 @@ func FuzzPacket(f *testing.F) {
 			t.Errorf("%x does not survive a round trip: %v", wire, err)
 		}
 		parseConnect(p.body)
-		parseSubscribe(p.body)
-		m, err := parsePublish(p)
-		if err != nil {
-			return
-		}
-		sent, err := readPacket(bufio.NewReader(bytes.NewReader(m.append(nil, false))))
-		if err != nil {
-			t.Fatalf("%+v cannot be read back: %v", m, err)
-		}
-		if back, err := parsePublish(sent); err != nil || !reflect.DeepEqual(m, back) && len(m.payload)+len(back.payload) > 0 {
-			t.Errorf("%+v came back as %+v, %v", m, back, err)
+		for _, level := range []byte{4, 5} {
+			parseSubscribe(p.body, level)
+			m, err := parsePublish(p, level)
+			if err != nil {
+				continue
+			}
+			sent, err := readPacket(bufio.NewReader(bytes.NewReader(m.append(nil, false))))
+			if err != nil {
+				t.Fatalf("%+v cannot be read back: %v", m, err)
+			}
+			back, err := parsePublish(sent, level)
+			if err != nil || back.topic != m.topic || back.qos != m.qos || !bytes.Equal(back.payload, m.payload) ||
+				level == 5 && !bytes.Equal(back.about.append(nil), m.about.append(nil)) {
+				t.Errorf("%+v came back as %+v, %v", m, back, err)
+			}
 		}
 	})
 }

@@ -8,7 +8,7 @@ import (
 	"io"
 )
 
-// The packet types of MQTT 3.1.1 that the simulated cloud knows.
+// The packet types of MQTT that the simulated cloud knows.
 const (
 	typeConnect    = 1
 	typeConnack    = 2
@@ -92,10 +92,7 @@ func appendPacket(b []byte, kind, flags byte, body ...[]byte) []byte {
 	for _, part := range body {
 		length += len(part)
 	}
-	for ; length >= 0x80; length >>= 7 {
-		b = append(b, byte(length)|0x80)
-	}
-	b = append(b, byte(length))
+	b = appendLength(b, length)
 	for _, part := range body {
 		b = append(b, part...)
 	}
@@ -147,8 +144,14 @@ func parseConnect(body []byte) (connect, error) {
 	c := connect{level: r.byte()}
 	flags := r.byte()
 	c.keepAlive = r.uint16()
+	if c.level == 5 {
+		r.properties(nil)
+	}
 	c.clientID = r.text()
 	if flags&0x04 != 0 { // a will: its topic and message
+		if c.level == 5 {
+			r.properties(nil)
+		}
 		r.text()
 		r.text()
 	}
@@ -169,16 +172,22 @@ type publish struct {
 	qos     byte
 	id      uint16
 	payload []byte
+	about   *About // with MQTT 5 only
 }
 
-func parsePublish(p packet) (publish, error) {
+func parsePublish(p packet, level byte) (publish, error) {
 	r := reader{rest: p.body}
 	m := publish{qos: p.flags >> 1 & 3, topic: r.text()}
 	if m.qos > 0 {
 		m.id = r.uint16()
 	}
+	if level == 5 {
+		m.about = new(About)
+		r.properties(m.about)
+	}
 	m.payload = r.rest
-	if r.bad || m.qos > 1 || m.topic == "" || m.qos == 1 && m.id == 0 {
+	nameless := m.topic == "" && (m.about == nil || m.about.Alias == 0)
+	if r.bad || m.qos > 1 || nameless || m.qos == 1 && m.id == 0 {
 		return publish{}, fmt.Errorf("%w: PUBLISH", errMalformed)
 	}
 	return m, nil
@@ -194,15 +203,21 @@ func (m publish) append(b []byte, retained bool) []byte {
 	if m.qos > 0 {
 		head = binary.BigEndian.AppendUint16(head, m.id)
 	}
+	if m.about != nil {
+		head = m.about.append(head)
+	}
 	return appendPacket(b, typePublish, flags, head, m.payload)
 }
 
-func parseSubscribe(body []byte) (id uint16, filters []string, err error) {
+func parseSubscribe(body []byte, level byte) (id uint16, filters []string, err error) {
 	r := reader{rest: body}
 	id = r.uint16()
+	if level == 5 {
+		r.properties(nil)
+	}
 	for len(r.rest) > 0 {
 		filters = append(filters, r.text())
-		r.byte() // the QoS that is wished for
+		r.byte() // the QoS that is wished for, and with MQTT 5 further wishes
 	}
 	if r.bad || len(filters) == 0 {
 		return 0, nil, fmt.Errorf("%w: SUBSCRIBE", errMalformed)

@@ -13,6 +13,8 @@ import (
 // recorder appends payloads to a file, one a line, and syncs before it returns. A payload that has
 // a line break of its own stands there as a JSON string.
 type recorder struct {
+	topics bool // a line begins with the topic and a space
+
 	mu   sync.Mutex // guards what follows
 	file *os.File
 	line []byte
@@ -59,11 +61,14 @@ func wholeLines(file *os.File) (int64, error) {
 	return 0, nil
 }
 
-func (r *recorder) write(payloads [][]byte) error {
+func (r *recorder) write(topics []string, payloads [][]byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.line = r.line[:0]
-	for _, p := range payloads {
+	for i, p := range payloads {
+		if r.topics {
+			r.line = append(append(r.line, topics[i]...), ' ')
+		}
 		if bytes.ContainsAny(p, "\n\r") || len(p) > 0 && p[0] == '"' {
 			quoted, err := json.Marshal(string(p))
 			if err != nil {

@@ -1,4 +1,4 @@
-// Package cloudsim is a cloud for tests and the demo: a small MQTT 3.1.1 server that records every
+// Package cloudsim is a cloud for tests and the demo: a small MQTT server (3.1.1 and 5) that records every
 // payload, syncs it to disk before it acknowledges, and can be told to misbehave. Its Checker holds
 // what arrived against the delivery contract.
 package cloudsim
@@ -19,6 +19,7 @@ import (
 // Options say what a Server does with what it gets. All of it may be left out.
 type Options struct {
 	Record  string   // the file that payloads are appended to
+	Topics  bool     // a line of it begins with the topic and a space
 	Checker *Checker // sees every payload as it comes in
 	// Taken hears of every message that is about to be acknowledged, in the order of arrival on
 	// its connection.
@@ -27,6 +28,15 @@ type Options struct {
 	Login func(clientID, user, password string) (code byte)
 	TLS   *tls.Config
 	Log   *slog.Logger
+
+	// With MQTT 5 only. What is 0 is not said at the login; what is said is insisted on.
+	ReceiveMaximum uint16 // messages that a client may have unacknowledged
+	TopicAliases   uint16
+	MaximumPacket  uint32
+	KeepAlive      uint16 // seconds
+	// Judge gives the reason code by which a message is acknowledged. From 0x80 on it is refused: it
+	// is neither recorded nor counted. nil takes all.
+	Judge func(topic string, payload []byte, about *About) (code byte)
 }
 
 // Faults are ways to misbehave. The zero Faults is a good cloud.
@@ -39,6 +49,7 @@ type Faults struct {
 	DropAt          int           // cut a connection at its n-th PUBLISH, which is neither recorded nor acknowledged
 	DropBeforeAck   int           // cut a connection when its n-th PUBLISH is recorded but not acknowledged
 	BytesPerSecond  int           // read no faster
+	EndWith         byte          // MQTT 5: the reason that DropAt and DropBeforeAck give before they cut
 }
 
 // Stats count since the start.
@@ -50,6 +61,8 @@ type Stats struct {
 	Syncs       uint64
 	Pushed      uint64 // messages sent down
 	PushedAcked uint64
+	PushedNot   uint64 // acknowledged with a reason not to take them
+	Refused     uint64 // messages that were judged so
 }
 
 // Server is the simulated cloud.
@@ -67,18 +80,29 @@ type Server struct {
 
 // Listen opens the port and the recording. Run serves them.
 func Listen(address string, options Options) (*Server, error) {
-	s := &Server{options: options, conns: make(map[*conn]struct{})}
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("simulated cloud: %w", err)
 	}
+	s, err := New(listener, options)
+	if err != nil {
+		listener.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// New opens the recording and takes over a listener, which need not be one of the network. Run
+// serves them.
+func New(listener net.Listener, options Options) (*Server, error) {
+	s := &Server{options: options, listener: listener, conns: make(map[*conn]struct{})}
 	if options.Record != "" {
+		var err error
 		if s.recorder, err = openRecorder(options.Record); err != nil {
-			listener.Close()
 			return nil, err
 		}
+		s.recorder.topics = options.Topics
 	}
-	s.listener = listener
 	if options.TLS != nil {
 		s.listener = tls.NewListener(listener, options.TLS)
 	}
@@ -219,6 +243,11 @@ func (s *Server) count(change func(*Stats)) {
 
 // Publish sends a message down to every connection that has asked for it and says to how many.
 func (s *Server) Publish(topic string, payload []byte, qos byte, retained bool) int {
+	return s.PublishAbout(topic, payload, qos, retained, nil)
+}
+
+// PublishAbout is Publish with what connections of MQTT 5 are told of the message besides.
+func (s *Server) PublishAbout(topic string, payload []byte, qos byte, retained bool, about *About) int {
 	s.mu.Lock()
 	var wanting []*conn
 	for c := range s.conns {
@@ -232,7 +261,7 @@ func (s *Server) Publish(topic string, payload []byte, qos byte, retained bool) 
 	s.mu.Unlock()
 	sent := 0
 	for _, c := range wanting {
-		if c.push(publish{topic: topic, qos: qos, payload: payload}, retained) == nil {
+		if c.push(publish{topic: topic, qos: qos, payload: payload, about: about}, retained) == nil {
 			sent++
 		}
 	}

@@ -14,10 +14,13 @@ import (
 // webSocketOpen is a step that people see.
 const webSocketOpen = "WebSocket open"
 
+// reach opens what TLS and MQTT run on.
+type reach func(ctx context.Context, address string) (net.Conn, error)
+
 // dial opens the connection up to where MQTT begins. The connection below it all is handed back as
 // well: it can be told to hurry.
-func (o *Options) dial(ctx context.Context, to *url.URL) (net.Conn, *dial.Patient, error) {
-	tcp, err := o.Dial(ctx, to.Host)
+func (o *Options) dial(ctx context.Context, to *url.URL, reach reach) (net.Conn, *dial.Patient, error) {
+	tcp, err := reach(ctx, to.Host)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -26,6 +26,7 @@ type Uplink struct {
 	addresses []*url.URL
 	turn      dial.Turn
 	log       *slog.Logger
+	reach     reach // tests in simulated time have lines of their own
 }
 
 // New makes an uplink. It touches neither network nor files. gateway is the client id when the
@@ -50,7 +51,9 @@ func New(o Options, gateway string, log *slog.Logger) (*Uplink, error) {
 	if log == nil {
 		log = slog.Default()
 	}
-	return &Uplink{options: o, gateway: gateway, addresses: addresses, log: log}, nil
+	u := &Uplink{options: o, gateway: gateway, addresses: addresses, log: log}
+	u.reach = u.options.Dial
+	return u, nil
 }
 
 // Connect opens one connection to the first address that works, from the last good one on, logs in
@@ -83,7 +86,7 @@ func (u *Uplink) Connect(ctx context.Context) (bridge.Link, error) {
 
 // open opens a connection to one address and logs in.
 func (u *Uplink) open(ctx context.Context, to *url.URL, session Session) (*link, error) {
-	conn, raw, err := u.options.dial(ctx, to)
+	conn, raw, err := u.options.dial(ctx, to, u.reach)
 	if err != nil {
 		return nil, u.explain(ctx, to, err)
 	}

@@ -25,6 +25,7 @@ const usage = `Sluice brings every reading that a PLC or a meter gave up to the 
 
   sluice run --config FILE      run the gateway; SIGTERM stops it, SIGHUP applies the changed file
   sluice check --config FILE    name every mistake in a configuration
+  sluice uplink test NAME       say step by step whether an uplink of a configuration reaches its cloud
   sluice demo                   simulated devices, a gateway and a cloud on this machine
   sluice simulate KIND          one simulated device or cloud: modbus, dlt645, cloud
   sluice log TOOL DIR           look at, export or restore the log of a stopped gateway
@@ -64,6 +65,8 @@ func command(ctx context.Context, args []string) error {
 		return run(ctx, rest)
 	case "check":
 		return check(rest)
+	case "uplink":
+		return uplink(ctx, rest)
 	case "demo":
 		return runDemo(ctx, rest)
 	case "simulate":

@@ -89,6 +89,13 @@ func check(args []string) error {
 	for _, w := range c.Warnings {
 		fmt.Fprintln(os.Stderr, w)
 	}
+	abandoned, err := gateway.Abandons(c)
+	if err != nil {
+		return err
+	}
+	for _, w := range abandoned {
+		fmt.Fprintln(os.Stderr, w)
+	}
 	fmt.Printf("%s is good: %d devices, %d uplinks\n", *path, len(c.Devices), len(c.Uplinks))
 	return nil
 }

@@ -93,6 +93,7 @@ func simulateCloud(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("sluice simulate cloud", flag.ContinueOnError)
 	listen := flags.String("listen", "127.0.0.1:1884", "address of the simulated MQTT broker")
 	record := flags.String("record", "", "file that every payload is appended to, and synced, before it is acknowledged")
+	topics := flags.Bool("topics", false, "record the topic before each payload")
 	delay := flags.Duration("ack-delay", 0, "time from a message to its acknowledgement")
 	silent := flags.Bool("silent", false, "accept connections and never answer")
 	dropAt := flags.Int("drop-at", 0, "cut every connection at its n-th message")
@@ -100,7 +101,7 @@ func simulateCloud(ctx context.Context, args []string) error {
 		return err
 	}
 	checker := &cloudsim.Checker{}
-	server, err := cloudsim.Listen(*listen, cloudsim.Options{Record: *record, Checker: checker})
+	server, err := cloudsim.Listen(*listen, cloudsim.Options{Record: *record, Topics: *topics, Checker: checker})
 	if err != nil {
 		return err
 	}

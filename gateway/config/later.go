@@ -12,7 +12,7 @@ var (
 		{path: "uplinks[].forward[].qos", value: "2", what: "QoS 2"},
 	}
 	laterDrivers = []string{"dlt645-1997", "cjt188", "iec62056"}
-	laterUplinks = []string{"rocketmq"}
+	laterUplinks = []string{}
 )
 
 // laterKey is a key that cannot be used yet: with any value, with one, or with all but one.

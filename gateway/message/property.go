@@ -10,6 +10,7 @@ const (
 	CorrelationData = "\x00correlation-data" // bytes that the answer carries
 	Persistent      = "\x00persistent"       // "1": the session of the MQTT client that published it outlives connections
 	FromUplink      = "\x00uplink"           // the uplink that brought the message down
+	OnlyUplink      = "\x00only-uplink"      // the one uplink that forwards the message: it was set aside there, and sent again
 	WasRetained     = "\x00retained"         // "true": the cloud that it came from had kept it
 	PacketID        = "\x00packet-id"        // of a message with QoS 2, in decimal: with Client it says which one it is
 )

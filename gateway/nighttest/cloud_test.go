@@ -85,6 +85,7 @@ type sink struct {
 	address string
 	path    string
 	binary  string
+	options []string // of the recorder
 	process *process
 	*record
 }
@@ -100,7 +101,8 @@ func newSink(t *testing.T, s site, address string) *sink {
 
 func (k *sink) start(t *testing.T) {
 	t.Helper()
-	k.process = k.site.start(t, "sink", nil, k.binary, "simulate", "cloud", "--listen", k.address, "--record", k.path)
+	command := append([]string{k.binary, "simulate", "cloud", "--listen", k.address, "--record", k.path}, k.options...)
+	k.process = k.site.start(t, "sink", nil, command...)
 	until(t, 30*time.Second, "the sink's listener", func() bool {
 		k.process.alive(t)
 		return k.site.reachable(k.address)

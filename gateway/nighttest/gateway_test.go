@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -124,15 +125,17 @@ func (g *gateway) stop(t *testing.T) {
 
 // status is what of GET /api/v1/status the tests look at.
 type status struct {
-	Devices []struct {
-		Name, State string
-		Seq         uint64
-	}
+	Devices []device
 	Uplinks []struct {
 		Name, State string
 		LastError   string `json:"last_error"`
 		Backlog     uint64
 	}
+}
+
+type device struct {
+	Name, State string
+	Seq         uint64
 }
 
 func (s status) backlog() (all uint64) {
@@ -151,19 +154,30 @@ func (s status) seqs() map[string]uint64 {
 	return last
 }
 
-func (g *gateway) status(t *testing.T) (s status) {
+func (g *gateway) status(t *testing.T) status {
 	t.Helper()
-	code, body, err := g.authorised(t.Context(), "/api/v1/status")
-	if err != nil || code != http.StatusOK {
-		t.Fatalf("GET /api/v1/status: code %d, %v: %.500s", code, err, body)
-	}
-	if err := json.Unmarshal(body, &s); err != nil {
-		t.Fatalf("GET /api/v1/status: %v: %.500s", err, body)
-	}
-	if len(s.Uplinks) == 0 {
-		t.Fatalf("GET /api/v1/status names no uplink: %.500s", body)
+	s, err := g.askStatus(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
 	return s
+}
+
+func (g *gateway) askStatus(ctx context.Context) (s status, err error) {
+	code, body, err := g.authorised(ctx, "/api/v1/status")
+	if err == nil && code != http.StatusOK {
+		err = errors.New("this is no answer")
+	}
+	if err != nil {
+		return s, fmt.Errorf("GET /api/v1/status: code %d, %w: %.500s", code, err, body)
+	}
+	if err := json.Unmarshal(body, &s); err != nil {
+		return s, fmt.Errorf("GET /api/v1/status: %w: %.500s", err, body)
+	}
+	if len(s.Uplinks) == 0 {
+		return s, fmt.Errorf("GET /api/v1/status names no uplink: %.500s", body)
+	}
+	return s, nil
 }
 
 // drained waits until nothing waits for the cloud any more. It asks more than once, so that what

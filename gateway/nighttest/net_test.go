@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -99,6 +100,9 @@ const (
 // line is the way from the gateway to its cloud: two namespaces with one cable between them.
 type line struct{ gateway, cloud site }
 
+// linesLaid keeps the names of lines apart that are there at the same time.
+var linesLaid atomic.Int64
+
 // newLine lays the cable, or skips the test where that is not permitted.
 func newLine(t *testing.T) *line {
 	t.Helper()
@@ -107,7 +111,7 @@ func newLine(t *testing.T) *line {
 	}
 	need(t, "ip", "nft")
 	sweepNamespaces()
-	name := namespacePrefix + strconv.Itoa(os.Getpid())
+	name := fmt.Sprintf("%s%d-%d", namespacePrefix, os.Getpid(), linesLaid.Add(1))
 	l := &line{gateway: site{name + "-gateway"}, cloud: site{name + "-cloud"}}
 	for _, s := range []site{l.gateway, l.cloud} {
 		if out, err := exec.Command("ip", "netns", "add", s.namespace).CombinedOutput(); err != nil {
@@ -143,6 +147,27 @@ func (l *line) cut(t *testing.T) {
 func (l *line) heal(t *testing.T) {
 	t.Helper()
 	l.nft(t, "delete table inet cut")
+}
+
+// slow lets through so many bits a second in either direction; packets wait for up to 2 s, as in a
+// modem, before they are dropped.
+func (l *line) slow(t *testing.T, bits int) {
+	t.Helper()
+	l.qdisc(t, "replace", "dev", "cable", "root", "tbf", "rate", fmt.Sprintf("%dbit", bits), "burst", "4kb", "latency", "2s")
+}
+
+func (l *line) fast(t *testing.T) {
+	t.Helper()
+	l.qdisc(t, "del", "dev", "cable", "root")
+}
+
+func (l *line) qdisc(t *testing.T, args ...string) {
+	t.Helper()
+	for _, s := range []site{l.gateway, l.cloud} {
+		if out, err := s.run(append([]string{"tc", "qdisc"}, args...)...); err != nil {
+			t.Fatalf("tc qdisc %v: %v: %s", args, err, out)
+		}
+	}
 }
 
 func (l *line) nft(t *testing.T, rules string) {

@@ -1,7 +1,7 @@
 // The gateway's API. The session is a cookie that scripts cannot read; the header that every request
 // carries proves to the gateway that its own page sent it.
 
-import type { Directory, Found, Group, Message, Reset, Resent, Topic, TopicDetail } from './messages'
+import type { AsidePage, Directory, Found, Group, Message, Reset, Resent, Topic, TopicDetail } from './messages'
 
 export interface Identity {
   signed_in: boolean
@@ -64,7 +64,39 @@ export const message = (position: number) => call<Message>('GET', '/messages/' +
 export const resend = (position: number, group: string) => call<Resent>('POST', `/messages/${position}/resend`, group ? { group } : {})
 export const reset = (group: string, topic: string, to: string) =>
   call<{ items: Reset[] }>('POST', `/groups/${encodeURIComponent(group)}/reset`, { topic, to })
+export const aside = (uplink: string, next: number, limit: number) => call<AsidePage>('GET', `/uplinks/${encodeURIComponent(uplink)}/aside` + query({ next: next || '', limit }))
 export const events = () => new EventSource('/api/v1/events')
+
+export interface TestStep {
+  step: string
+  detail?: string
+  took_ms: number
+  error?: string
+}
+
+export interface TestResult {
+  ok: boolean
+  error?: string
+}
+
+// testUplink hands over each step as it ends. It takes as long as the cloud does.
+export async function testUplink(name: string, signal: AbortSignal, heard: (step: TestStep) => void): Promise<TestResult> {
+  const response = await fetch(`/api/v1/uplinks/${encodeURIComponent(name)}/test`, { method: 'POST', cache: 'no-store', headers: { 'X-Requested-With': 'sluice' }, signal })
+  if (!response.ok || !response.body) throw await problem(response)
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
+  let rest = ''
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) throw new Error('the test was cut off')
+    const lines = (rest + value).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) {
+      const said = JSON.parse(line) as TestStep | TestResult
+      if ('ok' in said) return said
+      heard(said)
+    }
+  }
+}
 
 // query writes what has a value.
 function query(values: Record<string, string | number>): string {

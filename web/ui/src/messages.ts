@@ -73,6 +73,27 @@ export interface Message extends Head {
   track: { group: string; state: string; next: number }[]
 }
 
+export interface Aside {
+  position: number
+  topic: string
+  stored: string
+  bytes: number
+  reason: string
+  tries: number
+  origin: number
+}
+
+export interface AsidePage {
+  items: Aside[]
+  next?: number
+}
+
+// asideOf names the uplink that a message was set aside for, and the topic that it came from.
+export function asideOf(mqttTopic: string): { uplink: string; topic: string } | undefined {
+  const [dead, uplink, ...topic] = mqttTopic.split('/')
+  return dead === '$dead' && uplink && topic.length > 0 ? { uplink, topic: topic.join('/') } : undefined
+}
+
 export interface Resent {
   topic: string
   queue: number

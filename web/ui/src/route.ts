@@ -4,11 +4,13 @@ import { computed, ref } from 'vue'
 // browser's back button works.
 
 export const views = ['overview', 'messages', 'topics', 'groups', 'connections'] as const
-export type View = (typeof views)[number]
+// What the navigation leads to, and what is led to from elsewhere.
+const beside = ['aside'] as const
+export type View = (typeof views)[number] | (typeof beside)[number]
 
 export interface Place {
   view: View
-  name: string // of the topic or group that is shown; empty: the list
+  name: string // of the topic, group or uplink that is shown; empty: the list
   query: URLSearchParams
 }
 
@@ -16,7 +18,7 @@ export interface Place {
 export function placeOf(hash: string): Place {
   const [path = '', query = ''] = hash.replace(/^#\/?/, '').split('?', 2)
   const [first = '', ...rest] = path.split('/')
-  const view = views.find((v) => v === first) ?? 'overview'
+  const view = [...views, ...beside].find((v) => v === first) ?? 'overview'
   return { view, name: decoded(rest.join('/')), query: new URLSearchParams(query) }
 }
 

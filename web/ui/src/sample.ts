@@ -12,8 +12,10 @@ export function sample(): Status {
       { name: 'oven', driver: 'modbus', address: 'tcp://b', state: 'online', since: '2026-01-01T00:58:00Z', polls: 1, failures: 0, readings: 1, seq: 1, points: [] },
     ],
     uplinks: [
-      { name: 'cloud', driver: 'mqtt', address: 'mqtt://c', state: 'online', since: '2026-01-01T00:59:30Z', backlog: 0, in_flight: 0, sent: 1, repeated: 0, rate: 20 },
+      { name: 'cloud', driver: 'mqtt', address: 'mqtt://c', state: 'online', since: '2026-01-01T00:59:30Z', tries: 1, failed: 0, backlog: 0, backlog_bytes: 0, in_flight: 0, sent: 1, repeated: 0, set_aside: 0, stalls: 0, looped: 0, rate: 20,
+        routes: [{ from: 'readings/#', to: '{topic}', order: 'strict', bytes: 0, lanes: [{ name: 'all', backlog: 0 }] }] },
     ],
+    abandoned: [],
     log: { state: 'ok', messages: 1, bytes: 1, limit: 1024, first: 1, last: 1, rate: 20, dropped: 0, cursors: [], cursors_total: 0, cursors_expired: 0 },
     mqtt: { listen: [], connections: 0, received: 0, delivered: 0, dropped: 0, sleeping: 0, unwelcome: 0, excess: 0 },
   }

@@ -7,6 +7,7 @@ export interface Status {
   time: string
   devices: Device[]
   uplinks: Uplink[]
+  abandoned: Abandoned[]
   log: Log
   mqtt: Mqtt
   rocketmq?: RocketMq
@@ -44,13 +45,45 @@ export interface Uplink {
   state: string
   since: string
   last_error?: string
+  tries: number
+  failed: number
+  next_try?: string
   backlog: number
+  backlog_bytes: number
   oldest?: string
   in_flight: number
   sent: number
   repeated: number
+  set_aside: number
+  stalls: number
+  looped: number
   rate: number
   drain_seconds?: number
+  routes: Route[]
+}
+
+export interface Route {
+  from: string
+  to: string
+  order: string
+  bytes: number
+  lanes: Lane[]
+}
+
+export interface Lane {
+  name: string
+  backlog: number
+  paused_until?: string
+}
+
+export interface Abandoned {
+  uplink: string
+  from: string
+  gone: boolean
+  cursor: string
+  messages: number
+  bytes: number
+  oldest?: string
 }
 
 export interface Log {
@@ -126,6 +159,13 @@ export function until(status: Status, moment: string): number {
 // waiting is how many messages the slowest uplink still has to send.
 export function waiting(status: Status): number {
   return Math.max(0, ...status.uplinks.map((u) => u.backlog))
+}
+
+// held tells until when the hours hold back everything that waits for an uplink; undefined: something may go.
+export function held(uplink: Uplink): string | undefined {
+  const lanes = uplink.routes.flatMap((route) => route.lanes).filter((lane) => lane.backlog > 0)
+  const until = lanes.map((lane) => lane.paused_until)
+  return until.length > 0 && until.every((moment) => moment !== undefined) ? until.sort()[0] : undefined
 }
 
 // answering tells whether a device gives at least some of its points.

@@ -70,3 +70,30 @@ test('every finding has its words in both languages, with the same gaps', () => 
   }
   walk(en, zh, '')
 })
+
+test('what is left behind is said until somebody decides', () => {
+  const all = found((s) => {
+    s.abandoned = [
+      { uplink: 'old', from: 'readings/#', gone: true, cursor: 'uplink/old/readings/#', messages: 1234, bytes: 2048 },
+      { uplink: 'cloud', from: 'alarms/#', gone: false, cursor: 'uplink/cloud/alarms/#', messages: 0, bytes: 0 },
+    ]
+  })
+  expect(all.map((x) => x.key)).toEqual(['uplinkGone', 'routeGone'])
+  expect(all[0]).toMatchObject({ tone: 'warn', params: { name: 'old', messages: '1,234', bytes: '2.0 KiB' } })
+})
+
+test('an uplink that its hours hold back is not behind', () => {
+  const wait = (backfill: object, live: object) => (s: Status) =>
+    Object.assign(s.uplinks[0]!, {
+      backlog: 600, oldest: '2026-01-01T00:00:00Z',
+      routes: [{ from: 'a', to: 'b', order: 'live-first', bytes: 1, lanes: [{ name: 'live', ...live }, { name: 'backfill', ...backfill }] }],
+    })
+  const later = { paused_until: '2026-01-01T03:00:00Z' }
+  expect(found(wait({ backlog: 600, ...later }, { backlog: 0 }))[0]).toMatchObject({ key: 'uplinkPaused', tone: 'busy', params: { time: '2 hr', waiting: '600' } })
+  expect(keys(wait({ backlog: 590, ...later }, { backlog: 10 }))).toEqual(['uplinkBehind'])
+})
+
+test('what was set aside is said beside what else is wrong', () => {
+  expect(keys((s) => Object.assign(s.uplinks[0]!, { set_aside: 3 }))).toEqual(['uplinkAside'])
+  expect(keys((s) => Object.assign(s.uplinks[0]!, { set_aside: 3, backlog: 600, oldest: '2026-01-01T00:59:00Z' }))).toEqual(['uplinkAside', 'uplinkBehind'])
+})

@@ -1,6 +1,6 @@
 import { noticeOf, reachable } from './access'
 import type { Format } from './format'
-import { age, answering, waiting, type Status } from './status'
+import { age, answering, held, until, waiting, type Status } from './status'
 
 export type Tone = 'good' | 'busy' | 'warn' | 'bad'
 
@@ -19,7 +19,7 @@ const weight: Record<Tone, number> = { bad: 0, warn: 1, busy: 2, good: 3 }
 
 // findings says in words how the gateway is doing, the most important first. There is always one.
 export function findings(status: Status, f: Format): Finding[] {
-  const found = [...ofLog(status, f), ...ofUplinks(status, f), ...ofDevices(status, f), ...ofAccess(status)]
+  const found = [...ofLog(status, f), ...ofUplinks(status, f), ...ofAbandoned(status, f), ...ofDevices(status, f), ...ofAccess(status)]
   found.sort((a, b) => weight[a.tone] - weight[b.tone])
   if (found.length === 0) found.push({ tone: 'good', key: status.uplinks.length > 0 ? 'allSent' : 'allStored', params: {} })
   return found
@@ -43,10 +43,22 @@ function ofUplinks(status: Status, f: Format): Finding[] {
     if (uplink.state !== 'online') {
       return [{ tone: 'bad', key: uplink.backlog > 0 ? 'uplinkDownWaiting' : 'uplinkDown', params, ...evidence(uplink.last_error) }]
     }
-    if (!uplink.oldest || age(status, uplink.oldest) < settled) return []
-    if (uplink.drain_seconds === undefined) return [{ tone: 'warn', key: 'uplinkBehind', params }]
-    return [{ tone: 'busy', key: 'uplinkDraining', params: { ...params, drain: f.duration(uplink.drain_seconds * 1000) } }]
+    const found: Finding[] = uplink.set_aside > 0 ? [{ tone: 'warn', key: 'uplinkAside', params: { ...params, count: f.int(uplink.set_aside) } }] : []
+    if (!uplink.oldest || age(status, uplink.oldest) < settled) return found
+    const pause = held(uplink)
+    if (pause) return [...found, { tone: 'busy', key: 'uplinkPaused', params: { ...params, time: f.duration(until(status, pause)) } }]
+    if (uplink.drain_seconds === undefined) return [...found, { tone: 'warn', key: 'uplinkBehind', params }]
+    return [...found, { tone: 'busy', key: 'uplinkDraining', params: { ...params, drain: f.duration(uplink.drain_seconds * 1000) } }]
   })
+}
+
+// A route that is left behind keeps the log, so it is said as long as nobody has decided about it.
+function ofAbandoned(status: Status, f: Format): Finding[] {
+  return status.abandoned.map((route) => ({
+    tone: 'warn',
+    key: route.gone ? 'uplinkGone' : 'routeGone',
+    params: { name: route.uplink, from: route.from, messages: f.int(route.messages), bytes: f.bytes(route.bytes) },
+  }))
 }
 
 function ofDevices(status: Status, f: Format): Finding[] {

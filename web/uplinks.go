@@ -1,0 +1,164 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/gin-gonic/gin"
+)
+
+// Uplinks does what is asked of uplinks beside what Status tells of them. Its methods may be called
+// from any goroutine.
+type Uplinks interface {
+	// Test opens a connection of its own to the uplink's cloud, sends one message there that is marked
+	// as a test, and reports each step as it ends. It returns why it failed; ErrUnknown and
+	// ErrNotAllowed, for a kind that cannot be tested, before any step.
+	Test(ctx context.Context, name string, report func(TestStep)) error
+	// Aside lists what was set aside for an uplink, the oldest first, from a position on, and says
+	// where to go on; 0: there is no more.
+	Aside(ctx context.Context, name string, from uint64, limit int) (list []Aside, next uint64, err error)
+}
+
+// TestStep is one step of the test of an uplink, as it ended.
+type TestStep struct {
+	Step   string  `json:"step"`             // what was shown, as in "port open"
+	Detail string  `json:"detail,omitempty"` // what was found
+	Took   float64 `json:"took_ms"`
+	Error  string  `json:"error,omitempty"` // plain words; the step failed
+}
+
+// TestResult ends the answer to a test. An answer without it was cut off.
+type TestResult struct {
+	OK    bool   `json:"ok"`
+	Error string `json:"error,omitempty"`
+}
+
+// Aside is a message that an uplink's cloud did not want.
+type Aside struct {
+	Position uint64    `json:"position"` // of what is kept, by which it is looked at and sent again
+	Topic    string    `json:"topic"`    // the one that it was for
+	Stored   time.Time `json:"stored"`   // when it was set aside
+	Bytes    int       `json:"bytes"`
+	Reason   string    `json:"reason"` // the cloud's
+	Tries    int       `json:"tries"`
+	Origin   uint64    `json:"origin"` // position of the message that it is a copy of
+}
+
+// testTime is how long the test of an uplink may take, over all its addresses.
+const testTime = 2 * time.Minute
+
+// testUplink sends each step as a line of JSON when it ends.
+func (s *Server) testUplink(c *gin.Context) {
+	select {
+	case s.tests <- struct{}{}:
+		defer func() { <-s.tests }()
+	default:
+		refuse(c, problem{Status: http.StatusConflict, Title: "Busy", Detail: "another uplink is being tested"})
+		return
+	}
+	ctx, cancel := context.WithTimeout(c.Request.Context(), testTime)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer cancel()
+	watching.Go(func() {
+		select {
+		case <-s.stopping:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	control := http.NewResponseController(c.Writer)
+	// The server's limit is for requests that are over soon.
+	if err := control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		_ = c.Error(err)
+		return
+	}
+	name := c.Param("name")
+	lines := &lineWriter{to: c.Writer, control: control, begin: func() {
+		c.Header("Content-Type", "application/x-ndjson")
+		c.Header("X-Accel-Buffering", "no") // a proxy must not collect lines
+	}}
+	err := s.options.Uplinks.Test(ctx, name, func(step TestStep) { lines.write(step) })
+	switch {
+	case errors.Is(err, ErrUnknown):
+		refuse(c, problem{Status: http.StatusNotFound, Detail: fmt.Sprintf("there is no uplink %q", name)})
+		return
+	case errors.Is(err, ErrNotAllowed):
+		refuse(c, problem{Status: http.StatusConflict, Title: "Not allowed", Detail: err.Error()})
+		return
+	}
+	result, outcome := TestResult{OK: err == nil}, "passed"
+	if err != nil {
+		result.Error, outcome = err.Error(), "failed"
+	}
+	s.log.Info("an uplink was tested on request", "uplink", name, "outcome", outcome, "user", who(c).user)
+	s.record(c, who(c).user, "uplink tested", name+": "+outcome)
+	lines.write(result)
+}
+
+// lineWriter writes values as lines of JSON that are sent at once. After a failure it is silent: the
+// reader has gone.
+type lineWriter struct {
+	to      http.ResponseWriter
+	control *http.ResponseController
+	begin   func()
+	begun   bool
+	broken  bool
+}
+
+func (w *lineWriter) write(value any) {
+	if w.broken {
+		return
+	}
+	if !w.begun {
+		w.begun = true
+		w.begin()
+	}
+	line, err := json.Marshal(value)
+	if err != nil {
+		panic("bug: a line that JSON cannot hold: " + err.Error())
+	}
+	if err := w.control.SetWriteDeadline(time.Now().Add(patience)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		w.broken = true
+		return
+	}
+	if _, err := w.to.Write(append(line, '\n')); err != nil {
+		w.broken = true
+		return
+	}
+	w.broken = w.control.Flush() != nil
+}
+
+// asidePage is a stretch of what was set aside for an uplink.
+type asidePage struct {
+	Items []Aside `json:"items"`
+	// Next is what to ask for next; absent at the end of the list.
+	Next uint64 `json:"next,omitempty"`
+}
+
+func (s *Server) aside(c *gin.Context) {
+	limit, ok := numberFrom(c, "limit", usualPage, largestPage)
+	if !ok {
+		return
+	}
+	var from uint64
+	if text := c.Query("next"); text != "" {
+		var err error
+		if from, err = strconv.ParseUint(text, 10, 63); err != nil {
+			refuse(c, problem{Status: http.StatusUnprocessableEntity, Field: "next", Detail: "next is what the answer before has under that name"})
+			return
+		}
+	}
+	list, next, err := s.options.Uplinks.Aside(c.Request.Context(), c.Param("name"), from, int(limit))
+	if err != nil {
+		s.messagesFailed(c, err)
+		return
+	}
+	answer(c, http.StatusOK, asidePage{Items: append([]Aside{}, list...), Next: next})
+}
