@@ -55,6 +55,7 @@ var rules = []struct {
 	{"bridge/cloudsim", []string{"gateway/message"}, "a simulated cloud shares no code with the uplink that it tests"},
 	{"bridge/uplinktest", []string{"bridge", "bridge/cloudsim", "gateway/message"}, "the contract of an uplink"},
 	{"bridge/payload", []string{"bridge", "gateway/message"}, "what goes up is made of a record, whoever sends it"},
+	{"bridge/preset", []string{"bridge", "bridge/dial", "bridge/mqtt", "bridge/payload", "gateway/message"}, "a recipe is options of an uplink, and no uplink of its own"},
 	{"bridge/mqttline", []string{"bridge/dial"}, "a line knows no messages"},
 	{"bridge/dial", nil, "how a connection is opened, whatever is spoken on it"},
 	{"bridge/batch", []string{"bridge", "gateway/message"}, "gathering knows no cloud"},

@@ -9,6 +9,7 @@ import (
 	"sluice/bridge/kafka"
 	"sluice/bridge/mqtt"
 	"sluice/bridge/mqtt5"
+	"sluice/bridge/preset"
 	"sluice/bridge/rocketmq"
 )
 
@@ -27,5 +28,13 @@ func Uplinks(log *slog.Logger) map[string]Kind {
 		"mqtt":     mqtt.Kind{Log: log},
 		"mqtt5":    mqtt5.Kind{Log: log},
 		"rocketmq": rocketmq.Kind{Log: log},
+
+		"aws-iot":       preset.AWSIoT(log),
+		"azure-iot-hub": preset.AzureIoTHub(log),
+		"alibaba-iot":   preset.AlibabaIoT(log),
+		"huawei-iotda":  preset.HuaweiIoTDA(log),
+		"thingsboard":   preset.ThingsBoardMQTT(log),
+		"emqx":          preset.EMQXBroker(log),
+		"sparkplug":     preset.SparkplugB(log),
 	}
 }

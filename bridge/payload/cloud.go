@@ -1,5 +1,10 @@
 package payload
 
+import (
+	"strconv"
+	"time"
+)
+
 // neuronReadFailure is the code for a point without a value: EMQX Neuron knows numbers only, and this
 // one means that a plugin could not read. The reason in words stays in the log.
 const neuronReadFailure = "3000"
@@ -55,4 +60,31 @@ func appendThingsBoardDevice(m *Maker, b []byte, in *reading) []byte {
 	b = append(b, `,"values":{`...)
 	b = appendMembers(b, in, goodPoint, m.appendValue)
 	return append(b, "}}"...)
+}
+
+// appendAlink makes a report of properties for Alibaba Cloud IoT Platform, each with its time. Nobody
+// would read the answer, so none is asked for: https://help.aliyun.com/document_detail/89301.html
+func appendAlink(m *Maker, b []byte, in *reading) []byte {
+	b = append(b, `{"id":"`...)
+	b = strconv.AppendUint(b, uint64(whole(in.seq))&0xffffffff, 10) // the platform knows 32 bits
+	b = append(b, `","version":"1.0","sys":{"ack":0},"params":{`...)
+	b = appendMembers(b, in, goodPoint, func(b []byte, p *point) []byte {
+		b = m.appendValue(append(b, `{"value":`...), p)
+		return append(append(append(b, `,"time":`...), in.ts...), '}')
+	})
+	return append(b, `},"method":"thing.event.property.post"}`...)
+}
+
+// huaweiTime is the one of the two forms that keeps milliseconds:
+// https://support.huaweicloud.com/intl/en-us/api-iothub/iot_06_v5_3010.html
+const huaweiTime = "2006-01-02T15:04:05.000Z"
+
+// appendHuawei makes a report of properties for Huawei Cloud IoTDA; each device of ours is a service there.
+func appendHuawei(m *Maker, b []byte, in *reading) []byte {
+	b = append(append(b, `{"services":[{"service_id":`...), in.device...)
+	b = append(b, `,"properties":{`...)
+	b = appendMembers(b, in, goodPoint, m.appendValue)
+	b = append(b, `},"event_time":"`...)
+	b = time.UnixMilli(whole(in.ts)).UTC().AppendFormat(b, huaweiTime)
+	return append(b, `"}]}`...)
 }

@@ -55,7 +55,7 @@ type Maker struct {
 // format makes messages of a reading.
 type format func(m *Maker, dst []bridge.Made, in *reading) []bridge.Made
 
-const formatNames = "stored, object, values, points, neuron, neuron-tags, thingsboard, thingsboard-device, sparkplug or template"
+const formatNames = "stored, object, values, points, neuron, neuron-tags, thingsboard, thingsboard-device, alink, huawei, sparkplug or template"
 
 // formats are those that there are; nil: not made of a reading's parts alone.
 var formats = map[string]format{
@@ -67,6 +67,8 @@ var formats = map[string]format{
 	"neuron-tags":        one(appendNeuronTags),
 	"thingsboard":        one(appendThingsBoard),
 	"thingsboard-device": one(appendThingsBoardDevice),
+	"alink":              one(appendAlink),
+	"huawei":             one(appendHuawei),
 }
 
 // New compiles the options for a gateway of that name.

@@ -72,7 +72,7 @@ var records = []struct {
 }
 
 // stateless are the formats that make JSON of a reading.
-var stateless = []string{"object", "values", "points", "neuron", "neuron-tags", "thingsboard", "thingsboard-device"}
+var stateless = []string{"object", "values", "points", "neuron", "neuron-tags", "thingsboard", "thingsboard-device", "alink", "huawei"}
 
 func maker(t testing.TB, o Options) *Maker {
 	t.Helper()

@@ -35,6 +35,12 @@ type Referrer interface {
 	Refer(to func(path, what, name string))
 }
 
+// Router is implemented by uplink options that know where messages go and in which payload format,
+// unless a route says otherwise; what is empty they do not know.
+type Router interface {
+	Route() (to, format string)
+}
+
 // Load reads and checks the file at path. The error is a Problems when the file could be read but
 // not used; it then holds the warnings as well.
 func Load(path string, kinds Kinds) (*Config, error) {
@@ -66,6 +72,7 @@ func Parse(name string, data []byte, kinds Kinds) (*Config, error) {
 		root.kind = section
 	}
 	d.decodeSection(root, "", v)
+	d.routes(&c)
 	d.validate(&c)
 	d.check(&c)
 	d.later()

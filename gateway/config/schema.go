@@ -206,7 +206,7 @@ func (u Uplink) Equal(other Uplink) bool { return reflect.DeepEqual(u, other) }
 // ForwardRoute says which messages go up, and where to.
 type ForwardRoute struct {
 	From     string  `yaml:"from" required:"true" check:"filter" doc:"A topic filter; may contain {gateway}."`
-	To       string  `yaml:"to" required:"true" check:"template" doc:"The topic at the receiver; {topic}, {gateway}, {device}, {lane} (live or backfill) and {point} (with payload format points) are filled in."`
+	To       string  `yaml:"to" check:"template" doc:"The topic at the receiver; may be missing where the driver knows one. {topic}, {gateway}, {device}, {lane} (live or backfill) and {point} (with payload format points) are filled in."`
 	QoS      byte    `yaml:"qos" default:"1" min:"0" max:"2" doc:"The MQTT QoS; 0 may lose messages."`
 	Start    string  `yaml:"start" default:"oldest" enum:"oldest,now" doc:"Where a new route begins: with the oldest message there is, or with the next."`
 	Order    string  `yaml:"order" default:"strict" enum:"strict,live-first" doc:"After an outage: everything in order, or what is new at once while what has waited fills in behind, each in order."`
@@ -217,7 +217,7 @@ type ForwardRoute struct {
 
 // Payload says what becomes of a record on its way up; docs/payloads.md shows each form.
 type Payload struct {
-	Format      string `yaml:"format" default:"stored" enum:"stored,object,values,points,neuron,neuron-tags,thingsboard,thingsboard-device,template" doc:"What a reading becomes on its way up; docs/payloads.md shows each. What is no reading goes up as it is stored, but for template, which is asked."`
+	Format      string `yaml:"format" default:"stored" enum:"stored,object,values,points,neuron,neuron-tags,thingsboard,thingsboard-device,alink,huawei,template" doc:"What a reading becomes on its way up; docs/payloads.md shows each. Some drivers of uplinks have a default of their own. What is no reading goes up as it is stored, but for template, which is asked."`
 	Template    string `yaml:"template" doc:"With format template: a Go text/template that writes the payload."`
 	Filter      string `yaml:"filter" doc:"An expression that is true for the messages that go up, for example values.temperature > 80; empty: all."`
 	Group       string `yaml:"group" default:"default" doc:"With format neuron and neuron-tags: the name of the group that the points belong to."`
