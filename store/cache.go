@@ -18,6 +18,7 @@ type cache struct {
 	known map[span]*list.Element
 	order list.List // of *cached, the most recently used first
 	cost  int
+	laned int // what of cost is blocks with lanes
 
 	dropped [cacheDropped]dropped // a ring
 	oldest  int                   // in it
@@ -26,7 +27,10 @@ type cache struct {
 const (
 	cacheBytes  = 3 << 19
 	cacheBlocks = 256
-	blockCost   = 512 // bytes of memory that a block takes beside its content
+	// lanedBytes is what blocks with lanes may take besides. The queues of a topic are read by consumers that
+	// drift apart by some blocks, and each would decompress all of them for itself.
+	lanedBytes = 4 << 20
+	blockCost  = 512 // bytes of memory that a block takes beside its content
 
 	// cacheDropped is more than one transaction brings: nobody can read its blocks before all of them
 	// are there, and by then the first have been dropped.
@@ -46,7 +50,8 @@ type span struct{ first, last message.Position }
 // cached is one block. Whoever comes first loads it, the others wait for him.
 type cached struct {
 	span span
-	cost int // guarded by cache.mu
+	cost int  // guarded by cache.mu
+	has  bool // lanes; guarded by cache.mu
 
 	once      sync.Once
 	unchecked *block // just committed, and nobody has asked for it yet
@@ -115,7 +120,7 @@ func (c *cache) addLocked(b *cached) {
 		c.known = make(map[span]*list.Element)
 	}
 	c.known[b.span] = c.order.PushFront(b)
-	c.cost += b.cost
+	c.countLocked(b, +1)
 }
 
 // peek gives a block that is there already and leaves the order alone; nil when it is not.
@@ -143,15 +148,27 @@ func (c *cache) droppedLocked(at span) *cached {
 }
 
 // loaded accounts for a block that has come into memory.
-func (c *cache) loaded(b *cached, cost int) {
+func (c *cache) loaded(b *cached, cost int, lanes bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e, ok := c.known[b.span]; ok && e.Value == b {
-		c.cost += cost - b.cost
-		b.cost = cost
+	e, ok := c.known[b.span]
+	here := ok && e.Value == b
+	if here {
+		c.countLocked(b, -1)
+	}
+	b.cost, b.has = cost, lanes // also of one that was dropped meanwhile: it may come back
+	if here {
+		c.countLocked(b, +1)
 		c.shrinkLocked()
 	}
-	b.cost = cost // also of one that was dropped meanwhile: it may come back
+}
+
+// countLocked adds or takes away what a block costs.
+func (c *cache) countLocked(b *cached, sign int) {
+	c.cost += sign * b.cost
+	if b.has {
+		c.laned += sign * b.cost
+	}
 }
 
 // forget drops a block that could not be loaded, so that the next reader tries again.
@@ -169,7 +186,7 @@ func (c *cache) forget(b *cached) {
 }
 
 func (c *cache) shrinkLocked() {
-	for (c.cost > c.bound || c.order.Len() > cacheBlocks) && c.order.Len() > 1 {
+	for (c.cost-min(c.laned, lanedBytes) > c.bound || c.order.Len() > cacheBlocks) && c.order.Len() > 1 {
 		b := c.order.Back().Value.(*cached)
 		c.dropLocked(c.order.Back())
 		c.dropped[c.oldest] = dropped{b.span, weak.Make(b)}
@@ -180,7 +197,7 @@ func (c *cache) shrinkLocked() {
 func (c *cache) dropLocked(e *list.Element) {
 	b := c.order.Remove(e).(*cached)
 	delete(c.known, b.span)
-	c.cost -= b.cost
+	c.countLocked(b, -1)
 }
 
 // borrowNames gives names to make records with; they go back with names.Put.

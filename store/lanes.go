@@ -45,7 +45,7 @@ func (s *Store) laned(h header) (*block, error) {
 	}
 	c.laned.Do(func() {
 		b.makeLanes()
-		s.cache.loaded(c, blockCost+b.cost())
+		s.cache.loaded(c, blockCost+b.cost(), true)
 	})
 	return b, nil
 }

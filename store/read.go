@@ -65,7 +65,7 @@ func (s *Store) content(c *cached, h header) (*block, error) {
 		}
 		c.content, c.err = s.open(h, true)
 		if c.err == nil {
-			s.cache.loaded(c, blockCost+c.content.cost())
+			s.cache.loaded(c, blockCost+c.content.cost(), false)
 		}
 	})
 	if c.err != nil {
