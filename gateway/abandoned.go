@@ -84,7 +84,7 @@ func (g *Gateway) noteRoutes(c *config.Config) {
 	}
 	for _, u := range c.Uplinks {
 		for _, r := range u.Forward {
-			names = append(names, cursorName(u.Name, r.From))
+			names = append(names, cursorName(u.Name, r.Place()))
 		}
 	}
 	slices.Sort(names)

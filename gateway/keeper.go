@@ -87,7 +87,7 @@ func (k keeper) DropCursor(name string) error {
 	// While an uplink is being replaced nobody holds its cursors for a moment.
 	for _, u := range k.Config().Uplinks {
 		for _, r := range u.Forward {
-			if cursorName(u.Name, r.From) == name {
+			if cursorName(u.Name, r.Place()) == name {
 				return web.ErrInUse
 			}
 		}

@@ -77,7 +77,7 @@ func (g *Gateway) showUplink(u *uplink, kept map[string]int64) web.Uplink {
 	}
 	for i := range shown.Routes {
 		r := &shown.Routes[i]
-		r.Bytes = kept[cursorName(shown.Name, r.From)]
+		r.Bytes = kept[cursorName(shown.Name, u.config.Forward[i].Place())]
 		shown.BacklogBytes = max(shown.BacklogBytes, r.Bytes)
 	}
 	return shown

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -94,7 +95,8 @@ func (u *uplink) Run(ctx context.Context) error {
 		if r.Start == "now" {
 			start = broker.Now
 		}
-		consumer, err := u.broker.Consumer(cursorName(u.config.Name, r.From), []string{r.From}, start)
+		filter := strings.ReplaceAll(r.From, "{gateway}", u.forwarder.Gateway)
+		consumer, err := u.broker.Consumer(cursorName(u.config.Name, r.Place()), []string{filter}, start)
 		if err != nil {
 			return err
 		}

@@ -294,9 +294,12 @@ func (s *Store) commit(groups []sealed) {
 		}
 		s.queues.publish(g.group, func() { s.index.grow(headers[i], !small) })
 		s.small.hear(g.notes, g.first, clock)
+	}
+	// Whoever is told of a cursor or of a message finds the messages and the cursors that went with it.
+	s.cursors.saved(saves)
+	for _, g := range groups {
 		s.answer(g.group, nil)
 	}
-	s.cursors.saved(saves) // whoever waits for it also finds what was committed with it
 	s.writer.recycle(groups)
 	if s.pollCheckpoint() && s.young.full() {
 		s.turn()

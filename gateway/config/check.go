@@ -243,8 +243,14 @@ func (d *decoder) checkRoutes(c *Config) {
 		}
 	}
 	for i, uplink := range c.Uplinks {
+		places := make(map[string]int)
 		for j, route := range uplink.Forward {
 			path := item(item("uplinks", i)+".forward", j)
+			if first, taken := places[route.Place()]; taken {
+				d.reportAt(path, fmt.Sprintf("forward[%d] has the same from (or name): two routes cannot share one place in the log; give this one a name of its own", first))
+			} else {
+				places[route.Place()] = j
+			}
 			placeholders(path+".from", route.From, "gateway")
 			placeholders(path+".to", route.To, "topic", "gateway", "device", "lane", "point")
 		}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"os"
 	"reflect"
 )
@@ -205,6 +206,7 @@ func (u Uplink) Equal(other Uplink) bool { return reflect.DeepEqual(u, other) }
 
 // ForwardRoute says which messages go up, and where to.
 type ForwardRoute struct {
+	Name     string  `yaml:"name" check:"name" doc:"What the route's place in the log is called, where two routes of an uplink have the same from; a new name begins a new place."`
 	From     string  `yaml:"from" required:"true" check:"filter" doc:"A topic filter; may contain {gateway}."`
 	To       string  `yaml:"to" check:"template" doc:"The topic at the receiver; may be missing where the driver knows one. {topic}, {gateway}, {device}, {lane} (live or backfill) and {point} (with payload format points) are filled in."`
 	QoS      byte    `yaml:"qos" default:"1" min:"0" max:"2" doc:"The MQTT QoS; 0 may lose messages."`
@@ -214,6 +216,9 @@ type ForwardRoute struct {
 	Priority int     `yaml:"priority" min:"-100" max:"100" doc:"Routes with a higher one are served first; the others go on a message at a time meanwhile."`
 	Payload  Payload `yaml:"payload" doc:"What a record becomes on its way up, and which go up at all."`
 }
+
+// Place is what the route's place in the log is called within its uplink.
+func (r ForwardRoute) Place() string { return cmp.Or(r.Name, r.From) }
 
 // Payload says what becomes of a record on its way up; docs/payloads.md shows each form.
 type Payload struct {
