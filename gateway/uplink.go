@@ -90,6 +90,11 @@ func caps(c config.Caps) (bridge.Limits, error) {
 // with the place, because the uplink that this one replaces moves them until it has stopped.
 func (u *uplink) Run(ctx context.Context) error {
 	defer u.letGo()
+	epoch, _, err := u.broker.Sequence("")
+	if err != nil {
+		return err
+	}
+	u.forwarder.Origin = fmt.Sprintf("%s-%d", u.forwarder.Gateway, epoch)
 	for _, r := range u.config.Forward {
 		start := broker.Oldest
 		if r.Start == "now" {
