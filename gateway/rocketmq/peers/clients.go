@@ -92,7 +92,8 @@ func (p *play) broker() string {
 		return p.address
 	}
 	address := make(chan string, 10)
-	c := p.producer(producer.WithInterceptor(func(ctx context.Context, req, reply any, next primitive.Invoker) error {
+	// Not in the group of the scenario's producers: a broker asks any of a group about its half messages.
+	c := p.producer(producer.WithGroupName(p.own("askers")), producer.WithInterceptor(func(ctx context.Context, req, reply any, next primitive.Invoker) error {
 		err := next(ctx, req, reply)
 		if sent, ok := primitive.GetProducerCtx(ctx); ok && err == nil {
 			address <- sent.BrokerAddr
