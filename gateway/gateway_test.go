@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -318,9 +319,7 @@ func TestPartThatEndsByItselfEndsTheGateway(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "weak") {
 		t.Errorf("died of %v, want the weak part named", err)
 	}
-	if got := s.dead(); len(got) != 1 || got[0] != "weak" {
-		t.Errorf("dead are %v, want weak", got)
-	}
+	until(t, "the weak part is named among the dead", func() bool { return slices.Equal(s.dead(), []string{"weak"}) })
 	s.stopAll()
 	if got := s.dead(); len(got) != 0 {
 		t.Errorf("after stopAll dead are %v", got)
