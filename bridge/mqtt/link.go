@@ -14,6 +14,8 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
 	"sluice/bridge"
+	"sluice/bridge/dial"
+	"sluice/bridge/mqttline"
 	"sluice/gateway/message"
 )
 
@@ -33,9 +35,11 @@ var disconnect = []byte{packets.Disconnect << 4, 0}
 
 // link is one connection with its paho client.
 type link struct {
-	line   *line
-	client paho.Client
-	log    *slog.Logger
+	line    *mqttline.Line
+	inbound *inbound // what comes in on it, looked into
+	raw     *dial.Patient
+	client  paho.Client
+	log     *slog.Logger
 
 	once    sync.Once
 	lost    chan struct{}
@@ -93,11 +97,11 @@ func (l *link) prepare(session Session) (err error) {
 func (l *link) open(*url.URL, paho.ClientOptions) (net.Conn, error) { return l.line, nil }
 
 func (l *link) login(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() { l.line.finish(nil) })
+	stop := context.AfterFunc(ctx, func() { l.line.Finish(nil) })
 	defer stop()
 	token := l.client.Connect()
 	<-token.Done() // comes for sure: when ctx ends, reading fails
-	if code := l.line.inbound.outcome.Load(); code > 0 {
+	if code := l.inbound.outcome.Load(); code > 0 {
 		return &loginError{byte(code)}
 	}
 	if err := token.Error(); err != nil {
@@ -141,7 +145,7 @@ func (l *link) lose(err error) {
 // broken is called by the line when it fails, before paho learns of it. It waits until no Publish is
 // under way, because one that meets a client which is ending waits for nothing until it times out.
 func (l *link) broken(err error) {
-	l.lose(plainWords(err))
+	l.lose(mqttline.Explain(err))
 	l.sending.Lock()
 	defer l.sending.Unlock()
 }
@@ -170,7 +174,7 @@ func (l *link) Send(ctx context.Context, o *bridge.Outgoing, done func(error)) e
 	if err := message.CheckTopic(o.Topic); err != nil {
 		return &bridge.RefusedError{Reason: err.Error()} // paho would send a damaged packet
 	}
-	if err := l.line.room(ctx, l.lost); err != nil {
+	if err := l.line.Room(ctx, l.lost); err != nil {
 		if ctx.Err() == nil {
 			return l.Err()
 		}
@@ -265,17 +269,17 @@ func (l *link) outcome(p pending) error {
 		select {
 		case <-l.lost:
 		case <-reason.C:
-			l.lose(plainWords(err))
+			l.lose(mqttline.Explain(err))
 		}
 		return l.Err()
 	}
 	if p.qos == 0 {
-		if err := l.line.flush(context.Background(), l.lost); err != nil {
+		if err := l.line.Flush(context.Background(), l.lost); err != nil {
 			return l.Err()
 		}
 		return nil
 	}
-	if !l.line.inbound.takeAck(p.token.MessageID()) {
+	if !l.inbound.takeAck(p.token.MessageID()) {
 		l.lose(errNoProof)
 		return errNoProof
 	}
@@ -304,7 +308,7 @@ func (l *link) Receive(ctx context.Context, filter string, deliver func(ctx cont
 		return ctx.Err()
 	}
 	if err := token.Error(); err != nil {
-		return plainWords(err)
+		return mqttline.Explain(err)
 	}
 	for _, code := range token.Result() {
 		if code > 2 { // 0x80 [MQTT-3.9.3-2]
@@ -351,8 +355,8 @@ func (l *link) deliver() {
 // Close says goodbye to the broker and waits until paho and the line have ended.
 func (l *link) Close() error {
 	l.lose(errClosed)
-	l.line.finish(l.farewell)
-	<-l.line.done
+	l.line.Finish(l.farewell)
+	<-l.line.Done()
 	<-l.stopped
 	l.workers.Wait()
 	l.mu.Lock()

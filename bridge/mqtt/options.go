@@ -3,13 +3,13 @@
 package mqtt
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
 	"strings"
 	"time"
 
 	"sluice/bridge/dial"
+	"sluice/bridge/mqttline"
 	"sluice/gateway/message"
 )
 
@@ -63,19 +63,19 @@ func (o *Options) Validate(report func(path, problem string)) {
 // validateAddress says whether the address is one of a secured connection. Nothing is said about
 // certificates where the address is wrong: it may be meant to be one.
 func (o *Options) validateAddress(path, address string, report func(path, problem string)) (secured bool) {
-	u, err := parseAddress(address)
+	u, err := mqttline.ParseAddress(address)
 	if err != nil {
 		report(path, err.Error())
 		return true
 	}
-	return secure(u)
+	return mqttline.Secure(u)
 }
 
 // addresses gives all addresses in the order in which they are tried.
 func (o *Options) addresses() ([]*url.URL, error) {
 	var all []*url.URL
 	for _, address := range append([]string{o.Address}, o.Addresses...) {
-		u, err := parseAddress(address)
+		u, err := mqttline.ParseAddress(address)
 		if err != nil {
 			return nil, fmt.Errorf("the address %w", err)
 		}
@@ -83,34 +83,3 @@ func (o *Options) addresses() ([]*url.URL, error) {
 	}
 	return all, nil
 }
-
-func parseAddress(address string) (*url.URL, error) {
-	if address == "" {
-		return nil, errors.New("is missing: write tcp://host:port")
-	}
-	u, err := url.Parse(address)
-	if err != nil {
-		return nil, fmt.Errorf("is no address: %w; write tcp://host:port", err)
-	}
-	switch u.Scheme {
-	case "tcp", "ssl":
-		if u.Path != "" && u.Path != "/" {
-			return nil, fmt.Errorf("has a path (%s), which %s:// has not", u.Path, u.Scheme)
-		}
-	case "ws", "wss":
-	default:
-		return nil, fmt.Errorf("begins with %q; write tcp://, ssl://, ws:// or wss://", u.Scheme)
-	}
-	if u.User != nil {
-		return nil, errors.New("has a user in it: that belongs in username and password_file")
-	}
-	if u.Hostname() == "" {
-		return nil, errors.New("has no host")
-	}
-	if u.Port() == "" {
-		u.Host += ":" + map[string]string{"tcp": "1883", "ssl": "8883", "ws": "80", "wss": "443"}[u.Scheme]
-	}
-	return u, nil
-}
-
-func secure(u *url.URL) bool { return u.Scheme == "ssl" || u.Scheme == "wss" }

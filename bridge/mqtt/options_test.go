@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sluice/bridge/mqttline"
 )
 
 func TestValidateNamesEveryMistake(t *testing.T) {
@@ -61,7 +63,7 @@ func TestAddressHasThePortOfItsKind(t *testing.T) {
 		"tcp://cloud": "cloud:1883", "ssl://cloud": "cloud:8883", "ws://cloud/mqtt": "cloud:80",
 		"wss://cloud/mqtt": "cloud:443", "tcp://cloud:99": "cloud:99", "tcp://[::1]": "[::1]:1883",
 	} {
-		u, err := parseAddress(address)
+		u, err := mqttline.ParseAddress(address)
 		if err != nil || u.Host != want {
 			t.Errorf("%s leads to %v (%v), want %s", address, u, err, want)
 		}

@@ -76,7 +76,7 @@ func (u *Uplink) probeMessage(ctx context.Context, l *link) error {
 		if err := l.Send(ctx, &o, func(err error) { done <- err }); err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("%d bytes to %s", len(payload), topic), l.line.flush(ctx, l.lost)
+		return fmt.Sprintf("%d bytes to %s", len(payload), topic), l.line.Flush(ctx, l.lost)
 	})
 	if err != nil {
 		return err

@@ -163,7 +163,7 @@ func TestMosquittoPublishesTheWill(t *testing.T) {
 	u := uplink(t, there, nil)
 	u.Session = func(context.Context) (Session, error) { return aNode(), nil }
 	cut := connect(t, u)
-	cut.(*link).line.raw.Conn.Close()
+	cut.(*link).raw.Conn.Close()
 	eventually(t, "the broker has noticed", func() bool { return slices.Contains(seen.all(), "NDEATH") })
 	connect(t, u).Close()
 	want := []string{"NBIRTH", "DBIRTH", "NDEATH", "NBIRTH", "DBIRTH", "NDEATH"}

@@ -133,7 +133,7 @@ func TestPahoCompletesTokensWithoutPuback(t *testing.T) {
 	if !token.WaitTimeout(10*time.Second) || token.Error() != nil {
 		t.Skipf("paho no longer does this: %v", token.Error())
 	}
-	if l.line.inbound.takeAck(1) {
+	if l.inbound.takeAck(1) {
 		t.Error("a PUBACK is on the book that never came")
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"sluice/bridge"
 	"sluice/bridge/dial"
+	"sluice/bridge/mqttline"
 )
 
 // Uplink is a configured way to one MQTT broker, which may have several addresses.
@@ -26,7 +27,7 @@ type Uplink struct {
 	addresses []*url.URL
 	turn      dial.Turn
 	log       *slog.Logger
-	reach     reach // tests in simulated time have lines of their own
+	reach     mqttline.Reach // tests in simulated time have lines of their own
 }
 
 // New makes an uplink. It touches neither network nor files. gateway is the client id when the
@@ -86,16 +87,17 @@ func (u *Uplink) Connect(ctx context.Context) (bridge.Link, error) {
 
 // open opens a connection to one address and logs in.
 func (u *Uplink) open(ctx context.Context, to *url.URL, session Session) (*link, error) {
-	conn, raw, err := u.options.dial(ctx, to, u.reach)
+	conn, raw, err := mqttline.Dial(ctx, u.reach, &u.options.Options, to)
 	if err != nil {
 		return nil, u.explain(ctx, to, err)
 	}
 	l := newLink(u.log)
-	l.line = newLine(conn, raw, l.broken)
-	go l.line.send()
+	l.inbound, l.raw = newInbound(conn), raw
+	l.line = mqttline.New(conn, raw, l.inbound, l.broken)
+	go l.line.Run()
 	if err := l.prepare(session); err != nil {
-		l.line.finish(nil)
-		<-l.line.done
+		l.line.Finish(nil)
+		<-l.line.Done()
 		return nil, err
 	}
 	err = dial.Take(ctx, bridge.LoggedIn, func() (string, error) {
@@ -103,8 +105,8 @@ func (u *Uplink) open(ctx context.Context, to *url.URL, session Session) (*link,
 		return fmt.Sprintf("as client %q", session.Login.ClientID), u.loginWords(ctx, l.login(ctx))
 	})
 	if err != nil {
-		l.line.finish(nil)
-		<-l.line.done
+		l.line.Finish(nil)
+		<-l.line.Done()
 		return nil, u.explain(ctx, to, err)
 	}
 	l.start(session.Until)
@@ -155,7 +157,7 @@ func (u *Uplink) loginWords(ctx context.Context, err error) error {
 		return &dial.Error{Text: "no answer to the login within " + u.options.ConnectTimeout.String(),
 			Hint: "does it speak MQTT at this port?", Cause: err}
 	}
-	return plainWords(err)
+	return mqttline.Explain(err)
 }
 
 // explain says in plain words what went wrong with a connection attempt.
@@ -163,5 +165,5 @@ func (u *Uplink) explain(ctx context.Context, to *url.URL, err error) error {
 	if cause := context.Cause(ctx); errors.Is(cause, context.Canceled) {
 		return cause
 	}
-	return fmt.Errorf("%s: %w", to.Host, plainWords(err))
+	return fmt.Errorf("%s: %w", to.Host, mqttline.Explain(err))
 }

@@ -75,7 +75,7 @@ func (u *Uplink) open(ctx context.Context, to *url.URL, clientID string) (*link,
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the password: %w", err)
 	}
-	conn, raw, err := mqttline.Dial(ctx, &u.options.Options, to)
+	conn, raw, err := mqttline.Dial(ctx, u.options.Dial, &u.options.Options, to)
 	if err != nil {
 		return nil, explain(ctx, to, err)
 	}

@@ -14,10 +14,13 @@ import (
 // webSocketOpen is a step that people see.
 const webSocketOpen = "WebSocket open"
 
+// Reach opens what TLS and MQTT run on; dial.Options has one.
+type Reach func(ctx context.Context, address string) (net.Conn, error)
+
 // Dial opens the connection to an address up to where MQTT begins. The connection below it all is
 // handed back as well: it can be told to hurry.
-func Dial(ctx context.Context, o *dial.Options, to *url.URL) (net.Conn, *dial.Patient, error) {
-	tcp, err := o.Dial(ctx, to.Host)
+func Dial(ctx context.Context, reach Reach, o *dial.Options, to *url.URL) (net.Conn, *dial.Patient, error) {
+	tcp, err := reach(ctx, to.Host)
 	if err != nil {
 		return nil, nil, err
 	}
