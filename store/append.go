@@ -359,8 +359,10 @@ func (q *queue) take(which take) *group {
 		q.groups = nil
 		q.called = false
 	}
-	// A little more than last time, so that a steady load seldom grows its buffers.
-	q.hint = hint{min(len(g.plain)+len(g.plain)/8+64, blockPayload), len(g.waiters) + len(g.waiters)/8 + 1, len(g.chunks), len(g.touched) + len(g.touched)/8}
+	// A little more than last time, so that a steady load seldom grows its buffers; large and small groups
+	// often take turns.
+	plain := max(len(g.plain)+len(g.plain)/8+64, q.hint.plain*7/8)
+	q.hint = hint{min(plain, blockPayload), len(g.waiters) + len(g.waiters)/8 + 1, len(g.chunks), len(g.touched) + len(g.touched)/8}
 	return g
 }
 

@@ -208,7 +208,8 @@ func (s *Store) checkpointed(ctx context.Context) error {
 func (s *Store) checkpoint(g *generation) error {
 	s.reshape.Lock()
 	defer s.reshape.Unlock()
-	full := packer{s: s, left: g.bytes}
+	full := packer{s: s, left: g.bytes, scratch: s.packing}
+	defer func() { s.packing = full.scratch }()
 	for p := g.first; p != 0 && p <= g.last; {
 		h, ok := s.index.find(p)
 		if !ok {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 
 	"sluice/gateway/message"
@@ -19,6 +20,8 @@ type packer struct {
 	made   []merged
 	batch  *batch
 	err    error
+
+	scratch []byte // a block needs far more room while it is compressed than afterwards
 }
 
 // merged is a block ready to be written.
@@ -58,7 +61,8 @@ func (f *packer) close() {
 	g := f.open
 	f.open = nil
 	f.left -= len(g.plain)
-	value := appendBlock(nil, g.plain, g.chunks, g.first, g.base)
+	f.scratch = appendBlock(f.scratch[:0], g.plain, g.chunks, g.first, g.base)
+	value := bytes.Clone(f.scratch)
 	f.groups = append(f.groups, g)
 	f.made = append(f.made, merged{
 		header: header{first: g.first, count: g.count, bytes: uint32(len(value)), time: g.base, clock: f.clock},

@@ -45,6 +45,7 @@ type Store struct {
 
 	postings postings
 	reshape  sync.Mutex // held while blocks leave the log or take the place of others
+	packing  []byte     // room for a checkpoint to compress a block; guarded by reshape
 
 	gate    gate          // between Badger's commits and its collector
 	collect chan struct{} // capacity 1: the value log should be collected now

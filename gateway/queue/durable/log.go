@@ -39,14 +39,6 @@ func (l Log) Size() (bytes int64, messages uint64) {
 	return stats.BlockBytes, stats.Messages
 }
 
-// Queues implements queue.Log.
-func (l Log) Queues(topic string) (queues int) {
-	for _, q := range l.Store.Queues(topic) {
-		queues = max(queues, q.Queue+1)
-	}
-	return queues
-}
-
 // EachTopic implements queue.Log.
 func (l Log) EachTopic(visit func(topic string)) {
 	for _, t := range l.QueueTopics() {
