@@ -37,8 +37,10 @@ type conn struct {
 // account signs requests; without a key it leaves them as they are.
 type account struct{ key, secret string }
 
-// open connects, over TLS if it is asked for. The caller runs read, and calls end.
+// open connects, over TLS if it is asked for, within ConnectTimeout. The caller runs read, and calls end.
 func (o *Options) open(ctx context.Context, address, name string, as account) (*conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.ConnectTimeout) // for the handshake: nobody else gives it a limit
+	defer cancel()
 	tcp, err := o.Dial(ctx, address)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, dial.Explain(err))

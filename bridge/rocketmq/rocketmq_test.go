@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -199,6 +200,29 @@ func TestABrokerThatIsSilentIsGone(t *testing.T) {
 	err := deliver(t, l, outgoing("a", "1", 1))[0]
 	if err == nil || !strings.Contains(err.Error(), "has not answered SEND_MESSAGE_V2 within 300ms") || l.Err() == nil {
 		t.Errorf("answer %v, link %v", err, l.Err())
+	}
+}
+
+func TestANameServerThatNeverShakesHandsIsGivenUp(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // the system accepts, nobody answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	u := newUplink(t, silent.Addr().String())
+	u.options.Secured, u.options.ConnectTimeout = true, 300*time.Millisecond
+	failed := make(chan error, 1)
+	go func() {
+		_, err := u.Connect(t.Context())
+		failed <- err
+	}()
+	select {
+	case err := <-failed:
+		if err == nil || !strings.Contains(err.Error(), "no answer to the TLS handshake within ") {
+			t.Errorf("connect: %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the uplink waits for the handshake for ever")
 	}
 }
 
