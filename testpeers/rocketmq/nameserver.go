@@ -22,12 +22,17 @@ type NameServer struct {
 func StartNameServer(t testing.TB, options Options) *NameServer {
 	t.Helper()
 	found := require(t)
-	port, err := freePort()
+	in := options.where()
+	var port int
+	err := in(func() (err error) {
+		port, err = freePort()
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	n := &NameServer{Address: address(port), jars: found, options: options, port: port}
-	n.real = &Real{NameServer: n.Address, Dir: t.TempDir()}
+	n.real = &Real{NameServer: n.Address, Dir: t.TempDir(), in: in}
 	t.Cleanup(func() {
 		n.real.Stop()
 		if t.Failed() {
@@ -47,14 +52,26 @@ func (n *NameServer) Start(t testing.TB) {
 	if err := n.real.launchNameServer(n.jars, n.options, n.port); err != nil {
 		t.Fatal(err)
 	}
+	if err := n.real.listens(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// listens returns once the name server takes connections.
+func (r *Real) listens() error {
 	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
-		conn, err := net.DialTimeout("tcp", n.Address, time.Second)
+		err := r.in(func() error {
+			conn, err := net.DialTimeout("tcp", r.NameServer, time.Second)
+			if err == nil {
+				conn.Close()
+			}
+			return err
+		})
 		if err == nil {
-			conn.Close()
-			return
+			return nil
 		}
-		if dead := n.real.nameServer.alive(); dead != nil || time.Since(began) > patience {
-			t.Fatal(fmt.Errorf("the name server does not listen after %v: %w (%v)", time.Since(began), err, dead))
+		if dead := r.nameServer.alive(); dead != nil || time.Since(began) > patience {
+			return fmt.Errorf("the name server does not listen after %v: %w (%v)", time.Since(began), err, dead)
 		}
 	}
 }

@@ -34,20 +34,20 @@ func machine(java, dir string) []string {
 }
 
 // start runs a server; what it prints goes to a file named after it.
-func start(name, dir string, line []string) (*process, error) {
-	out, err := os.OpenFile(filepath.Join(dir, name+".out"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+func (r *Real) start(name string, line []string) (*process, error) {
+	out, err := os.OpenFile(filepath.Join(r.Dir, name+".out"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer out.Close()
 	cmd := exec.Command(line[0], line[1:]...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out, out
+	cmd.Dir, cmd.Stdout, cmd.Stderr = r.Dir, out, out
 	// Not even a test that panics leaves a JVM behind.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
+	if err := r.in(cmd.Start); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	p := &process{name: name, dir: dir, cmd: cmd, exited: make(chan struct{})}
+	p := &process{name: name, dir: r.Dir, cmd: cmd, exited: make(chan struct{})}
 	go func() {
 		defer close(p.exited)
 		p.wrong = cmd.Wait()

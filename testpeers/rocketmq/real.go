@@ -22,6 +22,16 @@ type Options struct {
 	// BrokerJVM and NameServerJVM are options of the virtual machines, after those of this package:
 	// small heaps, and a compiler that is done sooner (who measures says -XX:TieredStopAtLevel=4).
 	BrokerJVM, NameServerJVM []string
+	// In runs do where the servers are to live, a network namespace for instance, and gives what it gave:
+	// there ports are tried, processes started and connections opened. nil: here.
+	In func(do func() error) error
+}
+
+func (o *Options) where() func(do func() error) error {
+	if o.In != nil {
+		return o.In
+	}
+	return func(do func() error) error { return do() }
 }
 
 // Real is a running name server with one broker.
@@ -31,6 +41,7 @@ type Real struct {
 	// Dir has everything that they wrote.
 	Dir string
 
+	in                 func(do func() error) error // Options.In
 	nameServer, broker *process
 }
 
@@ -61,15 +72,18 @@ func Launch(ctx context.Context, dir string, options Options) (*Real, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := brokerPort()
+	in := options.where()
+	var port, nameServerPort int
+	err = in(func() (err error) {
+		if port, err = brokerPort(); err == nil {
+			nameServerPort, err = freePort()
+		}
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	nameServerPort, err := freePort()
-	if err != nil {
-		return nil, err
-	}
-	r := &Real{NameServer: address(nameServerPort), Broker: address(port), Dir: dir}
+	r := &Real{NameServer: address(nameServerPort), Broker: address(port), Dir: dir, in: in}
 	if err := r.launch(ctx, found, options, port, nameServerPort); err != nil {
 		r.Stop()
 		return nil, fmt.Errorf("%w\n%s", err, logs(dir))
@@ -86,7 +100,7 @@ func (r *Real) launchNameServer(found jars, options Options, port int) error {
 	}
 	line = append(line, "-Xms64m", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 	line = append(line, options.NameServerJVM...)
-	r.nameServer, err = start("namesrv", r.Dir, append(line, "-cp", found.server(), "org.apache.rocketmq.namesrv.NamesrvStartup", "-c", "namesrv.conf"))
+	r.nameServer, err = r.start("namesrv", append(line, "-cp", found.server(), "org.apache.rocketmq.namesrv.NamesrvStartup", "-c", "namesrv.conf"))
 	return err
 }
 
@@ -102,7 +116,7 @@ func (r *Real) launch(ctx context.Context, found jars, options Options, port, na
 	// takes small messages, and loses delays and large ones.
 	line = append(line, "-Xms256m", "-Xmx512m", "-Xmn128m", "-XX:MaxDirectMemorySize=1g", "-XX:TieredStopAtLevel=1")
 	line = append(line, options.BrokerJVM...)
-	r.broker, err = start("broker", r.Dir, append(line, "-cp", found.server(), "org.apache.rocketmq.broker.BrokerStartup", "-c", "broker.conf"))
+	r.broker, err = r.start("broker", append(line, "-cp", found.server(), "org.apache.rocketmq.broker.BrokerStartup", "-c", "broker.conf"))
 	if err != nil {
 		return err
 	}
@@ -139,7 +153,7 @@ func brokerConf(dir string, port int, nameServer string) map[string]string {
 // wait returns once the name server serves the broker's routes.
 func (r *Real) wait(ctx context.Context) error {
 	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
-		err := routed(r.NameServer)
+		err := r.in(func() error { return routed(r.NameServer) })
 		if err == nil {
 			return nil
 		}
