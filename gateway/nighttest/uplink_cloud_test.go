@@ -8,12 +8,14 @@ import (
 	"time"
 )
 
-// brokerAddress is where a cloud listens behind its door.
-const brokerAddress = cloudIP + ":1884"
-
 // farCloud is a cloud that keeps its promises through what it can survive: kill -9, or for those that
 // acknowledge before they save an orderly stop. It records what it was sent, topic by topic.
 type farCloud interface {
+	// front makes the door before it; uplink is what a configuration says of the way there, and refusals
+	// are how it turns logins down.
+	front(t *testing.T, m manners) *door
+	uplink() []string
+	refusals() []refusal
 	// rest ends the cloud, return starts it again.
 	rest(t *testing.T)
 	comeBack(t *testing.T)
@@ -21,11 +23,14 @@ type farCloud interface {
 	spent(t *testing.T)
 	// far is what its own recorder may repeat for each rest.
 	far() (rewinds, repeats int)
+	// inOneOrder says whether it keeps one order over all devices, and not one for each.
+	inOneOrder() bool
+	// heavy says that it takes this machine long to start it.
+	heavy() bool
 	records() *record
 }
 
-// farClouds are the clouds of the long outage test. A cloud with another driver adds its line here
-// and its driver to outageConfig.
+// farClouds are the clouds of the long outage test.
 var farClouds = map[string]func(t *testing.T, s site) farCloud{
 	"sink": func(t *testing.T, s site) farCloud {
 		k := newSink(t, s, brokerAddress)
@@ -34,6 +39,7 @@ var farClouds = map[string]func(t *testing.T, s site) farCloud{
 		return killedSink{k}
 	},
 	"mosquitto": func(t *testing.T, s site) farCloud { return stoppedMosquitto{newMosquitto(t, s, brokerAddress)} },
+	"rocketmq":  func(t *testing.T, s site) farCloud { return newRocketMQ(t, s) },
 }
 
 type killedSink struct{ *sink }
@@ -41,7 +47,13 @@ type killedSink struct{ *sink }
 func (k killedSink) rest(*testing.T)             { k.process.kill() }
 func (k killedSink) comeBack(t *testing.T)       { k.start(t) }
 func (k killedSink) far() (rewinds, repeats int) { return 0, 0 }
+func (k killedSink) inOneOrder() bool            { return true }
+func (k killedSink) heavy() bool                 { return false }
 func (k killedSink) records() *record            { return k.record }
+func (k killedSink) uplink() []string            { return mqttUplink() }
+func (k killedSink) refusals() []refusal         { return mqttRefusals() }
+
+func (k killedSink) front(t *testing.T, m manners) *door { return newMQTTDoor(t, k.site, m) }
 
 func (k killedSink) spent(t *testing.T) {
 	t.Helper()
@@ -55,8 +67,16 @@ type stoppedMosquitto struct{ *mosquitto }
 func (m stoppedMosquitto) rest(t *testing.T)           { m.stop(t) }
 func (m stoppedMosquitto) comeBack(t *testing.T)       { m.start(t) }
 func (m stoppedMosquitto) far() (rewinds, repeats int) { return 2, subscriberLag }
+func (m stoppedMosquitto) inOneOrder() bool            { return true }
+func (m stoppedMosquitto) heavy() bool                 { return false }
 func (m stoppedMosquitto) records() *record            { return m.record }
 func (m stoppedMosquitto) spent(*testing.T)            {}
+func (m stoppedMosquitto) uplink() []string            { return mqttUplink() }
+func (m stoppedMosquitto) refusals() []refusal         { return mqttRefusals() }
+
+func (m stoppedMosquitto) front(t *testing.T, good manners) *door {
+	return newMQTTDoor(t, m.site, good)
+}
 
 // topicAndPayload reads what the sink writes with --topics.
 func topicAndPayload(line []byte) (delivery, error) {

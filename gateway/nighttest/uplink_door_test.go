@@ -3,8 +3,6 @@
 package nighttest
 
 import (
-	"bufio"
-	"context"
 	"crypto/tls"
 	"io"
 	"net"
@@ -13,11 +11,10 @@ import (
 	"time"
 )
 
-// door is the front of a cloud: it ends TLS and passes MQTT on to a broker behind it, in the manner
+// door is the front of a cloud: it ends TLS and passes on what is said to who is behind, in the manner
 // that it is told. So the same broker, foreign or not, can be silent, late, rude or an impostor.
 type door struct {
 	site    site
-	address string // of the broker behind
 	ended   chan struct{}
 	serving sync.WaitGroup
 
@@ -26,31 +23,44 @@ type door struct {
 	conns   map[net.Conn]bool
 	shut    bool
 	logins  int // that were passed on
-	guest   *guest
 }
-
-// answerSize is how long a PUBACK is, and a CONNACK, too.
-const answerSize = 4
 
 // manners say how a door treats who comes. The zero manners are good, but for the certificate.
 type manners struct {
 	certificate *tls.Certificate
 	silent      bool          // take the connection and never say a word
-	refuse      byte          // answer the login with this code
+	refuse      refusal       // answer the login with this
 	late        time.Duration // hold every answer back so long
 	cutAt       int           // end the connection in place of the answer to its n-th message, the last that the broker gets
 }
 
-// guest is the client that the broker behind knows of.
-type guest struct {
-	client, broker net.Conn
-	gone           chan struct{} // closed when the broker has ended its side, too
+// refusal is how a cloud turns a login down.
+type refusal struct {
+	name   string
+	code   int
+	remark string
+	says   string // what the gateway says then
 }
 
-func newDoor(t *testing.T, s site, address, broker string, m manners) *door {
+func newDoor(t *testing.T, s site, m manners) *door {
 	t.Helper()
-	d := &door{site: s, address: broker, ended: make(chan struct{}), manners: m, conns: map[net.Conn]bool{}}
-	listener := s.listen(t, address)
+	d := &door{site: s, ended: make(chan struct{}), manners: m, conns: map[net.Conn]bool{}}
+	t.Cleanup(func() { // listeners are closed by now
+		close(d.ended)
+		d.mu.Lock()
+		d.shut = true
+		d.mu.Unlock()
+		d.dropAll()
+		d.serving.Wait()
+	})
+	return d
+}
+
+// open lets clients in at an address, where usher leads them to who is behind. It returns when the
+// client's connection is of no use any more.
+func (d *door) open(t *testing.T, address string, usher func(client net.Conn, m manners)) {
+	t.Helper()
+	listener := d.site.listen(t, address)
 	d.serving.Go(func() {
 		for {
 			conn, err := listener.Accept()
@@ -60,21 +70,20 @@ func newDoor(t *testing.T, s site, address, broker string, m manners) *door {
 			if d.admit(conn) {
 				d.serving.Go(func() {
 					defer d.forget(conn)
-					d.serve(conn)
+					d.serve(conn, usher)
 				})
 			}
 		}
 	})
-	t.Cleanup(func() {
-		close(d.ended)
-		listener.Close()
-		d.mu.Lock()
-		d.shut = true
-		d.mu.Unlock()
-		d.dropAll()
-		d.serving.Wait()
-	})
-	return d
+}
+
+func (d *door) serve(raw net.Conn, usher func(client net.Conn, m manners)) {
+	m := d.present()
+	if m.silent {
+		io.Copy(io.Discard, raw)
+		return
+	}
+	usher(tls.Server(raw, &tls.Config{Certificates: []tls.Certificate{*m.certificate}}), m)
 }
 
 func (d *door) admit(conn net.Conn) bool {
@@ -131,118 +140,31 @@ func (d *door) passed() int {
 	return d.logins
 }
 
-func (d *door) serve(raw net.Conn) {
-	m := d.present()
-	if m.silent {
-		io.Copy(io.Discard, raw)
-		return
-	}
-	client := tls.Server(raw, &tls.Config{Certificates: []tls.Certificate{*m.certificate}})
-	in := bufio.NewReaderSize(client, 1<<16)
-	head, body, err := readPacket(in)
-	if err != nil || head != 0x10 {
-		return
-	}
-	if m.refuse != 0 {
-		client.Write([]byte{0x20, 2, 0, m.refuse})
-		client.Close()
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	broker, err := d.site.dial(ctx, "tcp", d.address)
-	if err != nil {
-		return
-	}
-	g := d.enter(client, broker)
-	var down sync.WaitGroup
-	down.Go(func() { d.answers(g, m.cutAt) })
-	d.messages(g, in, mqttPacket(head, body), m.cutAt)
-	// The broker keeps what it was given: its end of the connection comes behind all of it.
-	broker.(*net.TCPConn).CloseWrite()
-	broker.SetReadDeadline(time.Now().Add(10 * time.Second))
-	down.Wait()
-	broker.Close()
-	close(g.gone)
-}
-
-// enter makes a client the guest. A broker ends the connection of a client whose id comes again
-// [MQTT-3.1.4-2]; the recording sink does not, so the door does, for both: nothing of the old
-// connection, which may have lain in a dead line, arrives behind the first of the new one.
-func (d *door) enter(client, broker net.Conn) *guest {
-	g := &guest{client, broker, make(chan struct{})}
+// enter counts a login.
+func (d *door) enter() {
 	d.mu.Lock()
-	before := d.guest
-	d.guest = g
+	defer d.mu.Unlock()
 	d.logins++
-	d.mu.Unlock()
-	if before != nil {
-		before.client.Close()
-		<-before.gone
-	}
-	return g
 }
 
-// messages passes on what the client says until one of them ends. Behind the n-th message nothing more
-// gets through.
-func (d *door) messages(g *guest, in *bufio.Reader, out []byte, cutAt int) {
-	for n := 0; ; {
-		last := cutAt > 0 && n == cutAt
-		if in.Buffered() == 0 || len(out) > 1<<14 || last {
-			if _, err := g.broker.Write(out); err != nil {
-				return
-			}
-			out = out[:0]
-		}
-		if last {
-			io.Copy(io.Discard, in)
-			return
-		}
-		head, body, err := readPacket(in)
-		if err != nil {
-			return
-		}
-		if head>>4 == 3 {
-			n++
-		}
-		out = append(out, mqttPacket(head, body)...)
-	}
+// piece is something that a client is to be told.
+type piece struct {
+	due   time.Time
+	bytes []byte
 }
 
-// answers passes on what the broker says, as late as the manners are at the time. A broker that ends
-// the connection ends it for the client as well.
-func (d *door) answers(g *guest, cutAt int) {
-	type piece struct {
-		due   time.Time
-		bytes []byte
+// answer makes a piece that is as late as the manners are at the time.
+func (d *door) answer(b []byte) piece { return piece{time.Now().Add(d.present().late), b} }
+
+// slowly tells a client one piece after the other, each when it is due, and ends the connection behind
+// the last.
+func (d *door) slowly(client net.Conn, pieces <-chan piece) {
+	defer client.Close()
+	for p := range pieces {
+		select {
+		case <-time.After(time.Until(p.due)):
+		case <-d.ended:
+		}
+		client.Write(p.bytes) // an error shows to the one who reads from it
 	}
-	pieces := make(chan piece, 1<<12)
-	var passing sync.WaitGroup
-	passing.Go(func() {
-		defer g.client.Close()
-		for p := range pieces {
-			select {
-			case <-time.After(time.Until(p.due)):
-			case <-d.ended:
-			}
-			g.client.Write(p.bytes) // an error shows to the one who reads from it
-		}
-	})
-	buffer := make([]byte, 1<<14)
-	for room := answerSize * cutAt; ; {
-		n, err := g.broker.Read(buffer)
-		if cutAt > 0 {
-			n = min(n, room)
-			room -= n
-		}
-		if n > 0 {
-			pieces <- piece{time.Now().Add(d.present().late), append([]byte(nil), buffer[:n]...)}
-		}
-		if err != nil || cutAt > 0 && room == 0 {
-			break
-		}
-	}
-	close(pieces)
-	passing.Wait()
-	io.Copy(io.Discard, g.broker) // what it says behind a cut, up to its end
 }

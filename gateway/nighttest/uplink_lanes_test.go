@@ -9,15 +9,17 @@ import (
 	"testing"
 )
 
-// lanes are what the topics of a live-first route begin with.
+// lanes are those of a live-first route.
 var lanes = []string{"plants/live/", "plants/backfill/"}
 
-// judgeLanes compares the record of a live-first route with the delivery contract: every stream has
-// each seq from 1 on, in whichever lane; what comes for the first time is in order within its lane;
-// a repeat is the very same message, and there are no more of them than outages excuse. Which lane
-// repeats what the other had begun is left to the gateway.
-func judgeLanes(record []delivery, outages []outage) *verdict {
+// judgeLanes compares the record of a live-first route, or of a cloud that knows an order for each device
+// alone, with the delivery contract: every stream has each seq from 1 on, in whichever lane; what comes
+// for the first time is in order within its lane; a repeat is the very same message, and there are no
+// more of them than outages excuse. Which lane repeats what the other had begun is left to the gateway.
+// A lane is what topics begin with.
+func judgeLanes(record []delivery, outages []outage, lanes ...string) *verdict {
 	j := laneJudgement{
+		lanes:   lanes,
 		verdict: &verdict{last: map[stream]uint64{}},
 		seen:    map[place]laneDelivery{},
 		highest: map[laneStream]uint64{},
@@ -48,6 +50,7 @@ func judgeLanes(record []delivery, outages []outage) *verdict {
 }
 
 type laneJudgement struct {
+	lanes   []string
 	verdict *verdict
 	seen    map[place]laneDelivery
 	highest map[laneStream]uint64
@@ -77,7 +80,7 @@ func (j *laneJudgement) take(i int, d delivery) {
 		return
 	}
 	j.verdict.readings++
-	at := slices.IndexFunc(lanes, func(lane string) bool { return strings.HasPrefix(d.topic, lane) })
+	at := slices.IndexFunc(j.lanes, func(lane string) bool { return strings.HasPrefix(d.topic, lane) })
 	if at < 0 || !strings.HasSuffix(d.topic, "/readings/"+r.Gateway+"/"+r.Device) {
 		j.problem("delivery %d: a reading of %s/%s came on %s", i, r.Gateway, r.Device, d.topic)
 		return
@@ -97,7 +100,7 @@ func (j *laneJudgement) take(i int, d delivery) {
 		j.seen[p] = laneDelivery{hash, i}
 		return
 	}
-	lane := laneStream{lanes[at], p.stream}
+	lane := laneStream{j.lanes[at], p.stream}
 	if p.seq <= j.highest[lane] {
 		j.problem("delivery %d: %v comes late on %s, behind seq %d", i, p, lane.lane, j.highest[lane])
 	}
@@ -172,7 +175,7 @@ func TestVerdictOnLanes(t *testing.T) {
 				d.topic = prefix + strings.TrimPrefix(d.topic, "plants/")
 				record = append(record, d)
 			}
-			v := judgeLanes(record, c.outages)
+			v := judgeLanes(record, c.outages, lanes...)
 			switch {
 			case c.problem == "" && len(v.problems) > 0:
 				t.Errorf("%s: found fault: %q", c.record, v.problems)
