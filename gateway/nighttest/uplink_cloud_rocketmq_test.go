@@ -95,7 +95,6 @@ func (k *killedRocketMQ) rest(*testing.T)             { k.real.Stop() }
 func (k *killedRocketMQ) comeBack(t *testing.T)       { k.real.Restart(t) }
 func (k *killedRocketMQ) far() (rewinds, repeats int) { return 0, 0 }
 func (k *killedRocketMQ) inOneOrder() bool            { return false }
-func (k *killedRocketMQ) heavy() bool                 { return true }
 func (k *killedRocketMQ) records() *record            { return k.record }
 func (k *killedRocketMQ) refusals() []refusal         { return rocketmqRefusals() }
 

@@ -25,8 +25,6 @@ type farCloud interface {
 	far() (rewinds, repeats int)
 	// inOneOrder says whether it keeps one order over all devices, and not one for each.
 	inOneOrder() bool
-	// heavy says that it takes this machine long to start it.
-	heavy() bool
 	records() *record
 }
 
@@ -48,7 +46,6 @@ func (k killedSink) rest(*testing.T)             { k.process.kill() }
 func (k killedSink) comeBack(t *testing.T)       { k.start(t) }
 func (k killedSink) far() (rewinds, repeats int) { return 0, 0 }
 func (k killedSink) inOneOrder() bool            { return true }
-func (k killedSink) heavy() bool                 { return false }
 func (k killedSink) records() *record            { return k.record }
 func (k killedSink) uplink() []string            { return mqttUplink() }
 func (k killedSink) refusals() []refusal         { return mqttRefusals() }
@@ -68,7 +65,6 @@ func (m stoppedMosquitto) rest(t *testing.T)           { m.stop(t) }
 func (m stoppedMosquitto) comeBack(t *testing.T)       { m.start(t) }
 func (m stoppedMosquitto) far() (rewinds, repeats int) { return 2, subscriberLag }
 func (m stoppedMosquitto) inOneOrder() bool            { return true }
-func (m stoppedMosquitto) heavy() bool                 { return false }
 func (m stoppedMosquitto) records() *record            { return m.record }
 func (m stoppedMosquitto) spent(*testing.T)            {}
 func (m stoppedMosquitto) uplink() []string            { return mqttUplink() }

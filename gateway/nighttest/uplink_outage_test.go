@@ -21,11 +21,10 @@ const (
 
 // TestUplinkSurvivesEveryOutage leads a gateway through everything that may happen between it and
 // its cloud, with kill -9 in between, and compares what the cloud has at the end with the delivery
-// contract. The long form lasts for a week of readings, takes every cloud with either order, and leaves
-// out nothing with those that are heavy.
+// contract. The long form lasts for a week of readings and takes every cloud with either order.
 func TestUplinkSurvivesEveryOutage(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes most of a minute")
+		t.Skip("takes about a minute")
 	}
 	walks := []struct{ cloud, order string }{{"sink", "strict"}, {"mosquitto", "live-first"}, {"rocketmq", "strict"}}
 	if long() {
