@@ -18,7 +18,7 @@ import (
 const silence = 30 * time.Second
 
 // drain lets messages come in while the cloud is away, and then opens the cloud. If it is told so, it kills the
-// contestant before, with kill -9, and starts it again.
+// contestant before, with kill -9, and starts it again when the cloud is there.
 func (p *plan) drain(ctx context.Context, c contestant, dir string, kill bool) (o outcome, err error) {
 	address, err := measure.FreeAddress()
 	if err != nil {
@@ -32,10 +32,17 @@ func (p *plan) drain(ctx context.Context, c contestant, dir string, kill bool) (
 	if err != nil {
 		return o, err
 	}
+	if r.needsCloud {
+		if err := cloud.up(ctx); err != nil {
+			return o, err
+		}
+		defer cloud.kill()
+	}
 	if err := r.up(ctx); err != nil {
 		return o, err
 	}
 	defer func() { r.kill() }()
+	cloud.kill()
 	seen := measure.Follow(r.pids()...)
 	came, err := p.fill(ctx, "", r.in, dir, p.messages)
 	if err = errors.Join(err, r.alive()); err == nil {
@@ -49,16 +56,13 @@ func (p *plan) drain(ctx context.Context, c contestant, dir string, kill bool) (
 	o.filled, o.held = came.Published, seen.Most().RSS()
 	if kill {
 		r.kill()
-		if err := r.up(ctx); err != nil {
-			return o, err
-		}
 	}
-	err = p.goUp(ctx, r, cloud, dir, c.name, &o)
+	err = p.goUp(ctx, r, cloud, dir, c.name, kill, &o)
 	return o, err
 }
 
-// goUp opens the cloud and measures until all is there.
-func (p *plan) goUp(ctx context.Context, r, cloud *relay, dir, name string, o *outcome) error {
+// goUp opens the cloud, starts the contestant again if it is told so, and measures until all is there.
+func (p *plan) goUp(ctx context.Context, r, cloud *relay, dir, name string, again bool, o *outcome) error {
 	if err := cloud.up(ctx); err != nil {
 		return err
 	}
@@ -66,6 +70,11 @@ func (p *plan) goUp(ctx context.Context, r, cloud *relay, dir, name string, o *o
 	l, err := p.count(ctx, "", cloud.in, dir, silence)
 	if err != nil {
 		return err
+	}
+	if again {
+		if err := r.up(ctx); err != nil {
+			return errors.Join(err, l.cmd.Process.Kill())
+		}
 	}
 	stopProfile := func() error { return nil }
 	if p.profile != "" && name == ours {

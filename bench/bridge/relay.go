@@ -33,6 +33,8 @@ type relay struct {
 	greet   func(address string) error // nil: from here
 	starts  []func() (*measure.Process, error)
 	running []*measure.Process
+
+	needsCloud bool // to start: it gives up where its cloud is away
 }
 
 // up starts it, and returns once it lets clients in.

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -46,7 +49,6 @@ metric_buffer_limit = 20000000
 buffer_strategy = "disk"
 buffer_directory = %q
 omit_hostname = true
-quiet = true
 [[inputs.mqtt_consumer]]
 servers = ["tcp://%s"]
 topics = ["mqttload/#"]
@@ -58,22 +60,34 @@ data_format = "json"
 json_string_fields = ["id", "data"]
 [[outputs.mqtt]]
 servers = ["tcp://%s"]
-topic = '{{ .Tag "topic" }}'
+topic = "mqttload/%s/0"
 qos = 1
 client_id = "telegraf-out"
 data_format = "json"
 startup_error_behavior = "retry"
-`, filepath.Join(dir, "buffer"), in, cloud)
+`, filepath.Join(dir, "buffer"), in, cloud, run)
 	path := filepath.Join(dir, "telegraf.conf")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	return &relay{in: in, starts: []func() (*measure.Process, error){
+	return &relay{in: in, needsCloud: true, starts: []func() (*measure.Process, error){
 		func() (*measure.Process, error) {
 			return p.startMosquitto(filepath.Join(dir, "broker"), in, "persistence true\nautosave_interval 10\nmax_queued_messages 0\nmax_queued_bytes 0\n")
 		},
 		func() (*measure.Process, error) {
-			return measure.Start(telegraf, dir, filepath.Join(dir, "telegraf.log"), nil, p.telegraf, "--config", path)
+			log := filepath.Join(dir, "telegraf.log")
+			_ = os.Remove(log)
+			process, err := measure.Start(telegraf, dir, log, nil, p.telegraf, "--config", path)
+			if err != nil {
+				return nil, err
+			}
+			// What comes before its subscription is not for it.
+			return process, process.Until(context.Background(), func() error {
+				if text, err := os.ReadFile(log); err != nil || !bytes.Contains(text, []byte("Connected [tcp://"+in)) {
+					return errors.Join(err, errors.New("it has not subscribed"))
+				}
+				return nil
+			})
 		},
 	}}, nil
 }
