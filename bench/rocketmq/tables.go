@@ -78,9 +78,9 @@ func (p *plan) latencyTable(w io.Writer, of map[string][]outcome) {
 	fmt.Fprintf(w, "\n**%s**: 128 random bytes at %d a second, from the time when each was due\n\n| server | p50 ms | p99 ms | p99.9 ms | server's CPU µs/message |\n|---|---|---|---|---|\n", caseLatency, p.rate)
 	for _, c := range p.measured {
 		list := of[c.name]
+		cell := func(what figure) string { return measure.SpreadOf(measure.Values(list, what), measure.Digits) }
 		fmt.Fprintf(w, "| %s | %s | %s | %s | %s |\n", c.name, measure.Spread(list, func(o outcome) float64 { return o.latency.p50 }, measure.Digits),
-			measure.SpreadOf(measure.Values(list, func(o outcome) float64 { return o.latency.p99 }), measure.Digits), measure.SpreadOf(measure.Values(list, func(o outcome) float64 { return o.latency.p999 }), measure.Digits),
-			measure.SpreadOf(measure.Values(list, func(o outcome) float64 { return o.cpu }), measure.Digits))
+			cell(func(o outcome) float64 { return o.latency.p99 }), cell(func(o outcome) float64 { return o.latency.p999 }), cell(func(o outcome) float64 { return o.cpu }))
 	}
 	p.failures(w, of)
 }

@@ -30,11 +30,11 @@ func Peer(t testing.TB, name string) string {
 
 // Mosquitto is Debian's broker as the cloud.
 type Mosquitto struct {
-	Address string // 127.0.0.1 and Port
+	Address string // of 127.0.0.1
+	Port    int    // of Address
 	t       testing.TB
 	binary  string
 	dir     string
-	Port    int
 	process *exec.Cmd
 }
 
