@@ -67,12 +67,12 @@ func (p *plan) small(ctx context.Context, dir string) (o outcome, err error) {
 		return o, err
 	}
 	cloud.kill()
-	say("%s: without a backlog %.1f MB", caseMemory, o.anon[0])
+	measure.Say("%s: without a backlog %.1f MB", caseMemory, o.anon[0])
 	if err := at(1, p.waiting); err != nil {
 		return o, err
 	}
 	filled := o.filled
-	say("%s: %d came in, %s/s, at most %.1f MB", caseMemory, p.waiting, measure.Short(filled), o.anon[1])
+	measure.Say("%s: %d came in, %s/s, at most %.1f MB", caseMemory, p.waiting, measure.Short(filled), o.anon[1])
 	kept, err := os.ReadFile(state(dir))
 	if err != nil {
 		return o, err
@@ -85,7 +85,7 @@ func (p *plan) small(ctx context.Context, dir string) (o outcome, err error) {
 	if err := os.WriteFile(state(dir), kept, 0o600); err != nil {
 		return o, err
 	}
-	say("%s: with a backlog %.1f MB", caseMemory, o.anon[1])
+	measure.Say("%s: with a backlog %.1f MB", caseMemory, o.anon[1])
 	r.kill()
 	if err := r.up(ctx); err != nil {
 		return o, err

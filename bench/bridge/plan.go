@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"sluice/bench/measure"
 )
@@ -143,7 +142,7 @@ func (p *plan) once(ctx context.Context, all results, name, who string, round in
 	}
 	o.wrong = err
 	all.add(name, who, o)
-	say("round %d, %s, %s: %s", round+1, name, who, o)
+	measure.Say("round %d, %s, %s: %s", round+1, name, who, o)
 }
 
 func (o outcome) String() string {
@@ -162,29 +161,14 @@ func (o outcome) String() string {
 
 // prepare finds and builds what is run.
 func (p *plan) prepare() error {
-	if p.sluice == "" {
-		p.sluice = filepath.Join(p.root, "bin", "sluice")
-	}
-	if p.profile != "" {
-		if err := os.MkdirAll(p.profile, 0o755); err != nil {
-			return err
-		}
-		if p.sluice == filepath.Join(p.root, "bin", "sluice") {
-			// The same gateway with its symbols, which bin/sluice has not.
-			p.sluice = filepath.Join(p.work, "sluice")
-			if err := build(p.root, p.sluice, "./cmd/sluice"); err != nil {
-				return err
-			}
-		}
-	}
-	if _, err := os.Stat(p.sluice); err != nil {
-		return fmt.Errorf("%w: ./build.sh makes it", err)
-	}
-	p.load = filepath.Join(p.work, "mqttload")
-	if err := build(filepath.Join(p.root, "bench", "mqtt"), p.load, "./mqttload"); err != nil {
+	var err error
+	if p.sluice, err = measure.Gateway(p.root, p.sluice, p.profile, p.work); err != nil {
 		return err
 	}
-	var err error
+	p.load = filepath.Join(p.work, "mqttload")
+	if err := measure.Build(filepath.Join(p.root, "bench", "mqtt"), p.load, "./mqttload"); err != nil {
+		return err
+	}
 	if p.mosquitto, err = exec.LookPath("mosquitto"); err != nil {
 		for _, path := range []string{"/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"} {
 			if _, wrong := os.Stat(path); wrong == nil {
@@ -203,20 +187,11 @@ func (p *plan) prepare() error {
 		}
 		if name == telegraf && (p.wants(caseDrain) || p.wants(caseKill)) {
 			if err := p.buildTelegraf(); err != nil {
-				say("%s is left out: %v", name, err)
+				measure.Say("%s is left out: %v", name, err)
 				continue
 			}
 		}
 		p.measured = append(p.measured, known[i])
-	}
-	return nil
-}
-
-func build(dir, out string, what ...string) error {
-	cmd := exec.Command("go", append([]string{"build", "-o", out}, what...)...)
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build %s: %w\n%s", what, err, text[max(0, len(text)-800):])
 	}
 	return nil
 }
@@ -233,9 +208,4 @@ func (p *plan) versions() string {
 		words = append(words, "Telegraf "+p.telegrafVersion())
 	}
 	return strings.Join(words, ", ")
-}
-
-// say tells how far it is.
-func say(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05 ")+format+"\n", args...)
 }

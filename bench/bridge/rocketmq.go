@@ -15,6 +15,7 @@ import (
 	"github.com/apache/rocketmq-client-go/v2/rlog"
 
 	"sluice/bench/measure"
+	"sluice/bench/measure/remote"
 	rocketmqtest "sluice/testpeers/rocketmq"
 )
 
@@ -38,7 +39,7 @@ func realBroker(ctx context.Context, dir string) (*rocketmqtest.Real, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := rocketmqtest.CreateTopic(ctx, real.Broker, real.NameServer, rocketTopic, rocketQueues); err != nil {
+	if err := remote.CreateTopic(ctx, real.Broker, real.NameServer, rocketTopic, rocketQueues); err != nil {
 		real.Stop()
 		return nil, err
 	}
@@ -209,14 +210,14 @@ func (p *plan) warm(ctx context.Context, real *rocketmqtest.Real) error {
 
 // counter counts what a broker stores from now on.
 type counter struct {
-	client      *rocketmqtest.Conn
+	client      *remote.Conn
 	before, at  int64 // of all, and at the first look that saw one more
 	total       int64
 	first, last time.Time
 }
 
 func newCounter(ctx context.Context, real *rocketmqtest.Real) (*counter, error) {
-	client, err := rocketmqtest.Dial(real.Broker)
+	client, err := remote.Dial(real.Broker)
 	if err != nil {
 		return nil, err
 	}

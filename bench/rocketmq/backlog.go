@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"sluice/bench/measure"
+	"sluice/bench/measure/remote"
 	"sluice/gateway/remoting"
-	rocketmqtest "sluice/testpeers/rocketmq"
 )
 
 // backlog is what messages that wait cost, and how fast they are taken. Memory is anonymous, in MB.
@@ -91,7 +91,7 @@ func anonymous(ctx context.Context, s *server) (float64, error) {
 }
 
 func (p *plan) fill(ctx context.Context, s *server, b *backlog) error {
-	c, err := rocketmqtest.Dial(s.broker)
+	c, err := remote.Dial(s.broker)
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func (p *plan) pullAll(ctx context.Context, s *server, b *backlog) error {
 }
 
 func pullQueue(ctx context.Context, address string, queue int) (count int64, err error) {
-	c, err := rocketmqtest.Dial(address)
+	c, err := remote.Dial(address)
 	if err != nil {
 		return 0, err
 	}
@@ -201,7 +201,7 @@ func pullQueue(ctx context.Context, address string, queue int) (count int64, err
 // javaDrains lets Apache's Consumer begin at the first message, and takes its best nine seconds.
 func (p *plan) javaDrains(ctx context.Context, s *server, b *backlog) error {
 	const group = "drain_consumer"
-	c, err := rocketmqtest.Dial(s.broker)
+	c, err := remote.Dial(s.broker)
 	if err != nil {
 		return err
 	}

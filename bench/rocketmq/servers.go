@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"sluice/bench/measure"
+	"sluice/bench/measure/remote"
 	rocketmqtest "sluice/testpeers/rocketmq"
 )
 
@@ -110,7 +111,7 @@ func (p *plan) again(ctx context.Context, dir, address string) (*server, error) 
 	}
 	s := &server{name: ours, nameServer: address, broker: address, pids: []int{process.PID()}, dir: dir, alive: process.Alive, stop: process.Kill}
 	return s, process.Until(ctx, func() error {
-		c, err := rocketmqtest.Dial(address)
+		c, err := remote.Dial(address)
 		if err == nil {
 			c.Close()
 		}
@@ -130,5 +131,5 @@ func (p *plan) profiled(s *server, name string) (stop func() error, err error) {
 const queues = 8
 
 func (s *server) createTopic(ctx context.Context, topic string) error {
-	return rocketmqtest.CreateTopic(ctx, s.broker, s.nameServer, topic, queues)
+	return remote.CreateTopic(ctx, s.broker, s.nameServer, topic, queues)
 }

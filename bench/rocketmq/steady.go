@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"sluice/bench/measure"
+	"sluice/bench/measure/remote"
 	"sluice/gateway/remoting"
-	rocketmqtest "sluice/testpeers/rocketmq"
 )
 
 // latency is milliseconds from the time when a message was due until its acknowledgement.
@@ -33,7 +33,7 @@ func (p *plan) steady(ctx context.Context, s *server) (o outcome, err error) {
 	defer consumer.kill()
 	pacer := &pacer{topic: caseLatency, rate: p.rate, ids: remoting.NewUniqueIDs(netip.MustParseAddr("127.0.0.1"), os.Getpid(), rand.Uint32())}
 	for range 4 {
-		c, err := rocketmqtest.Dial(s.broker)
+		c, err := remote.Dial(s.broker)
 		if err != nil {
 			return o, err
 		}
@@ -66,7 +66,7 @@ func (p *plan) steady(ctx context.Context, s *server) (o outcome, err error) {
 type pacer struct {
 	topic string
 	rate  int
-	to    []*rocketmqtest.Conn
+	to    []*remote.Conn
 	ids   *remoting.UniqueIDs
 
 	mu    sync.Mutex // guards what follows
