@@ -174,7 +174,7 @@ release) build_page; build_release ;;
 arch) need_go; exec .ci/arch ;;
 lint) need_go; fetch go mod download -modfile=.ci/lint.mod; exec go tool -modfile=.ci/lint.mod golangci-lint run ./... ;;
 bench)
-	[ -n "${2:-}" ] && [ -d "bench/$2" ] || { echo "which benchmark? There are: $(ls bench)" >&2; exit 2; }
+	[ -n "${2:-}" ] && [ -x "bench/$2/run.sh" ] || { echo "which benchmark? There are: $(cd bench && ls -d */run.sh | sed 's|/run.sh||' | xargs)" >&2; exit 2; }
 	build_page; build_binary; name=$2; shift 2; exec "bench/$name/run.sh" "$@" ;;
 help | -h | --help) usage ;;
 *) usage >&2; exit 2 ;;

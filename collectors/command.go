@@ -118,6 +118,15 @@ type reply struct {
 	Error  string
 }
 
+// to is the message that answers a command.
+func (r *reply) to(command *message.Record, gateway, device string) *message.Message {
+	m := &message.Message{Topic: "replies/" + gateway + "/" + device, Payload: r.appendJSON(nil), Time: time.Now().UnixMilli(), QoS: 1}
+	if correlation, asked := command.Property(message.CorrelationData); asked {
+		m.Properties = append(m.Properties, message.Property{Name: message.CorrelationData, Value: correlation})
+	}
+	return m
+}
+
 func (r *reply) appendJSON(b []byte) []byte {
 	b = append(b, `{"id":`...)
 	b = message.Text(r.ID).AppendJSON(b)

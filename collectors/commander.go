@@ -110,13 +110,14 @@ func (c *Commander) carryOut(ctx context.Context, record *message.Record, begun 
 		cancel()
 		r.OK = r.Error == ""
 	}
-	m := message.Message{
-		Topic: "replies/" + c.Gateway + "/" + c.Name, Payload: r.appendJSON(nil), Time: time.Now().UnixMilli(), QoS: 1,
-	}
-	if correlation, asked := record.Property(message.CorrelationData); asked {
-		m.Properties = append(m.Properties, message.Property{Name: message.CorrelationData, Value: correlation})
-	}
-	return r, c.Commands.Finish(ctx, record.Position, &m)
+	return r, c.Commands.Finish(ctx, record.Position, r.to(record, c.Gateway, c.Name))
+}
+
+// NoSuchDevice is the reply to a command for a device that the gateway does not have.
+func NoSuchDevice(gateway, device string, command *message.Record) *message.Message {
+	asked, _ := parseCommand(command.Payload)
+	r := reply{ID: asked.ID, Error: "not written: the gateway has no device of this name"}
+	return r.to(command, gateway, device)
 }
 
 // write writes one point after the other and stops at the first that fails.

@@ -42,6 +42,8 @@ var rules = []struct {
 	{"gateway/rules", []string{"gateway/message", "gateway/config"}, "rules are a consumer like any other"},
 	{"gateway/access", []string{"gateway/message"}, "who may do what is decided without knowing who asks"},
 	{"gateway/demo", []string{"*"}, "the demo is one more assembly, with simulators around it"},
+	{"bench/measure/remote", []string{"gateway/remoting"}, "a client over our own codec, for benchmarks alone"},
+	{"bench/measure", nil, "it measures processes, whosever they are"},
 	{"testpeers/rocketmq", nil, "it runs foreign programs and knows nothing of ours"},
 	{"gateway/nighttest", nil, "it drives the built binary from outside"},
 	{"gateway/mqtt/conformance", nil, "it talks to a whole gateway over a socket, and its tests alone start one"},

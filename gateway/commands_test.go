@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -130,6 +131,33 @@ func TestCommandsReachTheDeviceOnceAndAreAnswered(t *testing.T) {
 	for _, c := range g.store.Cursors() {
 		if strings.HasSuffix(c.Name, "/begun") {
 			t.Errorf("the mark %s stays and keeps the log", c.Name)
+		}
+	}
+}
+
+func TestCommandsForUnknownDevicesAreAnswered(t *testing.T) {
+	plc := startPLC(t)
+	g := newGateway(t, commandConfig(t, t.TempDir(), plc.Addr()))
+	start(t, g.Run)
+	replies := listen(t, g, "replies/#")
+	send := func(device, payload string) {
+		t.Helper()
+		in := bridge.Incoming{Topic: "plants/x", Payload: []byte(payload)}
+		if err := g.deliver("cloud")(t.Context(), "commands/line-3/"+device, &in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send("pres", `{"id":"a1","write":{"setpoint":42}}`)
+	send("press", `{"id":"a2","write":{"setpoint":42}}`)
+	send("pres", `no JSON`)
+	until(t, "three replies", func() bool { return len(replies()) == 3 })
+	for _, want := range []string{
+		`{"id":"a1","ok":false,"error":"not written: the gateway has no device of this name"}`,
+		`{"id":"","ok":false,"error":"not written: the gateway has no device of this name"}`,
+		`{"id":"a2","ok":true,"values":{"setpoint":42}}`,
+	} {
+		if !slices.Contains(replies(), want) {
+			t.Errorf("the replies are %q, want %s among them", replies(), want)
 		}
 	}
 }

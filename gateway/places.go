@@ -55,6 +55,7 @@ func (g *Gateway) places(c *config.Config) (all []place) {
 	for _, u := range c.Uplinks {
 		all = append(all, g.uplinkPlace(c, u, kinds))
 	}
+	all = append(all, g.straysPlace(c))
 	known := drivers.Drivers(g.buses)
 	for _, d := range c.Devices {
 		all = append(all, g.devicePlace(c, d, known))

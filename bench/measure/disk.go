@@ -52,12 +52,15 @@ func (d *Disk) Rate() float64 {
 }
 
 // Quantile is in microseconds.
-func (d *Disk) Quantile(q float64) float64 {
-	if len(d.took) == 0 {
+func (d *Disk) Quantile(q float64) float64 { return Quantile(d.took, q) }
+
+// Quantile sorts a list, and is in microseconds.
+func Quantile(took []time.Duration, q float64) float64 {
+	if len(took) == 0 {
 		return 0
 	}
-	sorted := slices.Sorted(slices.Values(d.took))
-	return float64(sorted[min(int(q*float64(len(sorted))), len(sorted)-1)].Nanoseconds()) / 1000
+	slices.Sort(took)
+	return float64(took[min(int(q*float64(len(took))), len(took)-1)].Nanoseconds()) / 1000
 }
 
 // OnRealDisk makes a directory for logs, in dir or where there is room: what is kept in memory would flatter whoever

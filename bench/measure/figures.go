@@ -33,6 +33,9 @@ func Median(list []float64) float64 {
 	return list[len(list)/2]
 }
 
+// MedianOf is that of one figure of all that did not fail.
+func MedianOf[O Outcome](of []O, what func(O) float64) float64 { return Median(Values(of, what)) }
+
 // Ratios are taken round by round, and sorted: what else the machine did in a round hit both.
 func Ratios[O Outcome](of, to []O, what func(O) float64) (list []float64) {
 	for i := range min(len(of), len(to)) {

@@ -47,6 +47,14 @@ func (g Goal) Compare(list []float64, unit string, bound float64, most bool) Goa
 	return g
 }
 
+// Settle takes a goal for missed where every try broke.
+func Settle[O Outcome](g Goal, tries []O) Goal {
+	if len(tries) > 0 && len(Good(tries)) == 0 {
+		g.Measured, g.State = "failed", Missed
+	}
+	return g
+}
+
 // Summary prints the goals that were measured, and how many of them are reached. A goal needs somebody to compare
 // with: of those without it says nothing.
 func Summary(w io.Writer, goals []Goal) {

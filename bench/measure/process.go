@@ -112,3 +112,8 @@ func Machine() string {
 	return fmt.Sprintf("%s, %d cores, kernel %s, load %s", time.Now().Format(time.DateOnly),
 		strings.Count(string(cpus), "processor\t:"), strings.TrimSpace(string(kernel)), before)
 }
+
+// Say tells whoever waits how far it is.
+func Say(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05 ")+format+"\n", args...)
+}

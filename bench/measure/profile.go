@@ -13,6 +13,9 @@ import (
 // Profile records with perf where a process spends its processor time until the returned function is called, which
 // then writes dir/NAME.self and dir/NAME.total (callers included) beside perf's own file. The kernel's share is in it.
 func Profile(dir, name string, pid int) (stop func() error, err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
 	data := filepath.Join(dir, name+".perf")
 	cmd := exec.Command("perf", "record", "--quiet", "--call-graph", "fp", "--freq", "997", "--pid", strconv.Itoa(pid), "--output", data)
 	var said strings.Builder

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"sluice/bench/measure"
 )
 
 // asleep is what happened to the messages for a session whose client was away.
@@ -37,13 +39,13 @@ func (p *plan) sleep(ctx context.Context, c contestant, n int) outcome {
 		if _, err := phase("setup"); err != nil {
 			return err
 		}
-		pause(ctx, settle)
-		held, err := memoryOf(r.pid())
+		measure.Pause(ctx, settle)
+		held, err := measure.MemoryOf(r.PID())
 		if err != nil {
 			return err
 		}
 		a.before = held.Anon
-		first, err := used(r.pid())
+		first, err := used(r.PID())
 		if err != nil {
 			return err
 		}
@@ -52,47 +54,39 @@ func (p *plan) sleep(ctx context.Context, c contestant, n int) outcome {
 			return err
 		}
 		a.publish = sent.Published
-		pause(ctx, settle)
-		if held, err = memoryOf(r.pid()); err != nil {
+		measure.Pause(ctx, settle)
+		if held, err = measure.MemoryOf(r.PID()); err != nil {
 			return err
 		}
 		a.backlog = held.Anon
-		last, err := used(r.pid())
+		last, err := used(r.PID())
 		if err != nil {
 			return err
 		}
-		r.kill()
+		r.Kill()
 
 		died := time.Now()
 		if err := r.again(ctx); err != nil {
 			return err
 		}
 		a.restart = time.Since(died)
-		if held, err = memoryOf(r.pid()); err != nil {
+		if held, err = measure.MemoryOf(r.PID()); err != nil {
 			return err
 		}
 		a.restarted = held.Anon
-		seen := follow(r.pid())
+		seen := measure.Follow(r.PID())
 		o.report, err = phase("drain", "--drain", "5s")
-		seen.end()
+		seen.End()
 		if err != nil {
 			return err
 		}
-		again, err := used(r.pid())
+		again, err := used(r.PID())
 		if err != nil {
 			return err
 		}
-		a.draining = seen.anon
+		a.draining = seen.Anon()
 		a.drain, a.arrived, a.lost, a.reordered = o.Arrived, o.Delivered, o.Lost, o.Reordered
 		a.written = float64(last.written-first.written+again.written) / float64(n*payload)
 		return nil
 	})
-}
-
-// pause is for a machine that settles by itself.
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
 }

@@ -3,11 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"sluice/bench/measure"
 )
 
 // tools are the programs that a run needs, in a directory of their own.
@@ -17,24 +20,15 @@ type tools struct {
 
 // contestants builds what the named brokers need. One that is not to be had is named and left out; the
 // gateway and the load tool must be there.
-func (p *plan) contestants(bin string, say func(string, ...any)) ([]contestant, tools, error) {
-	t := tools{load: filepath.Join(bin, "mqttload"), sluice: p.sluice, mochi: filepath.Join(bin, "mochi"), nats: filepath.Join(bin, "nats-server")}
+func (p *plan) contestants(bin string) ([]contestant, tools, error) {
+	t := tools{load: filepath.Join(bin, "mqttload"), mochi: filepath.Join(bin, "mochi"), nats: filepath.Join(bin, "nats-server")}
 	here := filepath.Join(p.root, "bench", "mqtt")
-	if err := build(here, t.load, "./mqttload"); err != nil {
+	if err := measure.Build(here, t.load, "./mqttload"); err != nil {
 		return nil, t, err
 	}
-	if t.sluice == "" {
-		t.sluice = filepath.Join(p.root, "bin", "sluice")
-	}
-	if p.profile != "" && p.sluice == "" {
-		// The same gateway with its symbols, which bin/sluice has not.
-		t.sluice = filepath.Join(bin, "sluice")
-		if err := build(p.root, t.sluice, "./cmd/sluice"); err != nil {
-			return nil, t, err
-		}
-	}
-	if _, err := os.Stat(t.sluice); err != nil {
-		return nil, t, fmt.Errorf("%w: ./build.sh makes it", err)
+	var err error
+	if t.sluice, err = measure.Gateway(p.root, p.sluice, p.profile, bin); err != nil {
+		return nil, t, err
 	}
 	var wrong error
 	t.mosquitto, wrong = exec.LookPath("mosquitto")
@@ -48,10 +42,10 @@ func (p *plan) contestants(bin string, say func(string, ...any)) ([]contestant, 
 		"mosq":     func() (contestant, error) { return contestant{"mosq", t.mosquittoWith("persistence false\n")}, wrong },
 		"mosq-dur": func() (contestant, error) { return contestant{"mosq-dur", t.mosquittoWith(mostDurable)}, wrong },
 		"mochi": func() (contestant, error) {
-			return contestant{"mochi", t.runMochi}, build(peers, t.mochi, "./mochi")
+			return contestant{"mochi", t.runMochi}, measure.Build(peers, t.mochi, "./mochi")
 		},
 		"nats": func() (contestant, error) {
-			return contestant{"nats", t.runNATS}, build(peers, t.nats, "github.com/nats-io/nats-server/v2")
+			return contestant{"nats", t.runNATS}, measure.Build(peers, t.nats, "github.com/nats-io/nats-server/v2")
 		},
 		"sink": func() (contestant, error) { return contestant{"sink", t.runSink}, nil },
 	}
@@ -66,7 +60,7 @@ func (p *plan) contestants(bin string, say func(string, ...any)) ([]contestant, 
 		}
 		c, err := maker()
 		if err != nil {
-			say("%s is left out: %v", name, err)
+			measure.Say("%s is left out: %v", name, err)
 			continue
 		}
 		all = append(all, c)
@@ -75,16 +69,6 @@ func (p *plan) contestants(bin string, say func(string, ...any)) ([]contestant, 
 		return nil, t, errors.New("no broker is left")
 	}
 	return all, t, nil
-}
-
-func build(dir, out, what string) error {
-	cmd := exec.Command("go", "build", "-trimpath", "-o", out, what)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build %s: %w\n%s", what, err, text)
-	}
-	return nil
 }
 
 // versions is one line about who was measured.
@@ -122,19 +106,19 @@ const (
 
 // sluiceWith is the whole gateway with its page and a log on the disk, as it comes but for the number of
 // clients, which for the others is not limited either.
-func (t tools) sluiceWith(more string) func(string, int) ([]string, error) {
-	return func(dir string, port int) ([]string, error) {
+func (t tools) sluiceWith(more string) func(string, string) ([]string, error) {
+	return func(dir, address string) ([]string, error) {
 		path := filepath.Join(dir, "sluice.yaml")
 		command := []string{t.sluice, "run", "--config", path}
 		if _, err := os.Stat(path); err == nil {
 			return command, nil
 		}
-		web, err := freePort()
+		web, err := measure.FreeAddress()
 		if err != nil {
 			return nil, err
 		}
-		text := fmt.Sprintf("gateway: {name: bench}\nstore: {dir: %s}\nweb: {listen: 127.0.0.1:%d}\nmqtt: {listen: [127.0.0.1:%d], anonymous: true, max_connections: 100000%s}\n",
-			filepath.Join(dir, "data"), web, port, more)
+		text := fmt.Sprintf("gateway: {name: bench}\nstore: {dir: %s}\nweb: {listen: '%s'}\nmqtt: {listen: ['%s'], anonymous: true, max_connections: 100000%s}\n",
+			filepath.Join(dir, "data"), web, address, more)
 		return command, os.WriteFile(path, []byte(text), 0o600)
 	}
 }
@@ -147,10 +131,14 @@ autosave_interval 1
 max_queued_messages 0
 `
 
-func (t tools) mosquittoWith(persistence string) func(string, int) ([]string, error) {
-	return func(dir string, port int) ([]string, error) {
+func (t tools) mosquittoWith(persistence string) func(string, string) ([]string, error) {
+	return func(dir, address string) ([]string, error) {
 		path := filepath.Join(dir, "mosquitto.conf")
-		text := fmt.Sprintf("listener %d 127.0.0.1\nallow_anonymous true\nlog_type error\nlog_type warning\npersistence_location %s/\n%s", port, dir, persistence)
+		host, port, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		text := fmt.Sprintf("listener %s %s\nallow_anonymous true\nlog_type error\nlog_type warning\npersistence_location %s/\n%s", port, host, dir, persistence)
 		if os.Getuid() == 0 {
 			text += "user root\n" // its own user may not write here
 		}
@@ -158,18 +146,18 @@ func (t tools) mosquittoWith(persistence string) func(string, int) ([]string, er
 	}
 }
 
-func (t tools) runMochi(_ string, port int) ([]string, error) {
-	return []string{t.mochi, fmt.Sprintf("127.0.0.1:%d", port)}, nil
+func (t tools) runMochi(_, address string) ([]string, error) {
+	return []string{t.mochi, address}, nil
 }
 
 // runNATS is JetStream's file store with its defaults: a sync every two minutes.
-func (t tools) runNATS(dir string, port int) ([]string, error) {
+func (t tools) runNATS(dir, address string) ([]string, error) {
 	path := filepath.Join(dir, "nats.conf")
-	text := fmt.Sprintf("server_name: bench\nlisten: \"127.0.0.1:-1\"\njetstream { store_dir: %q }\nmqtt { listen: \"127.0.0.1:%d\" }\n",
-		filepath.Join(dir, "jetstream"), port)
+	text := fmt.Sprintf("server_name: bench\nlisten: \"127.0.0.1:-1\"\njetstream { store_dir: %q }\nmqtt { listen: %q }\n",
+		filepath.Join(dir, "jetstream"), address)
 	return []string{t.nats, "-c", path}, os.WriteFile(path, []byte(text), 0o600)
 }
 
-func (t tools) runSink(_ string, port int) ([]string, error) {
-	return []string{t.load, "--sink", fmt.Sprintf("127.0.0.1:%d", port)}, nil
+func (t tools) runSink(_, address string) ([]string, error) {
+	return []string{t.load, "--sink", address}, nil
 }

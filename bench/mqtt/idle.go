@@ -2,37 +2,52 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"strconv"
 	"strings"
 	"time"
+
+	"sluice/bench/measure"
 )
 
 // idle is what connections cost that do nothing.
 type idle struct {
 	connections int
-	empty, full memory
+	empty, full held
+}
+
+// held is what a process holds, in MB.
+type held struct {
+	measure.Memory
+	pss float64
+}
+
+func heldBy(pid int) (held, error) {
+	memory, err1 := measure.MemoryOf(pid)
+	pss, err2 := measure.FromProc(pid, "smaps_rollup", "Pss:")
+	return held{memory, float64(pss) / (1 << 20)}, errors.Join(err1, err2)
 }
 
 // each is KB of RSS a connection.
 func (i idle) each() float64 {
-	return (i.full.rss() - i.empty.rss()) * 1024 / float64(max(1, i.connections))
+	return (i.full.RSS() - i.empty.RSS()) * 1024 / float64(max(1, i.connections))
 }
 
 // crowd measures a broker with n silent connections.
 func (p *plan) crowd(ctx context.Context, c contestant, n int) outcome {
 	return p.fresh(ctx, c, func(r *running, o *outcome) error {
-		pause(ctx, settle)
+		measure.Pause(ctx, settle)
 		var err error
-		if o.idle.empty, err = memoryOf(r.pid()); err != nil {
+		if o.idle.empty, err = heldBy(r.PID()); err != nil {
 			return err
 		}
 		ctx, leave := context.WithCancel(ctx)
 		defer leave()
-		files := openFiles(r.pid())
+		files := openFiles(r.PID())
 		var said strings.Builder
-		cmd := exec.CommandContext(ctx, p.tools.load, "--addr", r.address(), "--pubs", "0", "--subs", "0",
+		cmd := exec.CommandContext(ctx, p.tools.load, "--addr", r.address, "--pubs", "0", "--subs", "0",
 			"--idle", strconv.Itoa(n), "--duration", "1h")
 		cmd.Stderr = &said
 		if err := cmd.Start(); err != nil {
@@ -45,19 +60,19 @@ func (p *plan) crowd(ctx context.Context, c contestant, n int) outcome {
 		}()
 		defer func() { <-gone }()
 		defer leave()
-		for began := time.Now(); openFiles(r.pid()) < files+n; pause(ctx, 20*time.Millisecond) {
+		for began := time.Now(); openFiles(r.PID()) < files+n; measure.Pause(ctx, 20*time.Millisecond) {
 			select {
 			case <-gone:
-				return fmt.Errorf("after %d connections: %s", openFiles(r.pid())-files, strings.TrimSpace(said.String()))
+				return fmt.Errorf("after %d connections: %s", openFiles(r.PID())-files, strings.TrimSpace(said.String()))
 			default:
 			}
 			if time.Since(began) > 2*time.Minute {
-				return fmt.Errorf("%d connections after 2 minutes", openFiles(r.pid())-files)
+				return fmt.Errorf("%d connections after 2 minutes", openFiles(r.PID())-files)
 			}
 		}
-		pause(ctx, settle)
+		measure.Pause(ctx, settle)
 		o.idle.connections = n
-		o.idle.full, err = memoryOf(r.pid())
+		o.idle.full, err = heldBy(r.PID())
 		return err
 	})
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"sluice/bench/measure"
 )
 
 // loadCase is one shape of traffic, sent for as long as the plan says.
@@ -62,7 +64,7 @@ type outcome struct {
 	cpu     float64 // microseconds a message
 	written float64 // bytes a message
 	peak    float64 // MB of RSS
-	disk    disk
+	disk    measure.Disk
 
 	asleep asleep
 	idle   idle
@@ -81,6 +83,9 @@ func (k loadCase) rate(o outcome) float64 {
 	return min(o.Published, o.Arrived)
 }
 
+// Failed says that no figure of it counts.
+func (o outcome) Failed() bool { return o.wrong != nil }
+
 func (o outcome) lost() float64 {
 	if o.Expected == 0 {
 		return 0
@@ -90,11 +95,11 @@ func (o outcome) lost() float64 {
 
 // tool runs the load tool to its end.
 func (p *plan) tool(ctx context.Context, r *running, args ...string) (report, error) {
-	cmd := exec.CommandContext(ctx, p.tools.load, append([]string{"--addr", r.address()}, args...)...)
+	cmd := exec.CommandContext(ctx, p.tools.load, append([]string{"--addr", r.address}, args...)...)
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
 	if err := cmd.Run(); err != nil {
-		if dead := r.alive(); dead != nil {
+		if dead := r.Alive(); dead != nil {
 			return report{}, dead
 		}
 		return report{}, fmt.Errorf("load tool: %w: %s", err, strings.TrimSpace(said.String()))
@@ -106,7 +111,7 @@ func (p *plan) tool(ctx context.Context, r *running, args ...string) (report, er
 	if len(got.Errors) > 0 {
 		return got, fmt.Errorf("load tool: %d errors, first: %s", len(got.Errors), got.Errors[0])
 	}
-	return got, r.alive()
+	return got, r.Alive()
 }
 
 // load measures one case with one broker, on a fresh directory.
@@ -114,22 +119,22 @@ func (p *plan) load(ctx context.Context, c contestant, k loadCase) outcome {
 	return p.fresh(ctx, c, func(r *running, o *outcome) error {
 		length := time.Duration(p.seconds * float64(time.Second))
 		if k.disk {
-			if err := o.disk.probe(p.work, length/2); err != nil {
+			if err := o.disk.Probe(p.work, length/2); err != nil {
 				return err
 			}
 		}
-		stopProfile, err := p.profiled(c, k.name, r.pid())
+		stopProfile, err := p.profiled(c, k.name, r.PID())
 		if err != nil {
 			return err
 		}
-		before, err := used(r.pid())
+		before, err := used(r.PID())
 		if err != nil {
 			return err
 		}
-		seen := follow(r.pid())
+		seen := measure.Follow(r.PID())
 		o.report, err = p.tool(ctx, r, append([]string{"--duration", length.String()}, k.args...)...)
-		seen.end()
-		after, gone := used(r.pid())
+		seen.End()
+		after, gone := used(r.PID())
 		if wrong := stopProfile(); err == nil {
 			err = wrong
 		}
@@ -145,16 +150,16 @@ func (p *plan) load(ctx context.Context, c contestant, k loadCase) outcome {
 		}
 		o.cpu = float64((after.cpu - before.cpu).Microseconds()) / float64(max(1, messages))
 		o.written = float64(after.written-before.written) / float64(max(1, messages))
-		o.peak = seen.rss
+		o.peak = seen.Most().RSS()
 		if k.disk {
-			return o.disk.probe(p.work, length/2)
+			return o.disk.Probe(p.work, length/2)
 		}
 		return nil
 	})
 }
 
 // fresh runs a measurement with a new broker on a new directory and removes both.
-func (p *plan) fresh(ctx context.Context, c contestant, measure func(*running, *outcome) error) (o outcome) {
+func (p *plan) fresh(ctx context.Context, c contestant, run func(*running, *outcome) error) (o outcome) {
 	syscall.Sync() // what others have left to write must not be written during this
 	dir, err := os.MkdirTemp(p.work, c.name+"-")
 	if err != nil {
@@ -165,9 +170,20 @@ func (p *plan) fresh(ctx context.Context, c contestant, measure func(*running, *
 	if err != nil {
 		return outcome{wrong: err}
 	}
-	defer r.kill()
-	if err := measure(r, &o); err != nil {
+	defer func() { r.Kill() }() // a measurement may have started it anew
+	if err := run(r, &o); err != nil {
 		o.wrong = err
 	}
 	return o
+}
+
+// profiled records where the gateway spends its processor time until the returned function is called.
+func (p *plan) profiled(c contestant, name string, pid int) (stop func() error, err error) {
+	if p.profile == "" || c.name != ours && c.name != matched {
+		return func() error { return nil }, nil
+	}
+	if c.name != ours {
+		name += "-" + c.name
+	}
+	return measure.Profile(p.profile, name, pid)
 }

@@ -8,7 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
+
+	"sluice/bench/measure"
 )
 
 // plan is what one call of the benchmark measures.
@@ -26,6 +27,9 @@ type plan struct {
 	tools    tools
 	measured []contestant
 }
+
+// figure is one number of an outcome.
+type figure func(outcome) float64
 
 // results are by case, then by broker, one outcome a round.
 type results map[string]map[string][]outcome
@@ -58,7 +62,7 @@ func (p *plan) run(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if p.work, err = onRealDisk(p.dir, p.root); err != nil {
+	if p.work, err = measure.OnRealDisk(p.dir, p.root, "mqtt-bench-"); err != nil {
 		return err
 	}
 	defer os.RemoveAll(p.work)
@@ -66,15 +70,10 @@ func (p *plan) run(ctx context.Context, w io.Writer) error {
 	if err := os.Mkdir(bin, 0o755); err != nil {
 		return err
 	}
-	if p.profile != "" {
-		if err := os.MkdirAll(p.profile, 0o755); err != nil {
-			return err
-		}
-	}
-	if p.measured, p.tools, err = p.contestants(bin, say); err != nil {
+	if p.measured, p.tools, err = p.contestants(bin); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "%s, %d rounds of %g s in turns, median (smallest to largest); %s\n", machine(), p.rounds, p.seconds, p.tools.versions(p.measured))
+	fmt.Fprintf(w, "%s, %d rounds of %g s in turns, median (smallest to largest); %s\n", measure.Machine(), p.rounds, p.seconds, p.tools.versions(p.measured))
 
 	all := make(results)
 	for _, k := range loadCases {
@@ -83,7 +82,7 @@ func (p *plan) run(ctx context.Context, w io.Writer) error {
 		}
 		all[k.name] = p.inTurns(ctx, k.name, p.rounds, k.refused, func(c contestant) outcome { return p.load(ctx, c, k) },
 			func(o outcome) string {
-				return fmt.Sprintf("%s/s, %.1f %% lost, CPU %.1f µs", short(k.rate(o)), 100*o.lost(), o.cpu)
+				return fmt.Sprintf("%s/s, %.1f %% lost, CPU %.1f µs", measure.Short(k.rate(o)), 100*o.lost(), o.cpu)
 			})
 		p.loadTable(w, k, all[k.name])
 	}
@@ -98,7 +97,7 @@ func (p *plan) run(ctx context.Context, w io.Writer) error {
 			all[name] = p.inTurns(ctx, name, rounds, func(broker string) bool { return broker == "mosq-dur" || broker == "sink" || broker == matched },
 				func(c contestant) outcome { return p.sleep(ctx, c, n) },
 				func(o outcome) string {
-					return fmt.Sprintf("%d of %d arrived, %d out of order, %s/s", o.asleep.arrived, n, o.asleep.reordered, short(o.asleep.drain))
+					return fmt.Sprintf("%d of %d arrived, %d out of order, %s/s", o.asleep.arrived, n, o.asleep.reordered, measure.Short(o.asleep.drain))
 				})
 			p.asleepTable(w, n, all[name])
 		}
@@ -113,7 +112,7 @@ func (p *plan) run(ctx context.Context, w io.Writer) error {
 		all[k.name] = p.inTurns(ctx, k.name, k.rounds, func(broker string) bool { return broker == "sink" || broker == matched },
 			func(c contestant) outcome { return p.crowd(ctx, c, k.number) },
 			func(o outcome) string {
-				return fmt.Sprintf("%.1f MB, %d connections %.1f KB each", o.idle.empty.rss(), o.idle.connections, o.idle.each())
+				return fmt.Sprintf("%.1f MB, %d connections %.1f KB each", o.idle.empty.RSS(), o.idle.connections, o.idle.each())
 			})
 		p.idleTable(w, k.number, all[k.name])
 	}
@@ -127,7 +126,7 @@ func (p *plan) run(ctx context.Context, w io.Writer) error {
 func asleepName(n int) string { return fmt.Sprint(caseAsleep, " ", n) }
 
 // inTurns measures every broker once a round, the order reversed from round to round.
-func (p *plan) inTurns(ctx context.Context, name string, rounds int, refused func(string) bool, measure func(contestant) outcome, tell func(outcome) string) map[string][]outcome {
+func (p *plan) inTurns(ctx context.Context, name string, rounds int, refused func(string) bool, run func(contestant) outcome, tell func(outcome) string) map[string][]outcome {
 	of := make(map[string][]outcome)
 	order := slices.Clone(p.measured)
 	for round := range rounds {
@@ -135,27 +134,15 @@ func (p *plan) inTurns(ctx context.Context, name string, rounds int, refused fun
 			if refused(c.name) || ctx.Err() != nil {
 				continue
 			}
-			o := measure(c)
+			o := run(c)
 			of[c.name] = append(of[c.name], o)
 			if o.wrong != nil {
-				say("%s, round %d, %s: failed: %v", name, round+1, c.name, o.wrong)
+				measure.Say("%s, round %d, %s: failed: %v", name, round+1, c.name, o.wrong)
 				continue
 			}
-			say("%s, round %d, %s: %s", name, round+1, c.name, tell(o))
+			measure.Say("%s, round %d, %s: %s", name, round+1, c.name, tell(o))
 		}
 		slices.Reverse(order)
 	}
 	return of
-}
-
-// say tells how far it is.
-func say(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05 ")+format+"\n", args...)
-}
-
-func machine() string {
-	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
-	load, _ := os.ReadFile("/proc/loadavg")
-	before, _, _ := strings.Cut(string(load), " ")
-	return fmt.Sprintf("%s, kernel %s, load %s", time.Now().Format(time.DateOnly), strings.TrimSpace(string(kernel)), before)
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"sluice/bench/measure"
 )
 
 // failures says why, below a table, what failed did so.
@@ -34,24 +36,24 @@ func (p *plan) loadTable(w io.Writer, k loadCase, of map[string][]outcome) {
 		acks := "–"
 		if k.name != "qos0" {
 			q := func(which func(quantiles) float64) string {
-				return milliseconds(median(values(list, func(o outcome) float64 {
+				return milliseconds(measure.MedianOf(list, func(o outcome) float64 {
 					if o.Ack == nil {
 						return 0
 					}
 					return which(*o.Ack)
-				})))
+				}))
 			}
 			acks = q(func(q quantiles) float64 { return q.P50 }) + " / " + q(func(q quantiles) float64 { return q.P99 }) +
 				" / " + q(func(q quantiles) float64 { return q.P999 })
 		}
 		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s | %.0f |", c.name,
-			spread(list, func(o outcome) float64 { return o.Published }, short), spreadOf(values(list, func(o outcome) float64 { return o.Arrived }), short),
-			spreadOf(values(list, outcome.lost), percent), acks, spreadOf(values(list, func(o outcome) float64 { return o.cpu }), digits),
-			short(median(values(list, func(o outcome) float64 { return o.written }))), median(values(list, func(o outcome) float64 { return o.peak })))
+			measure.Spread(list, func(o outcome) float64 { return o.Published }, measure.Short), measure.SpreadOf(measure.Values(list, func(o outcome) float64 { return o.Arrived }), measure.Short),
+			measure.SpreadOf(measure.Values(list, outcome.lost), percent), acks, measure.SpreadOf(measure.Values(list, func(o outcome) float64 { return o.cpu }), measure.Digits),
+			measure.Short(measure.MedianOf(list, func(o outcome) float64 { return o.written })), measure.MedianOf(list, func(o outcome) float64 { return o.peak }))
 		if k.disk {
-			fmt.Fprintf(w, " %s, %s / %s |", short(median(values(list, func(o outcome) float64 { return o.disk.rate() }))),
-				milliseconds(median(values(list, func(o outcome) float64 { return o.disk.quantile(.5) }))),
-				milliseconds(median(values(list, func(o outcome) float64 { return o.disk.quantile(.99) }))))
+			fmt.Fprintf(w, " %s, %s / %s |", measure.Short(measure.MedianOf(list, func(o outcome) float64 { return o.disk.Rate() })),
+				milliseconds(measure.MedianOf(list, func(o outcome) float64 { return o.disk.Quantile(.5) })),
+				milliseconds(measure.MedianOf(list, func(o outcome) float64 { return o.disk.Quantile(.99) })))
 		}
 		fmt.Fprintln(w)
 	}
@@ -68,16 +70,16 @@ func (p *plan) asleepTable(w io.Writer, n int, of map[string][]outcome) {
 			continue
 		}
 		whole := func(v float64) string { return fmt.Sprintf("%.0f", v) }
-		mid := func(what figure) float64 { return median(values(list, what)) }
+		mid := func(what figure) float64 { return measure.MedianOf(list, what) }
 		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %.1f, %.1f; %.1f, %.1f | %s | %.0f |\n", c.name,
-			spread(list, func(o outcome) float64 { return float64(o.asleep.arrived) }, whole),
-			spreadOf(values(list, func(o outcome) float64 { return float64(o.asleep.reordered) }), whole),
-			spreadOf(values(list, func(o outcome) float64 { return float64(o.Duplicates) }), whole),
-			spreadOf(values(list, func(o outcome) float64 { return o.asleep.publish }), short),
-			spreadOf(values(list, func(o outcome) float64 { return o.asleep.drain }), short),
+			measure.Spread(list, func(o outcome) float64 { return float64(o.asleep.arrived) }, whole),
+			measure.SpreadOf(measure.Values(list, func(o outcome) float64 { return float64(o.asleep.reordered) }), whole),
+			measure.SpreadOf(measure.Values(list, func(o outcome) float64 { return float64(o.Duplicates) }), whole),
+			measure.SpreadOf(measure.Values(list, func(o outcome) float64 { return o.asleep.publish }), measure.Short),
+			measure.SpreadOf(measure.Values(list, func(o outcome) float64 { return o.asleep.drain }), measure.Short),
 			mid(func(o outcome) float64 { return o.asleep.before }), mid(func(o outcome) float64 { return o.asleep.backlog }),
 			mid(func(o outcome) float64 { return o.asleep.restarted }), mid(func(o outcome) float64 { return o.asleep.draining }),
-			spreadOf(values(list, func(o outcome) float64 { return o.asleep.written }), digits),
+			measure.SpreadOf(measure.Values(list, func(o outcome) float64 { return o.asleep.written }), measure.Digits),
 			mid(func(o outcome) float64 { return float64(o.asleep.restart.Milliseconds()) }))
 	}
 	p.failures(w, of)
@@ -92,15 +94,19 @@ func (p *plan) idleTable(w io.Writer, n int, of map[string][]outcome) {
 		if len(list) == 0 {
 			continue
 		}
-		held := func(which func(idle) memory) string {
-			mid := func(what func(memory) float64) float64 {
-				return median(values(list, func(o outcome) float64 { return what(which(o.idle)) }))
+		cell := func(which func(idle) held) string {
+			mid := func(what func(held) float64) float64 {
+				return measure.MedianOf(list, func(o outcome) float64 { return what(which(o.idle)) })
 			}
-			return fmt.Sprintf("%.1f (%.1f + %.1f), %.1f", mid(memory.rss), mid(func(m memory) float64 { return m.Anon }),
-				mid(func(m memory) float64 { return m.File }), mid(func(m memory) float64 { return m.Pss }))
+			return fmt.Sprintf("%.1f (%.1f + %.1f), %.1f", mid(func(h held) float64 { return h.RSS() }), mid(func(h held) float64 { return h.Anon }),
+				mid(func(h held) float64 { return h.File }), mid(func(h held) float64 { return h.pss }))
 		}
-		fmt.Fprintf(w, "| %s | %s | %s | %s |\n", c.name, held(func(i idle) memory { return i.empty }),
-			held(func(i idle) memory { return i.full }), spread(list, func(o outcome) float64 { return o.idle.each() }, digits))
+		fmt.Fprintf(w, "| %s | %s | %s | %s |\n", c.name, cell(func(i idle) held { return i.empty }),
+			cell(func(i idle) held { return i.full }), measure.Spread(list, func(o outcome) float64 { return o.idle.each() }, measure.Digits))
 	}
 	p.failures(w, of)
 }
+
+func milliseconds(us float64) string { return measure.Digits(us / 1000) }
+
+func percent(part float64) string { return fmt.Sprintf("%.1f", 100*part) }

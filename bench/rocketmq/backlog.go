@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"sluice/bench/measure"
+	"sluice/bench/measure/remote"
 	"sluice/gateway/remoting"
 )
 
@@ -31,7 +33,7 @@ func (b backlog) growth() float64 { return max(b.restarted-b.empty, b.atLast-b.f
 
 func (b backlog) String() string {
 	return fmt.Sprintf("%d waiting, %+.1f MB; own client %s/s (cores: server %.2f, client %.2f), Apache's %s/s (%.2f, %.2f)", b.waiting, b.growth(),
-		short(b.pulled), b.pullServer, b.pullOwn, short(b.javaTook), b.javaServer, b.javaOwn)
+		measure.Short(b.pulled), b.pullServer, b.pullOwn, measure.Short(b.javaTook), b.javaServer, b.javaOwn)
 }
 
 // drain fills a topic with Apache's BatchProducer, starts the gateway again, and takes all messages twice.
@@ -46,7 +48,7 @@ func (p *plan) drain(ctx context.Context, s *server) (o outcome, err error) {
 	if err := p.fill(ctx, s, b); err != nil {
 		return o, fmt.Errorf("fill: %w", err)
 	}
-	say("%s, %s: %d messages wait, %s/s came in", caseBacklog, s.name, b.waiting, short(b.fill))
+	measure.Say("%s, %s: %d messages wait, %s/s came in", caseBacklog, s.name, b.waiting, measure.Short(b.fill))
 	if s.name == ours {
 		s.stop() // kill -9
 		started, err := p.again(ctx, s.dir, s.broker)
@@ -58,10 +60,10 @@ func (p *plan) drain(ctx context.Context, s *server) (o outcome, err error) {
 	if b.restarted, err = anonymous(ctx, s); err != nil {
 		return o, err
 	}
-	seen := follow(s.pids...)
+	seen := measure.Follow(s.pids...)
 	defer func() {
-		seen.end()
-		b.draining = seen.anon()
+		seen.End()
+		b.draining = seen.Anon()
 	}()
 	stopProfile, err := p.profiled(s, caseBacklog+"-own")
 	if err != nil {
@@ -83,30 +85,30 @@ func (p *plan) drain(ctx context.Context, s *server) (o outcome, err error) {
 
 // anonymous is what a server holds once it has come to rest.
 func anonymous(ctx context.Context, s *server) (float64, error) {
-	pause(ctx, 3*time.Second)
-	m, err := memoryOf(s.pids...)
+	measure.Pause(ctx, 3*time.Second)
+	m, err := measure.MemoryOf(s.pids...)
 	return m.Anon, err
 }
 
 func (p *plan) fill(ctx context.Context, s *server, b *backlog) error {
-	c, err := dial(s.broker)
+	c, err := remote.Dial(s.broker)
 	if err != nil {
 		return err
 	}
-	defer c.close()
+	defer c.Close()
 	t, err := p.runTool(s, "BatchProducer", "-t", caseBacklog, "-w", "8", "-s", "128", "-b", "32")
 	if err != nil {
 		return err
 	}
 	defer t.kill()
-	tenth := follow(s.pids...)
+	tenth := measure.Follow(s.pids...)
 	var began time.Time
 	var atFirst int64
-	for part := 0; part < 10; pause(ctx, 100*time.Millisecond) {
+	for part := 0; part < 10; measure.Pause(ctx, 100*time.Millisecond) {
 		if err := errors.Join(s.alive(), ctx.Err()); err != nil {
 			return errors.Join(err, end(tenth))
 		}
-		if b.waiting, err = c.stored(ctx, caseBacklog); err != nil {
+		if b.waiting, err = c.Stored(ctx, caseBacklog, queues); err != nil {
 			return errors.Join(err, end(tenth))
 		}
 		if began.IsZero() && b.waiting > 0 {
@@ -117,29 +119,29 @@ func (p *plan) fill(ctx context.Context, s *server, b *backlog) error {
 		}
 		_ = end(tenth)
 		if part == 0 {
-			b.firstTenth = tenth.anon()
+			b.firstTenth = tenth.Anon()
 		}
-		b.atLast = tenth.anon()
+		b.atLast = tenth.Anon()
 		if part++; part < 10 {
-			tenth = follow(s.pids...)
+			tenth = measure.Follow(s.pids...)
 		}
 	}
 	b.fill = float64(b.waiting-atFirst) / time.Since(began).Seconds()
 	t.kill()
-	b.waiting, err = c.stored(ctx, caseBacklog)
+	b.waiting, err = c.Stored(ctx, caseBacklog, queues)
 	return err
 }
 
 // end is for where an error is on its way already.
-func end(f *follower) error {
-	f.end()
+func end(f *measure.Follower) error {
+	f.End()
 	return nil
 }
 
 // pullAll takes every message once, each queue over a connection of its own, and takes each apart. Stock
 // servers hand out 32 at a time.
 func (p *plan) pullAll(ctx context.Context, s *server, b *backlog) error {
-	server, own := follow(s.pids...), follow(os.Getpid())
+	server, own := measure.Follow(s.pids...), measure.Follow(os.Getpid())
 	began := time.Now()
 	var all sync.WaitGroup
 	counts, errs := make([]int64, queues), make([]error, queues)
@@ -148,8 +150,8 @@ func (p *plan) pullAll(ctx context.Context, s *server, b *backlog) error {
 	}
 	all.Wait()
 	until := time.Now()
-	server.end()
-	own.end()
+	server.End()
+	own.End()
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
@@ -161,43 +163,29 @@ func (p *plan) pullAll(ctx context.Context, s *server, b *backlog) error {
 		return fmt.Errorf("%d messages came of %d", total, b.waiting)
 	}
 	b.pulled = float64(total) / until.Sub(began).Seconds()
-	b.pullServer, b.pullOwn = server.cores(began, until), own.cores(began, until)
+	b.pullServer, b.pullOwn = server.Cores(began, until), own.Cores(began, until)
 	return nil
 }
 
 func pullQueue(ctx context.Context, address string, queue int) (count int64, err error) {
-	c, err := dial(address)
+	c, err := remote.Dial(address)
 	if err != nil {
 		return 0, err
 	}
-	defer c.close()
+	defer c.Close()
 	fields := remoting.Fields{{Name: "consumerGroup", Value: "puller"}, {Name: "topic", Value: caseBacklog}, {Name: "queueId", Value: strconv.Itoa(queue)},
 		{Name: "maxMsgNums", Value: "32"}, {Name: "sysFlag", Value: "4"}, {Name: "commitOffset", Value: "0"}, {Name: "suspendTimeoutMillis", Value: "0"},
 		{Name: "subscription", Value: "*"}, {Name: "subVersion", Value: "0"}, {Name: "expressionType", Value: "TAG"}}
 	for next := int64(0); ; {
 		fields.Set("queueOffset", strconv.FormatInt(next, 10))
-		type result struct {
-			answer *remoting.Command
-			err    error
-		}
-		got := make(chan result, 1)
-		c.send(remoting.PullMessage, nil, fields, func(answer *remoting.Command, err error) { got <- result{answer, err} })
-		var r result
-		select {
-		case <-ctx.Done():
-			return count, ctx.Err()
-		case r = <-got:
-		}
-		if r.err != nil {
-			return count, r.err
-		}
-		if r.answer.Code == remoting.PullNotFound {
+		answer, err := c.Call(ctx, remoting.PullMessage, nil, fields)
+		if answer != nil && answer.Code == remoting.PullNotFound {
 			return count, nil
 		}
-		if r.answer.Code != 0 {
-			return count, fmt.Errorf("queue %d, offset %d: code %d: %s", queue, next, r.answer.Code, r.answer.Remark)
+		if err != nil {
+			return count, fmt.Errorf("queue %d, offset %d: %w", queue, next, err)
 		}
-		for rest := r.answer.Body; len(rest) > 0; count++ {
+		for rest := answer.Body; len(rest) > 0; count++ {
 			var m remoting.Stored
 			if m, rest, err = remoting.ParseStored(rest); err != nil {
 				return count, err
@@ -213,12 +201,12 @@ func pullQueue(ctx context.Context, address string, queue int) (count int64, err
 // javaDrains lets Apache's Consumer begin at the first message, and takes its best nine seconds.
 func (p *plan) javaDrains(ctx context.Context, s *server, b *backlog) error {
 	const group = "drain_consumer"
-	c, err := dial(s.broker)
+	c, err := remote.Dial(s.broker)
 	if err != nil {
 		return err
 	}
-	defer c.close()
-	if err := c.rewind(ctx, group, caseBacklog); err != nil {
+	defer c.Close()
+	if err := c.Rewind(ctx, group, caseBacklog, queues); err != nil {
 		return err
 	}
 	t, err := p.runTool(s, "Consumer", "-t", caseBacklog, "-g", group, "-w", "20")
@@ -226,13 +214,13 @@ func (p *plan) javaDrains(ctx context.Context, s *server, b *backlog) error {
 		return err
 	}
 	defer t.kill()
-	server, own := follow(s.pids...), follow(t.pid())
-	pause(ctx, 3*time.Second)
+	server, own := measure.Follow(s.pids...), measure.Follow(t.pid())
+	measure.Pause(ctx, 3*time.Second)
 	since, before := time.Now(), threads(t.pid())
 	_, err = t.report(ctx, s, max(p.length(), 20*time.Second))
 	b.threads = busiest(t.pid(), before, since)
-	server.end()
-	own.end()
+	server.End()
+	own.End()
 	if err != nil {
 		return err
 	}
@@ -245,6 +233,6 @@ func (p *plan) javaDrains(ctx context.Context, s *server, b *backlog) error {
 	}
 	t.mu.Unlock()
 	b.javaTook = best.rate
-	b.javaServer, b.javaOwn = server.cores(best.at.Add(-window), best.at), own.cores(best.at.Add(-window), best.at)
+	b.javaServer, b.javaOwn = server.Cores(best.at.Add(-window), best.at), own.Cores(best.at.Add(-window), best.at)
 	return nil
 }

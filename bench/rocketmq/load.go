@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"sluice/bench/measure"
 )
 
 // sendCase is synchronous sending by Apache's Producer.
@@ -30,7 +32,7 @@ func (p *plan) warmUp(ctx context.Context, s *server) error {
 		return err
 	}
 	defer t.kill()
-	pause(ctx, time.Duration(p.warm*float64(time.Second)))
+	measure.Pause(ctx, time.Duration(p.warm*float64(time.Second)))
 	return s.alive()
 }
 
@@ -45,9 +47,9 @@ func (p *plan) sending(ctx context.Context, s *server, k sendCase) (o outcome, e
 		return o, err
 	}
 	defer t.kill()
-	seen := follow(s.pids...)
+	seen := measure.Follow(s.pids...)
 	l, err := t.report(ctx, s, p.length())
-	seen.end()
+	seen.End()
 	if err != nil {
 		return o, err
 	}
@@ -55,13 +57,13 @@ func (p *plan) sending(ctx context.Context, s *server, k sendCase) (o outcome, e
 }
 
 // sent takes over what a producer reported and what the server used meanwhile.
-func (o *outcome) sent(l timed, seen *follower) error {
+func (o *outcome) sent(l timed, seen *measure.Follower) error {
 	if l.rate == 0 {
 		return fmt.Errorf("nothing was acknowledged in %v, %d sends failed", window, l.failed)
 	}
 	o.rate, o.mean, o.failed = l.rate, l.mean, l.failed
-	o.cpu = 1e6 * seen.cores(l.at.Add(-window), l.at) / max(1, l.rate)
-	o.held = seen.most()
+	o.cpu = 1e6 * seen.Cores(l.at.Add(-window), l.at) / max(1, l.rate)
+	o.held = seen.Most()
 	return nil
 }
 
@@ -80,14 +82,14 @@ func (p *plan) both(ctx context.Context, s *server) (o outcome, err error) {
 		return o, err
 	}
 	defer producer.kill()
-	seen := follow(s.pids...)
+	seen := measure.Follow(s.pids...)
 	l, err := producer.report(ctx, s, p.length())
 	if err != nil {
-		seen.end()
+		seen.End()
 		return o, err
 	}
 	taken, err := consumer.report(ctx, s, 0)
-	seen.end()
+	seen.End()
 	if err != nil {
 		return o, err
 	}

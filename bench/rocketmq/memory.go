@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"sluice/bench/measure"
 )
 
 // heaps are the smallest with which Apache's servers carry the load, in MB; 0: none of those tried did.
@@ -70,13 +72,13 @@ func (p *plan) smallestHeaps(ctx context.Context) (found heaps) {
 			return o, errors.Join(err, s.alive())
 		})
 		carries := o.wrong == nil && o.failed == 0 && throughput(o) >= wanted
-		said := fmt.Sprintf("%s %d MB: %s/s, %d failed", name, mb, short(throughput(o)), o.failed)
+		said := fmt.Sprintf("%s %d MB: %s/s, %d failed", name, mb, measure.Short(throughput(o)), o.failed)
 		if o.wrong != nil {
 			text, _, _ := strings.Cut(o.wrong.Error(), "\n")
 			said = fmt.Sprintf("%s %d MB: %s", name, mb, text)
 		}
 		found.tried = append(found.tried, said)
-		say("heaps: %s; wanted %s/s: %t", said, short(wanted), carries)
+		measure.Say("heaps: %s; wanted %s/s: %t", said, measure.Short(wanted), carries)
 		return carries
 	}
 	for _, mb := range nameServerHeaps {

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"sluice/bench/measure"
 )
 
 // plan is what one call of the benchmark measures.
@@ -38,13 +40,19 @@ type outcome struct {
 	twoWays  bool    // both counts
 	mean     float64 // milliseconds of one send, as the tool has it
 	failed   int64
-	cpu      float64 // microseconds of the server's processor time a message
-	held     memory  // the most of it
+	cpu      float64        // microseconds of the server's processor time a message
+	held     measure.Memory // the most of it
 	latency  latency
-	disk     disk
+	disk     measure.Disk
 	backlog  backlog
 	wrong    error
 }
+
+// Failed says that no figure of it counts.
+func (o outcome) Failed() bool { return o.wrong != nil }
+
+// figure is one number of an outcome.
+type figure func(outcome) float64
 
 // results are by case, then by server, one outcome a round.
 type results map[string]map[string][]outcome
@@ -87,7 +95,7 @@ func (p *plan) run(ctx context.Context, w io.Writer) error {
 		}
 	}
 	var err error
-	if p.work, err = onRealDisk(p.dir, p.root); err != nil {
+	if p.work, err = measure.OnRealDisk(p.dir, p.root, "rocketmq-bench-"); err != nil {
 		return err
 	}
 	defer os.RemoveAll(p.work)
@@ -95,7 +103,7 @@ func (p *plan) run(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(w, "%s, %d rounds in turns, runs of %g s, median (smallest to largest); %s; Apache's broker has a heap of %s; every topic has %d queues\n",
-		machine(), p.rounds, p.seconds, p.versions(), p.heap, queues)
+		measure.Machine(), p.rounds, p.seconds, p.versions(), p.heap, queues)
 
 	all := make(results)
 	cases := p.inRounds()
@@ -147,7 +155,7 @@ func (p *plan) session(ctx context.Context, c contestant, cases []roundCase, all
 		return
 	}
 	var d outcome
-	d.wrong = d.disk.probe(p.work, time.Second)
+	d.wrong = d.disk.Probe(p.work, time.Second)
 	all.add(caseDisk, c.name, d)
 	broke := p.fresh(ctx, c, func(ctx context.Context, s *server) (outcome, error) {
 		if err := p.warmUp(ctx, s); err != nil {
@@ -170,7 +178,7 @@ func (p *plan) session(ctx context.Context, c contestant, cases []roundCase, all
 		return outcome{}, nil
 	})
 	if broke.wrong != nil {
-		say("%s: %v", title, broke.wrong)
+		measure.Say("%s: %v", title, broke.wrong)
 		for _, k := range cases {
 			// Rounds are compared one by one: a hole would shift them.
 			if len(all[k.name][c.name]) < len(all[caseDisk][c.name]) {
@@ -181,7 +189,7 @@ func (p *plan) session(ctx context.Context, c contestant, cases []roundCase, all
 }
 
 // fresh runs a measurement with a new server on a new directory and removes both.
-func (p *plan) fresh(ctx context.Context, c contestant, measure func(context.Context, *server) (outcome, error)) (o outcome) {
+func (p *plan) fresh(ctx context.Context, c contestant, run func(context.Context, *server) (outcome, error)) (o outcome) {
 	syscall.Sync()
 	dir, err := os.MkdirTemp(p.work, c.name+"-")
 	if err != nil {
@@ -193,31 +201,15 @@ func (p *plan) fresh(ctx context.Context, c contestant, measure func(context.Con
 		return outcome{wrong: err}
 	}
 	defer func() { s.stop() }() // a measurement may have started another one in its place
-	o, o.wrong = measure(ctx, s)
+	o, o.wrong = run(ctx, s)
 	return o
 }
 
 // prepare finds what is run.
 func (p *plan) prepare() error {
-	if p.sluice == "" {
-		p.sluice = filepath.Join(p.root, "bin", "sluice")
-	}
-	if p.profile != "" {
-		if err := os.MkdirAll(p.profile, 0o755); err != nil {
-			return err
-		}
-		if p.sluice == filepath.Join(p.root, "bin", "sluice") {
-			// The same gateway with its symbols, which bin/sluice has not.
-			p.sluice = filepath.Join(p.work, "sluice")
-			cmd := exec.Command("go", "build", "-o", p.sluice, "./cmd/sluice")
-			cmd.Dir, cmd.Env = p.root, append(os.Environ(), "CGO_ENABLED=0")
-			if text, err := cmd.CombinedOutput(); err != nil {
-				return fmt.Errorf("build the gateway: %w\n%s", err, text)
-			}
-		}
-	}
-	if _, err := os.Stat(p.sluice); err != nil {
-		return fmt.Errorf("%w: ./build.sh makes it", err)
+	var err error
+	if p.sluice, err = measure.Gateway(p.root, p.sluice, p.profile, p.work); err != nil {
+		return err
 	}
 	known := map[string]contestant{ours: p.gateway(), syncFlush: p.apache(syncFlush, p.generous()), asyncFlush: p.apache(asyncFlush, p.generous())}
 	for name := range strings.SplitSeq(p.servers, ",") {
@@ -243,32 +235,18 @@ func (p *plan) versions() string {
 	return strings.Join(words, " ") + ", " + strings.TrimSpace(string(out)) + ", " + first
 }
 
-// say tells how far it is.
-func say(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05 ")+format+"\n", args...)
-}
-
 func (p *plan) tell(title string, list []outcome) {
 	o := list[len(list)-1]
 	switch {
 	case o.wrong != nil:
-		say("%s: failed: %v", title, o.wrong)
+		measure.Say("%s: failed: %v", title, o.wrong)
 	case o.backlog.waiting > 0:
-		say("%s: %s", title, o.backlog)
+		measure.Say("%s: %s", title, o.backlog)
 	case o.latency.p99 > 0:
-		say("%s: p50 %s ms, p99 %s ms", title, digits(o.latency.p50), digits(o.latency.p99))
+		measure.Say("%s: p50 %s ms, p99 %s ms", title, measure.Digits(o.latency.p50), measure.Digits(o.latency.p99))
 	case !o.twoWays:
-		say("%s: %s/s sent, %d failed, CPU %s µs, RSS %.0f MB", title, short(o.rate), o.failed, digits(o.cpu), o.held.rss())
+		measure.Say("%s: %s/s sent, %d failed, CPU %s µs, RSS %.0f MB", title, measure.Short(o.rate), o.failed, measure.Digits(o.cpu), o.held.RSS())
 	default:
-		say("%s: %s/s sent, %s/s consumed, %d failed, CPU %s µs, RSS %.0f MB", title, short(o.rate), short(o.consumed), o.failed, digits(o.cpu), o.held.rss())
+		measure.Say("%s: %s/s sent, %s/s consumed, %d failed, CPU %s µs, RSS %.0f MB", title, measure.Short(o.rate), measure.Short(o.consumed), o.failed, measure.Digits(o.cpu), o.held.RSS())
 	}
-}
-
-func machine() string {
-	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
-	load, _ := os.ReadFile("/proc/loadavg")
-	cpus, _ := os.ReadFile("/proc/cpuinfo")
-	before, _, _ := strings.Cut(string(load), " ")
-	return fmt.Sprintf("%s, %d cores, kernel %s, load %s", time.Now().Format(time.DateOnly),
-		strings.Count(string(cpus), "processor\t:"), strings.TrimSpace(string(kernel)), before)
 }

@@ -2,17 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
-	"syscall"
-	"time"
 
+	"sluice/bench/measure"
+	"sluice/bench/measure/remote"
 	rocketmqtest "sluice/testpeers/rocketmq"
 )
 
@@ -88,91 +84,52 @@ func half(size string) string {
 // gateway is the whole gateway with its page, as it comes.
 func (p *plan) gateway() contestant {
 	return contestant{ours, func(ctx context.Context, dir string) (*server, error) {
-		port, err := freePort()
+		address, err := measure.FreeAddress()
 		if err != nil {
 			return nil, err
 		}
-		web, err := freePort()
+		web, err := measure.FreeAddress()
 		if err != nil {
 			return nil, err
 		}
-		text := fmt.Sprintf("gateway: {name: bench}\nstore: {dir: %s}\nweb: {listen: 127.0.0.1:%d}\nrocketmq: {listen: 127.0.0.1:%d, nameserver: \"\"}\n",
-			filepath.Join(dir, "data"), web, port)
+		text := fmt.Sprintf("gateway: {name: bench}\nstore: {dir: %s}\nweb: {listen: '%s'}\nrocketmq: {listen: '%s', nameserver: \"\"}\n",
+			filepath.Join(dir, "data"), web, address)
 		path := filepath.Join(dir, "sluice.yaml")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			return nil, err
 		}
-		return p.again(ctx, dir, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		return p.again(ctx, dir, address)
 	}}
 }
 
 // again starts the gateway on a directory that it had.
 func (p *plan) again(ctx context.Context, dir, address string) (*server, error) {
-	log := filepath.Join(dir, "log")
-	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	process, err := measure.Start("the gateway", dir, filepath.Join(dir, "log"), []string{"SLUICE_ADMIN_PASSWORD=bench-password"},
+		p.sluice, "run", "--config", filepath.Join(dir, "sluice.yaml"))
 	if err != nil {
 		return nil, err
 	}
-	defer out.Close()
-	cmd := exec.Command(p.sluice, "run", "--config", filepath.Join(dir, "sluice.yaml"))
-	cmd.Stdout, cmd.Stderr, cmd.Dir = out, out, dir
-	cmd.Env = append(os.Environ(), "SLUICE_ADMIN_PASSWORD=bench-password")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start the gateway: %w", err)
-	}
-	exited := make(chan struct{})
-	var ended error
-	go func() {
-		defer close(exited)
-		ended = cmd.Wait()
-	}()
-	s := &server{name: ours, nameServer: address, broker: address, pids: []int{cmd.Process.Pid}, dir: dir}
-	s.alive = func() error {
-		select {
-		case <-exited:
-			text, _ := os.ReadFile(log)
-			return fmt.Errorf("the gateway ended by itself: %w: …%s", errors.Join(ended, errors.New("see its log")), text[max(0, len(text)-500):])
-		default:
-			return nil
-		}
-	}
-	s.stop = func() {
-		_ = cmd.Process.Kill() // it may have ended by itself
-		<-exited
-	}
-	for began := time.Now(); ; pause(ctx, 10*time.Millisecond) {
-		c, err := dial(address)
+	s := &server{name: ours, nameServer: address, broker: address, pids: []int{process.PID()}, dir: dir, alive: process.Alive, stop: process.Kill}
+	return s, process.Until(ctx, func() error {
+		c, err := remote.Dial(address)
 		if err == nil {
-			c.close()
-			return s, nil
+			c.Close()
 		}
-		if dead := errors.Join(s.alive(), ctx.Err()); dead != nil {
-			s.stop()
-			return nil, dead
-		}
-		if time.Since(began) > 30*time.Second {
-			s.stop()
-			return nil, fmt.Errorf("the gateway lets nobody in: %w", err)
-		}
-	}
+		return err
+	})
 }
 
-// freePort is below the ports that outgoing connections take.
-func freePort() (int, error) {
-	for range 100 {
-		port := 20000 + rand.IntN(12000)
-		l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err == nil {
-			return port, l.Close()
-		}
+// profiled records where the gateway spends its processor time until the returned function is called.
+func (p *plan) profiled(s *server, name string) (stop func() error, err error) {
+	if p.profile == "" || s.name != ours {
+		return func() error { return nil }, nil
 	}
-	return 0, errors.New("no free port on 127.0.0.1")
+	return measure.Profile(p.profile, name, s.pids[0])
 }
 
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
+// queues is how many each topic of a measurement has.
+const queues = 8
+
+func (s *server) createTopic(ctx context.Context, topic string) error {
+	return remote.CreateTopic(ctx, s.broker, s.nameServer, topic, queues)
 }

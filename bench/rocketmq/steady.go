@@ -7,11 +7,12 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
 
+	"sluice/bench/measure"
+	"sluice/bench/measure/remote"
 	"sluice/gateway/remoting"
 )
 
@@ -32,30 +33,30 @@ func (p *plan) steady(ctx context.Context, s *server) (o outcome, err error) {
 	defer consumer.kill()
 	pacer := &pacer{topic: caseLatency, rate: p.rate, ids: remoting.NewUniqueIDs(netip.MustParseAddr("127.0.0.1"), os.Getpid(), rand.Uint32())}
 	for range 4 {
-		c, err := dial(s.broker)
+		c, err := remote.Dial(s.broker)
 		if err != nil {
 			return o, err
 		}
-		defer c.close()
+		defer c.Close()
 		pacer.to = append(pacer.to, c)
 	}
-	pause(ctx, 5*time.Second) // Java starts
-	seen := follow(s.pids...)
+	measure.Pause(ctx, 5*time.Second) // Java starts
+	seen := measure.Follow(s.pids...)
 	// The first seconds, in which the way is cold, do not count.
 	if err := pacer.run(ctx, 2*time.Second); err != nil {
-		seen.end()
+		seen.End()
 		return o, err
 	}
 	pacer.took = nil
 	from := time.Now()
 	err = pacer.run(ctx, p.length())
 	until := time.Now()
-	seen.end()
+	seen.End()
 	if err != nil {
 		return o, err
 	}
 	o.rate = float64(len(pacer.took)) / until.Sub(from).Seconds()
-	o.cpu, o.held, o.latency = 1e6*seen.cores(from, until)/o.rate, seen.most(), pacer.quantiles()
+	o.cpu, o.held, o.latency = 1e6*seen.Cores(from, until)/o.rate, seen.Most(), pacer.quantiles()
 	taken, err := consumer.report(ctx, s, 0)
 	o.consumed = taken.rate
 	return o, err
@@ -65,7 +66,7 @@ func (p *plan) steady(ctx context.Context, s *server) (o outcome, err error) {
 type pacer struct {
 	topic string
 	rate  int
-	to    []*client
+	to    []*remote.Conn
 	ids   *remoting.UniqueIDs
 
 	mu    sync.Mutex // guards what follows
@@ -85,7 +86,7 @@ func (p *pacer) run(ctx context.Context, length time.Duration) error {
 	for i := range int(length.Seconds() * float64(p.rate)) {
 		due := began.Add(time.Duration(i) * time.Second / time.Duration(p.rate))
 		if early := time.Until(due); early > 0 {
-			pause(ctx, early)
+			measure.Pause(ctx, early)
 		}
 		if ctx.Err() != nil {
 			break
@@ -100,7 +101,7 @@ func (p *pacer) run(ctx context.Context, length time.Duration) error {
 		}
 		_, _ = random.Read(body) // never fails
 		open.Add(1)
-		p.to[i%len(p.to)].send(remoting.SendMessageV2, body, p.fields(i, due), func(answer *remoting.Command, err error) {
+		p.to[i%len(p.to)].Send(remoting.SendMessageV2, body, p.fields(i, due), func(answer *remoting.Command, err error) {
 			defer open.Done()
 			if err == nil && answer.Code != 0 {
 				err = fmt.Errorf("code %d: %s", answer.Code, answer.Remark)
@@ -141,12 +142,6 @@ func (p *pacer) failed() error {
 }
 
 func (p *pacer) quantiles() latency {
-	slices.Sort(p.took)
-	at := func(q float64) float64 {
-		if len(p.took) == 0 {
-			return 0
-		}
-		return float64(p.took[min(int(q*float64(len(p.took))), len(p.took)-1)].Microseconds()) / 1000
-	}
+	at := func(q float64) float64 { return measure.Quantile(p.took, q) / 1000 }
 	return latency{at(.5), at(.99), at(.999)}
 }

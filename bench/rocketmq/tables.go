@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"sluice/bench/measure"
 )
 
 // tables prints all that was measured.
@@ -31,19 +33,19 @@ func (p *plan) side(w io.Writer, all results) {
 		}
 		fmt.Fprintf(w, "| %s |", title)
 		for _, c := range p.measured {
-			fmt.Fprintf(w, " %s |", spread(all[name][c.name], what, format))
+			fmt.Fprintf(w, " %s |", measure.Spread(all[name][c.name], what, format))
 		}
 		fmt.Fprintln(w)
 	}
 	for _, k := range sendCases {
-		row(k.title()+", a second", k.name(), throughput, short)
+		row(k.title()+", a second", k.name(), throughput, measure.Short)
 	}
-	row("producing and consuming at once, 128 bytes, threads: 64; the lower of both a second", caseBoth, throughput, short)
-	row(fmt.Sprintf("p99 of a send at %d a second while consuming, ms", p.rate), caseLatency, func(o outcome) float64 { return o.latency.p99 }, digits)
-	row("RSS while producing and consuming, MB (Apache's: smallest heaps, both processes)", caseMemory, func(o outcome) float64 { return o.held.rss() }, digits)
-	row("a backlog taken by our own client, a second", caseBacklog, func(o outcome) float64 { return o.backlog.pulled }, short)
-	row("a backlog taken by Apache's consumer, a second", caseBacklog, func(o outcome) float64 { return o.backlog.javaTook }, short)
-	row("the disk itself: 4 KiB appends with fdatasync a second, before each", caseDisk, func(o outcome) float64 { return o.disk.rate() }, short)
+	row("producing and consuming at once, 128 bytes, threads: 64; the lower of both a second", caseBoth, throughput, measure.Short)
+	row(fmt.Sprintf("p99 of a send at %d a second while consuming, ms", p.rate), caseLatency, func(o outcome) float64 { return o.latency.p99 }, measure.Digits)
+	row("RSS while producing and consuming, MB (Apache's: smallest heaps, both processes)", caseMemory, func(o outcome) float64 { return o.held.RSS() }, measure.Digits)
+	row("a backlog taken by our own client, a second", caseBacklog, func(o outcome) float64 { return o.backlog.pulled }, measure.Short)
+	row("a backlog taken by Apache's consumer, a second", caseBacklog, func(o outcome) float64 { return o.backlog.javaTook }, measure.Short)
+	row("the disk itself: 4 KiB appends with fdatasync a second, before each", caseDisk, func(o outcome) float64 { return o.disk.Rate() }, measure.Short)
 }
 
 func (p *plan) loadTable(w io.Writer, name string, of map[string][]outcome) {
@@ -56,14 +58,14 @@ func (p *plan) loadTable(w io.Writer, name string, of map[string][]outcome) {
 		if len(list) == 0 {
 			continue
 		}
-		mid := func(what figure) float64 { return median(values(list, what)) }
+		mid := func(what figure) float64 { return measure.MedianOf(list, what) }
 		consumed := "–"
 		if list[0].twoWays {
-			consumed = spreadOf(values(list, func(o outcome) float64 { return o.consumed }), short)
+			consumed = measure.SpreadOf(measure.Values(list, func(o outcome) float64 { return o.consumed }), measure.Short)
 		}
-		fmt.Fprintf(w, "| %s | %s | %s | %s | %.0f | %s | %.0f (%.0f + %.0f) |\n", c.name, spread(list, func(o outcome) float64 { return o.rate }, short), consumed,
-			digits(mid(func(o outcome) float64 { return o.mean })), mid(func(o outcome) float64 { return float64(o.failed) }),
-			spreadOf(values(list, func(o outcome) float64 { return o.cpu }), digits), mid(func(o outcome) float64 { return o.held.rss() }),
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %.0f | %s | %.0f (%.0f + %.0f) |\n", c.name, measure.Spread(list, func(o outcome) float64 { return o.rate }, measure.Short), consumed,
+			measure.Digits(mid(func(o outcome) float64 { return o.mean })), mid(func(o outcome) float64 { return float64(o.failed) }),
+			measure.SpreadOf(measure.Values(list, func(o outcome) float64 { return o.cpu }), measure.Digits), mid(func(o outcome) float64 { return o.held.RSS() }),
 			mid(func(o outcome) float64 { return o.held.Anon }), mid(func(o outcome) float64 { return o.held.File }))
 	}
 	p.failures(w, of)
@@ -76,9 +78,9 @@ func (p *plan) latencyTable(w io.Writer, of map[string][]outcome) {
 	fmt.Fprintf(w, "\n**%s**: 128 random bytes at %d a second, from the time when each was due\n\n| server | p50 ms | p99 ms | p99.9 ms | server's CPU µs/message |\n|---|---|---|---|---|\n", caseLatency, p.rate)
 	for _, c := range p.measured {
 		list := of[c.name]
-		fmt.Fprintf(w, "| %s | %s | %s | %s | %s |\n", c.name, spread(list, func(o outcome) float64 { return o.latency.p50 }, digits),
-			spreadOf(values(list, func(o outcome) float64 { return o.latency.p99 }), digits), spreadOf(values(list, func(o outcome) float64 { return o.latency.p999 }), digits),
-			spreadOf(values(list, func(o outcome) float64 { return o.cpu }), digits))
+		cell := func(what figure) string { return measure.SpreadOf(measure.Values(list, what), measure.Digits) }
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %s |\n", c.name, measure.Spread(list, func(o outcome) float64 { return o.latency.p50 }, measure.Digits),
+			cell(func(o outcome) float64 { return o.latency.p99 }), cell(func(o outcome) float64 { return o.latency.p999 }), cell(func(o outcome) float64 { return o.cpu }))
 	}
 	p.failures(w, of)
 }
@@ -99,14 +101,14 @@ func (p *plan) backlogTable(w io.Writer, of map[string][]outcome) {
 	fmt.Fprintln(w, "| server | messages | came in/s | anonymous MB: empty; most in the first, in the last tenth; a fresh process with all; most while taken | own client/s (busy cores: server, client) | Apache's consumer/s (server, client) | busiest threads of Apache's, of one core |")
 	fmt.Fprintln(w, "|---|---|---|---|---|---|---|")
 	for _, c := range p.measured {
-		for _, o := range good(of[c.name]) {
+		for _, o := range measure.Good(of[c.name]) {
 			b := o.backlog
 			again := fmt.Sprintf("%.1f", b.restarted)
 			if c.name != ours {
 				again = "not restarted"
 			}
-			fmt.Fprintf(w, "| %s | %d | %s | %.1f; %.1f, %.1f; %s; %.1f | %s (%.2f, %.2f) | %s (%.2f, %.2f) | %s |\n", c.name, b.waiting, short(b.fill), b.empty, b.firstTenth, b.atLast, again,
-				b.draining, short(b.pulled), b.pullServer, b.pullOwn, short(b.javaTook), b.javaServer, b.javaOwn, b.threads)
+			fmt.Fprintf(w, "| %s | %d | %s | %.1f; %.1f, %.1f; %s; %.1f | %s (%.2f, %.2f) | %s (%.2f, %.2f) | %s |\n", c.name, b.waiting, measure.Short(b.fill), b.empty, b.firstTenth, b.atLast, again,
+				b.draining, measure.Short(b.pulled), b.pullServer, b.pullOwn, measure.Short(b.javaTook), b.javaServer, b.javaOwn, b.threads)
 		}
 	}
 	p.failures(w, of)

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"sluice/bench/measure"
 	rocketmqtest "sluice/testpeers/rocketmq"
 )
 
@@ -115,7 +116,7 @@ func (t *tool) latest() (l timed, ok bool) {
 // report waits until the tool has run for as long as was asked, and longer if it has nothing to say
 // then; on a busy machine Java takes its time to start.
 func (t *tool) report(ctx context.Context, s *server, length time.Duration) (timed, error) {
-	for began := time.Now(); ; pause(ctx, 20*time.Millisecond) {
+	for began := time.Now(); ; measure.Pause(ctx, 20*time.Millisecond) {
 		l, ok := t.latest()
 		// A line that was printed at the end of the length, not one of a second ago.
 		if ok && time.Since(began) >= length && time.Since(l.at) < 900*time.Millisecond {

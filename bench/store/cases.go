@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"sluice/bench/measure"
 	"sluice/gateway/broker"
 	"sluice/gateway/message"
 	"sluice/store"
@@ -43,6 +44,9 @@ type result struct {
 	Longest    float64 // microseconds
 	Lag        float64 // seconds until the index had caught up
 }
+
+// Failed is never so: a run that fails ends the benchmark.
+func (result) Failed() bool { return false }
 
 const mb = 1 << 20
 
@@ -86,7 +90,7 @@ func (j job) measured(load func(engine) (result, error)) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	s := sample("")
+	seen := measure.Follow(os.Getpid())
 	wrote, used := written(), cpu()
 	r, err := load(e)
 	if err != nil {
@@ -95,8 +99,8 @@ func (j job) measured(load func(engine) (result, error)) (result, error) {
 	payload := float64(r.Messages) * meanPayload(readings(false))
 	r.Written = float64(written()-wrote) / payload
 	r.CPU = float64((cpu() - used).Microseconds()) / float64(r.Messages)
-	s.end()
-	r.Anon, r.RSS = float64(s.anon)/mb, float64(s.rss)/mb
+	seen.End()
+	r.Anon, r.RSS = seen.Anon(), seen.Most().RSS()
 	return r, e.Close()
 }
 
@@ -154,7 +158,7 @@ func (j job) open() (result, error) {
 	if int(st.Messages) < j.N {
 		return r, fmt.Errorf("%d messages were found, %d are there", st.Messages, j.N)
 	}
-	r.Anon = float64(fromProc("status", "RssAnon:")) / mb
+	r.Anon = anonymous()
 	return r, l.Close()
 }
 
@@ -282,7 +286,7 @@ func (j job) followed(l *log, load func() (result, error)) (result, error) {
 		defer close(followed)
 		behind = follow(ctx, l, c, j.N)
 	}()
-	s := sample(j.Dir)
+	seen, disk := measure.Follow(os.Getpid()), followDisk(j.Dir)
 	wrote, used := written(), cpu()
 	r, err := load()
 	if err != nil {
@@ -291,14 +295,14 @@ func (j job) followed(l *log, load func() (result, error)) (result, error) {
 	}
 	r.CPU = float64((cpu() - used).Microseconds()) / float64(r.Messages)
 	r.Written = float64(written()-wrote) / (float64(r.Messages) * meanPayload(readings(true)))
-	s.end()
+	seen.End()
+	r.DiskMedian, r.DiskPeak = disk.end()
 	stop()
 	<-followed
 	if behind != nil {
 		return r, behind
 	}
-	r.Live, r.DiskMedian, r.DiskPeak = live, float64(s.medianDisk())/mb, float64(s.peakDisk())/mb
-	r.Anon, r.RSS = float64(s.anon)/mb, float64(s.rss)/mb
+	r.Live, r.Anon, r.RSS = live, seen.Anon(), seen.Most().RSS()
 	return r, l.Close()
 }
 
@@ -364,6 +368,6 @@ func (j job) trickle() (result, error) {
 		Written: bytes / (float64(n) * meanPayload(list)),
 		PerDay:  bytes / took * 86400 / mb,
 		CPU:     100 * (cpu() - used).Seconds() / took, // here: per cent of a core
-		Anon:    float64(fromProc("status", "RssAnon:")) / mb,
+		Anon:    anonymous(),
 	}, l.Close()
 }

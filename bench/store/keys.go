@@ -6,9 +6,9 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"time"
 
+	"sluice/bench/measure"
 	"sluice/gateway/message"
 	"sluice/store"
 )
@@ -100,7 +100,7 @@ func (j job) searched(l *log, wait bool) (r result, err error) {
 		time.Sleep(time.Second)
 	}
 	r.Lag = time.Since(began).Seconds()
-	s := sample("")
+	seen := measure.Follow(os.Getpid())
 	took := make([]time.Duration, lookUps)
 	for n := range took {
 		i := rand.IntN(j.N)
@@ -118,9 +118,8 @@ func (j job) searched(l *log, wait bool) (r result, err error) {
 			return r, fmt.Errorf("key %s: %d messages were found, want %d: %v", key, len(found), want, err)
 		}
 	}
-	s.end()
-	slices.Sort(took)
-	r.P50, r.P99, r.Longest = micros(took, 0.5), micros(took, 0.99), micros(took, 1)
-	r.Anon = float64(max(s.anon, fromProc("status", "RssAnon:"))) / mb
+	seen.End()
+	r.P50, r.P99, r.Longest = measure.Quantile(took, 0.5), measure.Quantile(took, 0.99), measure.Quantile(took, 1)
+	r.Anon = max(seen.Anon(), anonymous())
 	return r, l.Close()
 }

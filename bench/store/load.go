@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sluice/bench/measure"
 	"sluice/gateway/message"
 )
 
@@ -71,18 +72,10 @@ func waitingAppenders(e engine, n int, seconds float64) (result, error) {
 		return result{}, *err
 	}
 	every := slices.Concat(waits...)
-	slices.Sort(every)
 	return result{
 		Rate: float64(len(every)) / took.Seconds(), Messages: len(every),
-		P50: micros(every, 0.5), P99: micros(every, 0.99),
+		P50: measure.Quantile(every, 0.5), P99: measure.Quantile(every, 0.99),
 	}, nil
-}
-
-func micros(sorted []time.Duration, share float64) float64 {
-	if len(sorted) == 0 {
-		return 0
-	}
-	return float64(sorted[int(share*float64(len(sorted)-1))].Nanoseconds()) / 1000
 }
 
 // window holds one producer back while too many messages are on their way.

@@ -7,10 +7,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"sluice/bench/measure"
 )
 
 // plan is what one call of the benchmark measures.
@@ -29,7 +30,7 @@ type plan struct {
 }
 
 func (p plan) run(w io.Writer) error {
-	fmt.Fprintf(w, "%s, %d rounds in turns, min / median / max; ratio: to the plain file in the same round\n\n", machine(), p.rounds)
+	fmt.Fprintf(w, "%s, %d rounds in turns, min / median / max; ratio: to the plain file in the same round\n\n", measure.Machine(), p.rounds)
 	parts := []struct {
 		name string
 		run  func(io.Writer) error
@@ -78,9 +79,9 @@ func (p plan) appends(w io.Writer) error {
 		for _, name := range everybody {
 			of := all[name]
 			fmt.Fprintf(w, "| %s | %s | %s | %s | %.0f / %.0f | %.2f | %.2f | %.1f |\n", c.name, name,
-				spread(of, rate), ratios(of, all[file], rate), median(of, func(r result) float64 { return r.P50 }),
-				median(of, func(r result) float64 { return r.P99 }), median(of, func(r result) float64 { return r.CPU }),
-				median(of, func(r result) float64 { return r.Written }), median(of, func(r result) float64 { return r.Anon }))
+				spread(of, rate), ratios(of, all[file], rate), measure.MedianOf(of, func(r result) float64 { return r.P50 }),
+				measure.MedianOf(of, func(r result) float64 { return r.P99 }), measure.MedianOf(of, func(r result) float64 { return r.CPU }),
+				measure.MedianOf(of, func(r result) float64 { return r.Written }), measure.MedianOf(of, func(r result) float64 { return r.Anon }))
 		}
 	}
 	return nil
@@ -110,9 +111,9 @@ func (p plan) fifo(w io.Writer) error {
 	}
 	of := all[ours]
 	fmt.Fprintf(w, "| backlog %d | %s | %.1f | %s | %s | %.2f | %.2f | %.2f | %.1f |\n", p.backlog, spread(of, rate),
-		median(of, live), spread(of, func(r result) float64 { return r.DiskMedian }), spread(of, func(r result) float64 { return r.DiskPeak }),
-		median(of, func(r result) float64 { return r.DiskMedian / r.Live }), median(of, func(r result) float64 { return r.DiskPeak / r.Live }),
-		median(of, func(r result) float64 { return r.Written }), median(of, func(r result) float64 { return r.Anon }))
+		measure.MedianOf(of, live), spread(of, func(r result) float64 { return r.DiskMedian }), spread(of, func(r result) float64 { return r.DiskPeak }),
+		measure.MedianOf(of, func(r result) float64 { return r.DiskMedian / r.Live }), measure.MedianOf(of, func(r result) float64 { return r.DiskPeak / r.Live }),
+		measure.MedianOf(of, func(r result) float64 { return r.Written }), measure.MedianOf(of, func(r result) float64 { return r.Anon }))
 	return nil
 }
 
@@ -145,7 +146,7 @@ func (p plan) reads(w io.Writer) error {
 		of := all[name]
 		warm := func(r result) float64 { return r.Warm }
 		fmt.Fprintf(w, "| %s | %s | %s | %s | %.2f | %s |\n", name, spread(of, func(r result) float64 { return r.Cold }),
-			spread(of, warm), ratios(of, all[file], warm), median(of, func(r result) float64 { return r.CPU }),
+			spread(of, warm), ratios(of, all[file], warm), measure.MedianOf(of, func(r result) float64 { return r.CPU }),
 			spread(of, func(r result) float64 { return r.Delivered }))
 	}
 	return nil
@@ -171,7 +172,7 @@ func (p plan) opens(w io.Writer) error {
 			all = append(all, of...)
 		}
 		fmt.Fprintf(w, "| %s | %s | %.1f |\n", c.name, spread(all, func(r result) float64 { return r.Open }),
-			median(all, func(r result) float64 { return r.Anon }))
+			measure.MedianOf(all, func(r result) float64 { return r.Anon }))
 	}
 	return nil
 }
@@ -205,8 +206,8 @@ func (p plan) memory(w io.Writer) error {
 	}
 	of := all[ours]
 	fmt.Fprintf(w, "| sluice | %s | %s | %s | %.2f | %.2f | %.1f |\n", spread(of, rate), spread(of, func(r result) float64 { return r.Anon }),
-		spread(of, func(r result) float64 { return r.RSS }), median(of, func(r result) float64 { return r.CPU }),
-		median(of, func(r result) float64 { return r.Written }), median(of, func(r result) float64 { return r.DiskPeak }))
+		spread(of, func(r result) float64 { return r.RSS }), measure.MedianOf(of, func(r result) float64 { return r.CPU }),
+		measure.MedianOf(of, func(r result) float64 { return r.Written }), measure.MedianOf(of, func(r result) float64 { return r.DiskPeak }))
 	return nil
 }
 
@@ -293,47 +294,25 @@ func (j job) child() (result, error) {
 	return r, json.Unmarshal(out, &r)
 }
 
-func machine() string {
-	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
-	load, _ := os.ReadFile("/proc/loadavg")
-	before, _, _ := strings.Cut(string(load), " ")
-	return fmt.Sprintf("%s, kernel %s, load %s", time.Now().Format(time.DateOnly), strings.TrimSpace(string(kernel)), before)
-}
-
 func rate(r result) float64 { return r.Rate }
 func live(r result) float64 { return r.Live }
 
-func sorted(of []result, what func(result) float64) []float64 {
-	list := make([]float64, len(of))
-	for i := range of {
-		list[i] = what(of[i])
-	}
-	slices.Sort(list)
-	return list
-}
-
-func median(of []result, what func(result) float64) float64 {
-	if len(of) == 0 {
-		return 0
-	}
-	return sorted(of, what)[len(of)/2]
-}
-
 func spread(of []result, what func(result) float64) string {
-	list := sorted(of, what)
-	return fmt.Sprintf("%.0f / %.0f / %.0f", list[0], list[len(list)/2], list[len(list)-1])
+	return three("%.0f", measure.Values(of, what))
 }
 
 func spreadFine(of []result, what func(result) float64) string {
-	list := sorted(of, what)
-	return fmt.Sprintf("%.2f / %.2f / %.2f", list[0], list[len(list)/2], list[len(list)-1])
+	return three("%.2f", measure.Values(of, what))
 }
 
-// ratios are taken round by round: what else the machine did in a round hit both.
 func ratios(of, to []result, what func(result) float64) string {
-	list := make([]result, len(of))
-	for i := range of {
-		list[i].Rate = what(of[i]) / what(to[i])
+	return three("%.2f", measure.Ratios(of, to, what))
+}
+
+// three writes the smallest, the median and the largest of a sorted list.
+func three(format string, list []float64) string {
+	if len(list) == 0 {
+		return "–"
 	}
-	return spreadFine(list, rate)
+	return fmt.Sprintf(format+" / "+format+" / "+format, list[0], measure.Median(list), list[len(list)-1])
 }

@@ -1,40 +1,29 @@
 package main
 
 import (
-	"bufio"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"sluice/bench/measure"
 )
 
-// fromProc reads one number of /proc/self: "RssAnon:" in status, "write_bytes:" in io.
-func fromProc(name, field string) int64 {
-	f, err := os.Open("/proc/self/" + name)
-	if err != nil {
-		return 0
-	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if rest, ok := strings.CutPrefix(lines.Text(), field); ok {
-			var n int64
-			fmt.Sscan(rest, &n)
-			if strings.HasSuffix(rest, "kB") {
-				n *= 1024
-			}
-			return n
-		}
-	}
-	return 0
+// anonymous is what this process holds, in MB.
+func anonymous() float64 {
+	m, _ := measure.MemoryOf(os.Getpid()) // of itself it always may
+	return m.Anon
 }
 
-func written() int64 { return fromProc("io", "write_bytes:") }
+// written is how many bytes it caused to be written to disks.
+func written() int64 {
+	n, _ := measure.FromProc(os.Getpid(), "io", "write_bytes:") // the same
+	return n
+}
 
 func cpu() time.Duration {
 	var u unix.Rusage
@@ -76,53 +65,33 @@ func forget(dir string) {
 	})
 }
 
-// samples follows memory, and the disk of dir when it is not empty, until stop is called.
-type samples struct {
-	stop chan struct{}
-	done chan struct{}
-	anon int64
-	rss  int64
-	disk []int64
+// diskUse follows what a directory occupies.
+type diskUse struct {
+	stop, done chan struct{}
+	sizes      []float64 // MB
 }
 
-func sample(dir string) *samples {
-	s := &samples{stop: make(chan struct{}), done: make(chan struct{})}
+func followDisk(dir string) *diskUse {
+	d := &diskUse{stop: make(chan struct{}), done: make(chan struct{})}
 	go func() {
-		defer close(s.done)
+		defer close(d.done)
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
 		for {
 			select {
-			case <-s.stop:
+			case <-d.stop:
 				return
 			case <-tick.C:
-				s.anon = max(s.anon, fromProc("status", "RssAnon:"))
-				s.rss = max(s.rss, fromProc("status", "VmRSS:"))
-				if dir != "" {
-					s.disk = append(s.disk, onDisk(dir))
-				}
+				d.sizes = append(d.sizes, float64(onDisk(dir))/mb)
 			}
 		}
 	}()
-	return s
+	return d
 }
 
-func (s *samples) end() {
-	close(s.stop)
-	<-s.done
-	slices.Sort(s.disk)
-}
-
-func (s *samples) medianDisk() int64 {
-	if len(s.disk) == 0 {
-		return 0
-	}
-	return s.disk[len(s.disk)/2]
-}
-
-func (s *samples) peakDisk() int64 {
-	if len(s.disk) == 0 {
-		return 0
-	}
-	return s.disk[len(s.disk)-1]
+// end stops it.
+func (d *diskUse) end() (median, peak float64) {
+	close(d.stop)
+	<-d.done
+	return measure.Median(d.sizes), slices.Max(append(d.sizes, 0))
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"sluice/bridge/cloudsim"
+	"sluice/bridge/uplinktest"
 )
 
 // The test binary is its own recording cloud when these are set: something that can be killed.
@@ -29,7 +30,7 @@ func beCloud() error {
 
 func TestNothingIsLostWhenTheCloudIsKilledAtFullSpeed(t *testing.T) {
 	record := t.TempDir() + "/taken"
-	address := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	address := fmt.Sprintf("127.0.0.1:%d", uplinktest.FreePort(t))
 	start := func() *exec.Cmd {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), childRecord+"="+record, childAddress+"="+address)
@@ -52,15 +53,15 @@ func TestNothingIsLostWhenTheCloudIsKilledAtFullSpeed(t *testing.T) {
 	}
 	cloud := start()
 	defer func() { kill(cloud) }()
-	var source readings
-	forward(t, uplink(t, "tcp://"+address, nil), &source, nil)
+	var source uplinktest.Readings
+	uplinktest.Forward(t, uplink(t, "tcp://"+address, nil), &source, nil)
 	for range 3 {
-		source.advance(t, 1000)
+		source.Advance(t, 1000)
 		kill(cloud)
 		cloud = start()
 	}
-	source.advance(t, 500)
-	last := source.finish(t)
+	source.Advance(t, 500)
+	last := source.Finish(t)
 	file, err := os.Open(record)
 	if err != nil {
 		t.Fatal(err)

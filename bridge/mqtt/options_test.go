@@ -1,12 +1,11 @@
 package mqtt
 
 import (
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"sluice/bridge/mqttline"
+	"sluice/bridge/uplinktest"
 )
 
 func TestValidateNamesEveryMistake(t *testing.T) {
@@ -42,19 +41,8 @@ func TestValidateNamesEveryMistake(t *testing.T) {
 		o := DefaultOptions()
 		o.Address = "tcp://127.0.0.1:1884"
 		c.change(&o)
-		var got []string
-		o.Validate(func(path, problem string) {
-			got = append(got, path)
-			if strings.Contains(problem, "secret") {
-				t.Errorf("a password is shown: %q", problem)
-			}
-		})
-		if !slices.Equal(got, c.want) {
-			t.Errorf("%+v: complaints about %q, want %q", o, got, c.want)
-		}
-		if _, err := New(o, "line-3", quiet()); (err == nil) != (len(c.want) == 0) {
-			t.Errorf("%+v: New gives %v", o, err)
-		}
+		_, err := New(o, "line-3", uplinktest.Quiet())
+		uplinktest.Complaints(t, o, o.Validate, err, c.want)
 	}
 }
 

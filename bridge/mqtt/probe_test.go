@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
-	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"sluice/bridge"
 	"sluice/bridge/cloudsim"
+	"sluice/bridge/uplinktest"
 )
 
 // walk runs a probe and gives its steps as people see them, those that fail with an exclamation mark.
@@ -31,16 +31,16 @@ func walk(t *testing.T, u *Uplink) (names []string, steps []bridge.Step, err err
 
 func TestProbeWalksStepByStep(t *testing.T) {
 	dir := t.TempDir()
-	certificates(t, dir)
+	uplinktest.Certificates(t, dir)
 	pair, err := tls.LoadX509KeyPair(dir+"/server.crt", dir+"/server.key")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var logins, taken book
-	cloud := startCloud(t, cloudsim.Options{
+	var logins, taken uplinktest.Book
+	cloud := uplinktest.StartCloud(t, cloudsim.Options{
 		TLS:   &tls.Config{Certificates: []tls.Certificate{pair}},
-		Login: func(id, _, _ string) byte { logins.add("", []byte(id)); return 0 },
-		Taken: func(topic string, payload []byte) { taken.add("", []byte(topic+" "+string(payload))) },
+		Login: func(id, _, _ string) byte { logins.Add("", []byte(id)); return 0 },
+		Taken: func(topic string, payload []byte) { taken.Add("", []byte(topic+" "+string(payload))) },
 	})
 	u := uplink(t, "ssl://"+cloud.Addr().String(), func(o *Options) {
 		o.TLS.CA, o.TLS.ServerName = dir+"/ca.crt", "cloud.example"
@@ -58,10 +58,10 @@ func TestProbeWalksStepByStep(t *testing.T) {
 			t.Errorf("%s is shown as %q, want it to say %q", names[i], steps[i].Detail, detail)
 		}
 	}
-	if got := logins.all(); !slices.Equal(got, []string{"line-3-test"}) {
+	if got := logins.All(); !slices.Equal(got, []string{"line-3-test"}) {
 		t.Errorf("the logins are %q", got)
 	}
-	topic, payload, _ := strings.Cut(taken.all()[0], " ")
+	topic, payload, _ := strings.Cut(taken.All()[0], " ")
 	var message struct {
 		Test    bool
 		Gateway string
@@ -72,9 +72,9 @@ func TestProbeWalksStepByStep(t *testing.T) {
 }
 
 func TestProbeLeavesTheConnectionInUseAlone(t *testing.T) {
-	cloud := newMosquitto(t, "")
-	u := uplink(t, fmt.Sprintf("tcp://127.0.0.1:%d", cloud.port), nil)
-	l := connect(t, u)
+	cloud := uplinktest.StartMosquitto(t, "")
+	u := uplink(t, "tcp://"+cloud.Address, nil)
+	l := uplinktest.Connect(t, u)
 	if names, _, err := walk(t, u); err != nil {
 		t.Fatalf("%q: %v", names, err)
 	}
@@ -90,7 +90,7 @@ func TestProbeLeavesTheConnectionInUseAlone(t *testing.T) {
 // TestProbeIsNotTheGateway: births and deaths are the business of the connection in use.
 func TestProbeIsNotTheGateway(t *testing.T) {
 	var broker scribe
-	u := uplink(t, script(t, broker.play), func(o *Options) { o.TestTopic = "plants/test" })
+	u := uplink(t, uplinktest.Script(t, broker.play), func(o *Options) { o.TestTopic = "plants/test" })
 	u.Session = func(context.Context) (Session, error) {
 		s := aNode()
 		s.Login = &Login{ClientID: "device"}
@@ -103,14 +103,14 @@ func TestProbeIsNotTheGateway(t *testing.T) {
 	if got := steps[1].Detail; got != `as client "device"` {
 		t.Errorf("a client id that the session fixes is shown as %s", got)
 	}
-	eventually(t, "the broker has seen the end", func() bool { return len(broker.all()) >= 3 })
-	if got := broker.all(); len(got) != 3 || !strings.HasPrefix(got[0], "plants/test=") || got[1] != "goodbye" {
+	uplinktest.Eventually(t, "the broker has seen the end", func() bool { return len(broker.All()) >= 3 })
+	if got := broker.All(); len(got) != 3 || !strings.HasPrefix(got[0], "plants/test=") || got[1] != "goodbye" {
 		t.Errorf("the broker saw %q", got)
 	}
 }
 
 func TestProbeSaysAtWhichStepItFails(t *testing.T) {
-	cloud := startCloud(t, cloudsim.Options{})
+	cloud := uplinktest.StartCloud(t, cloudsim.Options{})
 	there := "tcp://" + cloud.Addr().String()
 	cutting := scribe{cutAt: "sluice/test/line-3"}
 	for _, c := range []struct {
@@ -126,7 +126,7 @@ func TestProbeSaysAtWhichStepItFails(t *testing.T) {
 		{"refused", there, cloudsim.Faults{RefuseLogin: 5}, nil, "port open, logged in!", "not authorised"},
 		{"no password", there, cloudsim.Faults{}, func(o *Options) { o.Username, o.PasswordFile = "u", os.DevNull+"/x" }, "logged in!", "cannot read the password"},
 		{"no acknowledgement", there, cloudsim.Faults{NoAck: true}, nil, "port open, logged in, published, acknowledged!", "not acknowledged the message within 1s; it may not let us publish to sluice/test/line-3"},
-		{"cut at the message", script(t, cutting.play), cloudsim.Faults{}, nil, "port open, logged in, published, acknowledged!", "see test_topic"},
+		{"cut at the message", uplinktest.Script(t, cutting.play), cloudsim.Faults{}, nil, "port open, logged in, published, acknowledged!", "see test_topic"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cloud.SetFaults(c.faults)
@@ -148,7 +148,7 @@ func TestProbeSaysAtWhichStepItFails(t *testing.T) {
 }
 
 func TestProbeTriesEveryAddressUntilOneWorks(t *testing.T) {
-	cloud := startCloud(t, cloudsim.Options{})
+	cloud := uplinktest.StartCloud(t, cloudsim.Options{})
 	u := uplink(t, "tcp://127.0.0.1:1", func(o *Options) { o.Addresses = []string{"tcp://" + cloud.Addr().String()} })
 	names, steps, err := walk(t, u)
 	if err != nil {

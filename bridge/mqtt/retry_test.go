@@ -20,6 +20,7 @@ import (
 
 	"sluice/bridge"
 	"sluice/bridge/cloudsim"
+	"sluice/bridge/uplinktest"
 )
 
 // retryWorld is a gateway's forwarder, its cloud and the line between them, in simulated time.
@@ -172,7 +173,7 @@ func newRetryWorld(t *testing.T, secure bool, ballast int) *retryWorld {
 		w.certificate = w.authority.leaf(nil)
 		address = "ssl://cloud.example:8883"
 		o.TLS.CA = t.TempDir() + "/ca.crt"
-		write(t, o.TLS.CA, string(w.authority.pem()))
+		uplinktest.Write(t, o.TLS.CA, string(w.authority.pem()))
 		options.TLS = &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -180,7 +181,7 @@ func newRetryWorld(t *testing.T, secure bool, ballast int) *retryWorld {
 		}}
 	}
 	o.Address = address
-	u, err := New(o, "line-3", quiet())
+	u, err := New(o, "line-3", uplinktest.Quiet())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +207,7 @@ func newRetryWorld(t *testing.T, secure bool, ballast int) *retryWorld {
 
 // start runs a forwarder; stop, which start sets, ends it.
 func (w *retryWorld) start(receive ...bridge.ReceiveRoute) {
-	w.forwarder = &bridge.Forwarder{Name: "cloud", Gateway: "line-3", Uplink: w.uplink, Window: testWindow, Tries: w.tries, Log: quiet(),
+	w.forwarder = &bridge.Forwarder{Name: "cloud", Gateway: "line-3", Uplink: w.uplink, Window: testWindow, Tries: w.tries, Log: uplinktest.Quiet(),
 		Routes:  []bridge.Route{{From: "readings/#", To: "plants/{topic}", QoS: 1, Source: w.source}},
 		Receive: receive, Deliver: func(context.Context, string, *bridge.Incoming) error { return nil }}
 	ctx, cancel := context.WithCancel(context.Background())

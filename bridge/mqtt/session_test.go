@@ -16,12 +16,13 @@ import (
 	"sluice/bridge"
 	"sluice/bridge/cloudsim"
 	"sluice/bridge/dial"
+	"sluice/bridge/uplinktest"
 )
 
 // scribe is a broker that lets one client in, acknowledges what it publishes and writes down every
 // packet. deaf leaves the messages under that topic without an answer; the connection is cut at cutAt.
 type scribe struct {
-	book
+	uplinktest.Book
 	deaf, cutAt string
 }
 
@@ -30,12 +31,12 @@ func (s *scribe) play(conn net.Conn, in *bufio.Reader) {
 	for {
 		p, err := packets.ReadPacket(in)
 		if err != nil {
-			s.add("", []byte("the end"))
+			s.Add("", []byte("the end"))
 			return
 		}
 		switch p := p.(type) {
 		case *packets.PublishPacket:
-			s.add("", fmt.Appendf(nil, "%s=%s qos %d retain %v", p.TopicName, p.Payload, p.Qos, p.Retain))
+			s.Add("", fmt.Appendf(nil, "%s=%s qos %d retain %v", p.TopicName, p.Payload, p.Qos, p.Retain))
 			if p.TopicName == s.cutAt {
 				return
 			}
@@ -43,15 +44,15 @@ func (s *scribe) play(conn net.Conn, in *bufio.Reader) {
 				conn.Write([]byte{0x40, 2, byte(p.MessageID >> 8), byte(p.MessageID)})
 			}
 		case *packets.DisconnectPacket:
-			s.add("", []byte("goodbye"))
+			s.Add("", []byte("goodbye"))
 		}
 	}
 }
 
 func (s *scribe) expect(t *testing.T, want ...string) {
 	t.Helper()
-	eventually(t, "the broker has all packets", func() bool { return len(s.all()) >= len(want) })
-	if got := s.all(); !slices.Equal(got, want) {
+	uplinktest.Eventually(t, "the broker has all packets", func() bool { return len(s.All()) >= len(want) })
+	if got := s.All(); !slices.Equal(got, want) {
 		t.Errorf("the broker saw\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
@@ -69,9 +70,9 @@ func aNode() Session {
 
 func TestASessionIsBornBeforeAnythingAndDiesAtClose(t *testing.T) {
 	var broker scribe
-	u := uplink(t, script(t, broker.play), nil)
+	u := uplink(t, uplinktest.Script(t, broker.play), nil)
 	u.Session = func(context.Context) (Session, error) { return aNode(), nil }
-	l := connect(t, u)
+	l := uplinktest.Connect(t, u)
 	done := make(chan error, 1)
 	if err := l.Send(t.Context(), &bridge.Outgoing{Topic: "data", Payload: []byte("1"), QoS: 1}, func(err error) { done <- err }); err != nil {
 		t.Fatal(err)
@@ -93,7 +94,7 @@ func TestConnectFailsWhenABirthIsNotTaken(t *testing.T) {
 		"not acknowledged": {deaf: "spBv1.0/plant/DBIRTH/line-3/press"},
 		"cut":              {cutAt: "spBv1.0/plant/DBIRTH/line-3/press"},
 	} {
-		u := uplink(t, script(t, broker.play), func(o *Options) { o.ConnectTimeout = time.Second })
+		u := uplink(t, uplinktest.Script(t, broker.play), func(o *Options) { o.ConnectTimeout = time.Second })
 		u.Session = func(context.Context) (Session, error) { return aNode(), nil }
 		if l, err := u.Connect(t.Context()); err == nil {
 			l.Close()
@@ -109,7 +110,7 @@ func TestASessionThatCannotBeMadeIsNoConnection(t *testing.T) {
 		"no key": func(context.Context) (Session, error) { return Session{}, errors.New("no key for the token") },
 		"will":   func(context.Context) (Session, error) { return Session{Will: &Note{Topic: "a/+"}}, nil },
 	} {
-		u := uplink(t, "tcp://"+startCloud(t, cloudsim.Options{}).Addr().String(), nil)
+		u := uplink(t, "tcp://"+uplinktest.StartCloud(t, cloudsim.Options{}).Addr().String(), nil)
 		u.Session = session
 		if l, err := u.Connect(t.Context()); err == nil {
 			l.Close()
@@ -119,9 +120,9 @@ func TestASessionThatCannotBeMadeIsNoConnection(t *testing.T) {
 }
 
 func TestALoginOfTheSessionIsUsedUntilItExpires(t *testing.T) {
-	var logins book
-	cloud := startCloud(t, cloudsim.Options{Login: func(id, user, password string) byte {
-		logins.add("", []byte(id+" "+user+" "+password))
+	var logins uplinktest.Book
+	cloud := uplinktest.StartCloud(t, cloudsim.Options{Login: func(id, user, password string) byte {
+		logins.Add("", []byte(id+" "+user+" "+password))
 		return 0
 	}})
 	u := uplink(t, "tcp://"+cloud.Addr().String(), nil)
@@ -131,7 +132,7 @@ func TestALoginOfTheSessionIsUsedUntilItExpires(t *testing.T) {
 		return Session{Login: &Login{"device", "user", fmt.Sprintf("token-%d", n)}, Until: time.Now().Add(50 * time.Millisecond)}, nil
 	}
 	for range 2 {
-		l := connect(t, u)
+		l := uplinktest.Connect(t, u)
 		select {
 		case <-l.Lost():
 		case <-time.After(10 * time.Second):
@@ -142,19 +143,19 @@ func TestALoginOfTheSessionIsUsedUntilItExpires(t *testing.T) {
 		}
 		l.Close()
 	}
-	if got, want := logins.all(), []string{"device user token-1", "device user token-2"}; !slices.Equal(got, want) {
+	if got, want := logins.All(), []string{"device user token-1", "device user token-2"}; !slices.Equal(got, want) {
 		t.Errorf("logins were %q, want %q", got, want)
 	}
 }
 
 // TestMosquittoPublishesTheWill cuts the connection under the link, and closes another in order.
 func TestMosquittoPublishesTheWill(t *testing.T) {
-	cloud := newMosquitto(t, "")
-	there := fmt.Sprintf("tcp://127.0.0.1:%d", cloud.port)
-	var seen book
-	watcher := connect(t, uplink(t, there, func(o *Options) { o.ClientID = "watcher" }))
+	cloud := uplinktest.StartMosquitto(t, "")
+	there := "tcp://" + cloud.Address
+	var seen uplinktest.Book
+	watcher := uplinktest.Connect(t, uplink(t, there, func(o *Options) { o.ClientID = "watcher" }))
 	err := watcher.(bridge.Receiver).Receive(t.Context(), "spBv1.0/#", func(_ context.Context, m *bridge.Incoming) error {
-		seen.add("", []byte(strings.Split(m.Topic, "/")[2]))
+		seen.Add("", []byte(strings.Split(m.Topic, "/")[2]))
 		return nil
 	})
 	if err != nil {
@@ -162,19 +163,19 @@ func TestMosquittoPublishesTheWill(t *testing.T) {
 	}
 	u := uplink(t, there, nil)
 	u.Session = func(context.Context) (Session, error) { return aNode(), nil }
-	cut := connect(t, u)
+	cut := uplinktest.Connect(t, u)
 	cut.(*link).raw.Conn.Close()
-	eventually(t, "the broker has noticed", func() bool { return slices.Contains(seen.all(), "NDEATH") })
-	connect(t, u).Close()
+	uplinktest.Eventually(t, "the broker has noticed", func() bool { return slices.Contains(seen.All(), "NDEATH") })
+	uplinktest.Connect(t, u).Close()
 	want := []string{"NBIRTH", "DBIRTH", "NDEATH", "NBIRTH", "DBIRTH", "NDEATH"}
-	eventually(t, "the second death is seen", func() bool { return len(seen.all()) >= len(want) })
-	if got := seen.all(); !slices.Equal(got, want) {
+	uplinktest.Eventually(t, "the second death is seen", func() bool { return len(seen.All()) >= len(want) })
+	if got := seen.All(); !slices.Equal(got, want) {
 		t.Errorf("the watcher saw %q, want %q", got, want)
 	}
 }
 
 func TestTheNextAddressTakesOver(t *testing.T) {
-	first, second := startCloud(t, cloudsim.Options{}), startCloud(t, cloudsim.Options{})
+	first, second := uplinktest.StartCloud(t, cloudsim.Options{}), uplinktest.StartCloud(t, cloudsim.Options{})
 	u := uplink(t, "tcp://"+first.Addr().String(), func(o *Options) {
 		o.Addresses = []string{"tcp://" + second.Addr().String()}
 	})
@@ -205,15 +206,15 @@ func TestTheNextAddressTakesOver(t *testing.T) {
 }
 
 func TestAnAddressThatAcknowledgesNothingIsLeft(t *testing.T) {
-	first, second := startCloud(t, cloudsim.Options{}), startCloud(t, cloudsim.Options{Record: t.TempDir() + "/taken"})
+	first, second := uplinktest.StartCloud(t, cloudsim.Options{}), uplinktest.StartCloud(t, cloudsim.Options{Record: t.TempDir() + "/taken"})
 	first.SetFaults(cloudsim.Faults{NoAck: true})
 	u := uplink(t, "tcp://"+first.Addr().String(), func(o *Options) {
 		o.Addresses = []string{"tcp://" + second.Addr().String()}
 	})
-	var source readings
-	forward(t, u, &source, func(f *bridge.Forwarder) { f.Stall = 200 * time.Millisecond })
-	source.advance(t, 200)
-	source.finish(t)
+	var source uplinktest.Readings
+	uplinktest.Forward(t, u, &source, func(f *bridge.Forwarder) { f.Stall = 200 * time.Millisecond })
+	source.Advance(t, 200)
+	source.Finish(t)
 	if got := first.Stats().Connects; got != 1 {
 		t.Errorf("the address that acknowledges nothing was tried %d times, want once", got)
 	}
@@ -263,12 +264,12 @@ func tunnel(t *testing.T, to string) (address string) {
 }
 
 func TestAnUplinkGoesThroughAProxy(t *testing.T) {
-	cloud := startCloud(t, cloudsim.Options{Record: t.TempDir() + "/taken"})
+	cloud := uplinktest.StartCloud(t, cloudsim.Options{Record: t.TempDir() + "/taken"})
 	u := uplink(t, "tcp://cloud.example:1883", func(o *Options) {
 		o.Proxy = dial.Proxy{Address: "http://" + tunnel(t, cloud.Addr().String())}
 	})
-	var source readings
-	forward(t, u, &source, nil)
-	source.advance(t, 500)
-	source.finish(t)
+	var source uplinktest.Readings
+	uplinktest.Forward(t, u, &source, nil)
+	source.Advance(t, 500)
+	source.Finish(t)
 }

@@ -13,36 +13,9 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
 	"sluice/bridge"
+	"sluice/bridge/uplinktest"
 	"sluice/gateway/message"
 )
-
-// script is a broker that lets one client in and then answers as the test says.
-func script(t *testing.T, play func(conn net.Conn, in *bufio.Reader)) (address string) {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		conn, err := listener.Accept()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		conn.SetDeadline(time.Now().Add(20 * time.Second))
-		in := bufio.NewReader(conn)
-		if _, err := packets.ReadPacket(in); err == nil {
-			play(conn, in)
-		}
-	}()
-	t.Cleanup(func() {
-		listener.Close()
-		<-ended
-	})
-	return "tcp://" + listener.Addr().String()
-}
 
 var welcome = []byte{0x20, 2, 0, 0}
 
@@ -68,7 +41,7 @@ func TestNoTokenIsTrustedWithoutItsPuback(t *testing.T) {
 		{"a PUBACK for another id, then the end", func(id uint16) []byte { return []byte{0x40, 2, byte((id + 9) >> 8), byte(id + 9)} }, "closed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			address := script(t, func(conn net.Conn, in *bufio.Reader) {
+			address := uplinktest.Script(t, func(conn net.Conn, in *bufio.Reader) {
 				conn.Write(welcome)
 				p, err := packets.ReadPacket(in)
 				if err == nil {
@@ -85,7 +58,7 @@ func TestNoTokenIsTrustedWithoutItsPuback(t *testing.T) {
 					}
 				}
 			})
-			l := connect(t, uplink(t, address, nil))
+			l := uplinktest.Connect(t, uplink(t, address, nil))
 			answers := make(chan error, 4)
 			for range 2 {
 				r := message.Record{Message: message.Message{Payload: []byte("x")}}
@@ -117,7 +90,7 @@ func TestNoTokenIsTrustedWithoutItsPuback(t *testing.T) {
 // TestPahoCompletesTokensWithoutPuback shows that the book of PUBACKs is not idle: this is what a
 // bare paho token says in the worst of the cases above. When paho changes, inbound can be simpler.
 func TestPahoCompletesTokensWithoutPuback(t *testing.T) {
-	address := script(t, func(conn net.Conn, in *bufio.Reader) {
+	address := uplinktest.Script(t, func(conn net.Conn, in *bufio.Reader) {
 		conn.Write(welcome)
 		if p, err := packets.ReadPacket(in); err == nil {
 			id := p.Details().MessageID
@@ -126,7 +99,7 @@ func TestPahoCompletesTokensWithoutPuback(t *testing.T) {
 		}
 	})
 	u := uplink(t, address, nil)
-	l := connect(t, u).(*link)
+	l := uplinktest.Connect(t, u).(*link)
 	l.sending.Lock()
 	token := l.client.Publish("a", 1, false, []byte("x"))
 	l.sending.Unlock()
@@ -139,11 +112,11 @@ func TestPahoCompletesTokensWithoutPuback(t *testing.T) {
 }
 
 func TestKeepAliveFindsASilentBroker(t *testing.T) {
-	address := script(t, func(conn net.Conn, in *bufio.Reader) {
+	address := uplinktest.Script(t, func(conn net.Conn, in *bufio.Reader) {
 		conn.Write(welcome)
 		io.Copy(io.Discard, in) // takes pings and answers none
 	})
-	l := connect(t, uplink(t, address, func(o *Options) { o.KeepAlive = time.Second }))
+	l := uplinktest.Connect(t, uplink(t, address, func(o *Options) { o.KeepAlive = time.Second }))
 	answered := make(chan error, 1)
 	r := message.Record{Message: message.Message{Payload: []byte("x")}}
 	if err := l.Send(t.Context(), &bridge.Outgoing{Topic: "a", Payload: r.Payload, QoS: 1, Record: &r}, func(err error) { answered <- err }); err != nil {

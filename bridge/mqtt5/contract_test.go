@@ -16,8 +16,8 @@ import (
 
 func TestMosquittoKeepsTheContract(t *testing.T) {
 	uplinktest.Run(t, func(t *testing.T) uplinktest.Harness {
-		broker := newMosquitto(t, "")
-		gate := newGate(t, fmt.Sprintf("127.0.0.1:%d", broker.port))
+		broker := uplinktest.StartMosquitto(t, "")
+		gate := newGate(t, broker.Address)
 		reader := newReader(t, broker)
 		return uplinktest.Harness{
 			Uplink:   uplink(t, "tcp://"+gate.listener.Addr().String(), nil),
@@ -31,16 +31,16 @@ func TestMosquittoKeepsTheContract(t *testing.T) {
 // reader is a stock subscriber.
 type reader struct {
 	t      *testing.T
-	broker *mosquitto
-	taken  book
+	broker *uplinktest.Mosquitto
+	taken  uplinktest.Book
 	marks  int
 }
 
 const markTopic = "plants/readings/mark"
 
-func newReader(t *testing.T, m *mosquitto) *reader {
+func newReader(t *testing.T, m *uplinktest.Mosquitto) *reader {
 	r := &reader{t: t, broker: m}
-	cmd := exec.Command(peer(t, "mosquitto_sub"), "-p", fmt.Sprint(m.port), "-t", "plants/#", "-q", "1")
+	cmd := exec.Command(uplinktest.Peer(t, "mosquitto_sub"), "-p", fmt.Sprint(m.Port), "-t", "plants/#", "-q", "1")
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -52,7 +52,7 @@ func newReader(t *testing.T, m *mosquitto) *reader {
 	go func() {
 		defer close(ended)
 		for lines := bufio.NewScanner(out); lines.Scan(); {
-			r.taken.add("", lines.Bytes())
+			r.taken.Add("", lines.Bytes())
 		}
 	}()
 	t.Cleanup(func() {
@@ -60,9 +60,9 @@ func newReader(t *testing.T, m *mosquitto) *reader {
 		<-ended
 		cmd.Wait()
 	})
-	eventually(t, "the subscriber is there", func() bool {
+	uplinktest.Eventually(t, "the subscriber is there", func() bool {
 		r.mark()
-		return len(r.taken.all()) > 0
+		return len(r.taken.All()) > 0
 	})
 	return r
 }
@@ -70,7 +70,7 @@ func newReader(t *testing.T, m *mosquitto) *reader {
 func (r *reader) mark() (text string) {
 	r.marks++
 	text = fmt.Sprintf("mark %d", r.marks)
-	out, err := exec.Command(peer(r.t, "mosquitto_pub"), "-p", fmt.Sprint(r.broker.port), "-q", "1", "-t", markTopic, "-m", text).CombinedOutput()
+	out, err := exec.Command(uplinktest.Peer(r.t, "mosquitto_pub"), "-p", fmt.Sprint(r.broker.Port), "-q", "1", "-t", markTopic, "-m", text).CombinedOutput()
 	if err != nil {
 		r.t.Fatalf("mosquitto_pub: %v: %s", err, out)
 	}
@@ -80,8 +80,8 @@ func (r *reader) mark() (text string) {
 // received waits until what the broker has by now is through.
 func (r *reader) received() []string {
 	mark := r.mark()
-	eventually(r.t, "the subscriber has everything", func() bool { return slices.Contains(r.taken.all(), mark) })
-	return slices.DeleteFunc(r.taken.all(), func(m string) bool { return strings.HasPrefix(m, "mark ") })
+	uplinktest.Eventually(r.t, "the subscriber has everything", func() bool { return slices.Contains(r.taken.All(), mark) })
+	return slices.DeleteFunc(r.taken.All(), func(m string) bool { return strings.HasPrefix(m, "mark ") })
 }
 
 // gate is a line to a broker that can be cut, or made to swallow acknowledgements.

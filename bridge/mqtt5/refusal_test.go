@@ -12,6 +12,7 @@ import (
 
 	"sluice/bridge"
 	"sluice/bridge/cloudsim"
+	"sluice/bridge/uplinktest"
 	"sluice/gateway/message"
 )
 
@@ -53,12 +54,12 @@ func (s *sender) next() answer {
 func TestReasonCodesBecomeRefusals(t *testing.T) {
 	var code byte
 	var mu sync.Mutex
-	cloud := startCloud(t, cloudsim.Options{Judge: func(string, []byte, *cloudsim.About) byte {
+	cloud := uplinktest.StartCloud(t, cloudsim.Options{Judge: func(string, []byte, *cloudsim.About) byte {
 		mu.Lock()
 		defer mu.Unlock()
 		return code
 	}})
-	s := newSender(t, connect(t, uplink(t, "tcp://"+cloud.Addr().String(), nil)))
+	s := newSender(t, uplinktest.Connect(t, uplink(t, "tcp://"+cloud.Addr().String(), nil)))
 	for _, c := range []struct {
 		code  byte
 		says  string
@@ -98,16 +99,16 @@ func TestReasonCodesBecomeRefusals(t *testing.T) {
 // TestNothingOvertakesARefusal: what was sent behind a refused message of the same key is answered
 // with ErrHeld and was never on the line; other keys go on.
 func TestNothingOvertakesARefusal(t *testing.T) {
-	var taken book
+	var taken uplinktest.Book
 	decide := make(chan struct{})
-	cloud := startCloud(t, cloudsim.Options{Taken: taken.add, Judge: func(_ string, payload []byte, _ *cloudsim.About) byte {
+	cloud := uplinktest.StartCloud(t, cloudsim.Options{Taken: taken.Add, Judge: func(_ string, payload []byte, _ *cloudsim.About) byte {
 		if string(payload) == "bad" {
 			<-decide
 			return 0x97
 		}
 		return 0
 	}})
-	s := newSender(t, connect(t, uplink(t, "tcp://"+cloud.Addr().String(), nil)))
+	s := newSender(t, uplinktest.Connect(t, uplink(t, "tcp://"+cloud.Addr().String(), nil)))
 	lane, refuse := context.WithCancel(t.Context())
 	defer refuse()
 	for _, payload := range []string{"bad", "behind 1", "behind 2"} {
@@ -152,7 +153,7 @@ func TestNothingOvertakesARefusal(t *testing.T) {
 	if a := s.next(); a.err != nil || a.message != "again" {
 		t.Errorf("after the refusal: %+v", a)
 	}
-	if got, want := taken.all(), []string{"other", "again"}; !slices.Equal(got, want) {
+	if got, want := taken.All(), []string{"other", "again"}; !slices.Equal(got, want) {
 		t.Errorf("the cloud has %q, want %q", got, want)
 	}
 }
@@ -163,7 +164,7 @@ func TestAForwarderKeepsTheOrderThroughRefusals(t *testing.T) {
 	var check cloudsim.Checker
 	var mu sync.Mutex
 	n := 0
-	cloud := startCloud(t, cloudsim.Options{Checker: &check, Judge: func(string, []byte, *cloudsim.About) byte {
+	cloud := uplinktest.StartCloud(t, cloudsim.Options{Checker: &check, Judge: func(string, []byte, *cloudsim.About) byte {
 		mu.Lock()
 		defer mu.Unlock()
 		if n++; n%50 == 0 {
@@ -171,10 +172,10 @@ func TestAForwarderKeepsTheOrderThroughRefusals(t *testing.T) {
 		}
 		return 0
 	}})
-	var source readings
-	f := forward(t, uplink(t, "tcp://"+cloud.Addr().String(), nil), &source, nil)
-	source.advance(t, 150)
-	last := source.finish(t)
+	var source uplinktest.Readings
+	f := uplinktest.Forward(t, uplink(t, "tcp://"+cloud.Addr().String(), nil), &source, nil)
+	source.Advance(t, 150)
+	last := source.Finish(t)
 	r := check.Report()
 	if r.Gaps != 0 || r.Reordered != 0 || r.Duplicates != 0 || len(r.Streams) != 1 || r.Streams[0].Last != last {
 		t.Errorf("the cloud has %+v, want 1 to %d in order, each once", r, last)
@@ -188,9 +189,9 @@ func TestAForwarderKeepsTheOrderThroughRefusals(t *testing.T) {
 }
 
 func TestWhatTheCloudAllowsIsKept(t *testing.T) {
-	var taken book
-	cloud := startCloud(t, cloudsim.Options{Taken: taken.add, ReceiveMaximum: 3, MaximumPacket: 200, TopicAliases: 2})
-	s := newSender(t, connect(t, uplink(t, "tcp://"+cloud.Addr().String(), nil)))
+	var taken uplinktest.Book
+	cloud := uplinktest.StartCloud(t, cloudsim.Options{Taken: taken.Add, ReceiveMaximum: 3, MaximumPacket: 200, TopicAliases: 2})
+	s := newSender(t, uplinktest.Connect(t, uplink(t, "tcp://"+cloud.Addr().String(), nil)))
 	// The simulated cloud ends the connection when one message more is unacknowledged, or an alias
 	// or a packet is beyond what it has said.
 	for i := range 300 {
@@ -203,7 +204,7 @@ func TestWhatTheCloudAllowsIsKept(t *testing.T) {
 			t.Fatalf("message %s was answered with %v", a.message, a.err)
 		}
 	}
-	if got := len(taken.all()); got != 300 {
+	if got := len(taken.All()); got != 300 {
 		t.Errorf("the cloud has %d messages, want 300", got)
 	}
 	var sizes []int
@@ -232,13 +233,13 @@ func TestWhatTheCloudAllowsIsKept(t *testing.T) {
 func TestPropertiesGoUpAndComeDown(t *testing.T) {
 	var mu sync.Mutex
 	var got *cloudsim.About
-	cloud := startCloud(t, cloudsim.Options{Judge: func(_ string, _ []byte, about *cloudsim.About) byte {
+	cloud := uplinktest.StartCloud(t, cloudsim.Options{Judge: func(_ string, _ []byte, about *cloudsim.About) byte {
 		mu.Lock()
 		defer mu.Unlock()
 		got = about
 		return 0
 	}})
-	l := connect(t, uplink(t, "tcp://"+cloud.Addr().String(), nil))
+	l := uplinktest.Connect(t, uplink(t, "tcp://"+cloud.Addr().String(), nil))
 	all := []message.Property{
 		{Name: "batch", Value: "7"}, {Name: "batch", Value: "8"}, {Name: message.ContentType, Value: "application/json"},
 		{Name: message.ResponseTopic, Value: "answers"}, {Name: message.CorrelationData, Value: "\x00\xff"},
@@ -284,8 +285,8 @@ func TestPropertiesGoUpAndComeDown(t *testing.T) {
 }
 
 func TestWhatWouldEndTheConnectionIsRefused(t *testing.T) {
-	cloud := startCloud(t, cloudsim.Options{})
-	l := connect(t, uplink(t, "tcp://"+cloud.Addr().String(), nil))
+	cloud := uplinktest.StartCloud(t, cloudsim.Options{})
+	l := uplinktest.Connect(t, uplink(t, "tcp://"+cloud.Addr().String(), nil))
 	for _, c := range []struct {
 		name string
 		o    bridge.Outgoing
@@ -311,9 +312,9 @@ func TestWhatWouldEndTheConnectionIsRefused(t *testing.T) {
 
 func TestTheCloudSaysWhyItEndsTheConnection(t *testing.T) {
 	for code, want := range map[byte]string{0x8e: "same client id", 0x98: "administrator", 0x89: "busy", 0x9d: "another server"} {
-		cloud := startCloud(t, cloudsim.Options{})
+		cloud := uplinktest.StartCloud(t, cloudsim.Options{})
 		cloud.SetFaults(cloudsim.Faults{DropAt: 1, EndWith: code})
-		s := newSender(t, connect(t, uplink(t, "tcp://"+cloud.Addr().String(), nil)))
+		s := newSender(t, uplinktest.Connect(t, uplink(t, "tcp://"+cloud.Addr().String(), nil)))
 		if err := s.send(t.Context(), "a", "x"); err != nil {
 			t.Fatal(err)
 		}
@@ -330,7 +331,7 @@ func TestTopicAliasesShortenWhatIsSent(t *testing.T) {
 	var mu sync.Mutex
 	numbers := make(map[uint16]int)
 	topics := make(map[string]int)
-	cloud := startCloud(t, cloudsim.Options{TopicAliases: 2, Judge: func(topic string, payload []byte, about *cloudsim.About) byte {
+	cloud := uplinktest.StartCloud(t, cloudsim.Options{TopicAliases: 2, Judge: func(topic string, payload []byte, about *cloudsim.About) byte {
 		mu.Lock()
 		defer mu.Unlock()
 		numbers[about.Alias]++
@@ -340,7 +341,7 @@ func TestTopicAliasesShortenWhatIsSent(t *testing.T) {
 		}
 		return 0
 	}})
-	s := newSender(t, connect(t, uplink(t, "tcp://"+cloud.Addr().String(), nil)))
+	s := newSender(t, uplinktest.Connect(t, uplink(t, "tcp://"+cloud.Addr().String(), nil)))
 	for i := range 3 {
 		for _, key := range []string{"a", "b", "c"} {
 			if err := s.send(t.Context(), key, fmt.Sprint(key, i)); err != nil {
@@ -361,7 +362,7 @@ func TestTopicAliasesShortenWhatIsSent(t *testing.T) {
 
 func TestProbeTellsEachStep(t *testing.T) {
 	code := byte(0)
-	cloud := startCloud(t, cloudsim.Options{Judge: func(string, []byte, *cloudsim.About) byte { return code }})
+	cloud := uplinktest.StartCloud(t, cloudsim.Options{Judge: func(string, []byte, *cloudsim.About) byte { return code }})
 	u := uplink(t, "tcp://"+cloud.Addr().String(), nil)
 	probe := func() (names []string, err error) {
 		err = u.Probe(t.Context(), func(s bridge.Step) { names = append(names, s.Name) })

@@ -14,35 +14,8 @@ import (
 	"github.com/eclipse/paho.golang/paho"
 
 	"sluice/bridge"
+	"sluice/bridge/uplinktest"
 )
-
-// script is a broker that lets one client in and then answers as the test says.
-func script(t *testing.T, play func(conn net.Conn, in *bufio.Reader)) (address string) {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		conn, err := listener.Accept()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		conn.SetDeadline(time.Now().Add(20 * time.Second))
-		in := bufio.NewReader(conn)
-		if _, err := packets.ReadPacket(in); err == nil {
-			play(conn, in)
-		}
-	}()
-	t.Cleanup(func() {
-		listener.Close()
-		<-ended
-	})
-	return "tcp://" + listener.Addr().String()
-}
 
 var welcome = []byte{0x20, 3, 0, 0, 0}
 
@@ -73,7 +46,7 @@ func TestNothingIsTrustedButThePuback(t *testing.T) {
 		{"DISCONNECT without a word", func(uint16) []byte { return []byte{0xe0, 0} }, "ended the connection"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			address := script(t, func(conn net.Conn, in *bufio.Reader) {
+			address := uplinktest.Script(t, func(conn net.Conn, in *bufio.Reader) {
 				conn.Write(welcome)
 				var id uint16
 				for sent := 0; sent < 2; { // pings do not count
@@ -95,7 +68,7 @@ func TestNothingIsTrustedButThePuback(t *testing.T) {
 					}
 				}
 			})
-			s := newSender(t, connect(t, uplink(t, address, nil)))
+			s := newSender(t, uplinktest.Connect(t, uplink(t, address, nil)))
 			for _, key := range []string{"a", "b"} {
 				if err := s.send(t.Context(), key, "x"); err != nil {
 					t.Fatal(err)
@@ -134,7 +107,7 @@ func TestAStrangeWelcomeIsNoLogin(t *testing.T) {
 		{"no MQTT", []byte("HTTP/1.1 400 Bad Request\r\n\r\n"), "protocol"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			address := script(t, func(conn net.Conn, in *bufio.Reader) {
+			address := uplinktest.Script(t, func(conn net.Conn, in *bufio.Reader) {
 				conn.Write(c.welcome)
 				io.Copy(io.Discard, in)
 			})
@@ -151,11 +124,11 @@ func TestAStrangeWelcomeIsNoLogin(t *testing.T) {
 }
 
 func TestTheServersKeepAliveFindsASilentBroker(t *testing.T) {
-	address := script(t, func(conn net.Conn, in *bufio.Reader) {
+	address := uplinktest.Script(t, func(conn net.Conn, in *bufio.Reader) {
 		conn.Write([]byte{0x20, 6, 0, 0, 3, 0x13, 0, 1}) // a second, whatever we have wished for
 		io.Copy(io.Discard, in)                          // takes pings and answers none
 	})
-	s := newSender(t, connect(t, uplink(t, address, func(o *Options) { o.KeepAlive = time.Hour })))
+	s := newSender(t, uplinktest.Connect(t, uplink(t, address, func(o *Options) { o.KeepAlive = time.Hour })))
 	if err := s.send(t.Context(), "a", "x"); err != nil {
 		t.Fatal(err)
 	}
@@ -165,11 +138,11 @@ func TestTheServersKeepAliveFindsASilentBroker(t *testing.T) {
 }
 
 func TestQoS1NeedsABrokerThatAcknowledges(t *testing.T) {
-	address := script(t, func(conn net.Conn, in *bufio.Reader) {
+	address := uplinktest.Script(t, func(conn net.Conn, in *bufio.Reader) {
 		conn.Write([]byte{0x20, 5, 0, 0, 2, 0x24, 0}) // at most QoS 0
 		io.Copy(io.Discard, in)
 	})
-	s := newSender(t, connect(t, uplink(t, address, nil)))
+	s := newSender(t, uplinktest.Connect(t, uplink(t, address, nil)))
 	err := s.send(t.Context(), "a", "x")
 	if _, refused := errors.AsType[*bridge.RefusedError](err); err == nil || refused {
 		t.Errorf("a message with QoS 1 gives %v, want an error that sets nothing aside", err)

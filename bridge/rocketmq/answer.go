@@ -2,6 +2,7 @@ package rocketmq
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"sluice/bridge"
@@ -49,6 +50,9 @@ func judge(answer *remoting.Command, broker, topic string) (again bool, err erro
 	if answer.Code == remoting.SystemError && strings.Contains(answer.Remark, "busy") {
 		known.verdict = busy // how older brokers say it
 	}
+	if isLogin(answer) {
+		known.verdict, known.hint = elsewhere, "see access_key and secret_key_file"
+	}
 	says := fmt.Sprintf("%s answers %s to a message for %s", broker, describe(answer), topic)
 	if known.hint != "" {
 		says += "; " + known.hint
@@ -63,6 +67,19 @@ func judge(answer *remoting.Command, broker, topic string) (again bool, err erro
 	default:
 		return false, &bridge.RefusedError{Reason: says, Retry: known.verdict != illegal}
 	}
+}
+
+// stranger are the words, in lower case, by which brokers say that they do not know who asks: those of
+// ACL 1.0 under the code of any error, those of 2.0 under that of a missing permission.
+var stranger = []string{"check signature failed", "no acl config for", "accesskey", "access key", "user:", "username can"}
+
+// isLogin says whether an answer is about the key, and so about every message: none of them pays for it.
+func isLogin(answer *remoting.Command) bool {
+	if answer.Code != remoting.SystemError && answer.Code != remoting.NoPermission {
+		return false
+	}
+	remark := strings.ToLower(answer.Remark)
+	return !strings.Contains(remark, "has no permission") && slices.ContainsFunc(stranger, func(words string) bool { return strings.Contains(remark, words) })
 }
 
 // longestRemark is as much as we repeat of what a broker says: Java appends whole stack traces.

@@ -1,4 +1,4 @@
-package mqtt5
+package uplinktest
 
 import (
 	"strings"
@@ -9,12 +9,9 @@ import (
 	"sluice/bridge/cloudsim"
 )
 
-// TestEveryFaultOfTheCloudIsSurvived runs a forwarder against each way to misbehave, then against a
-// cloud that has come to its senses, and checks that nothing is missing or out of order.
-func TestEveryFaultOfTheCloudIsSurvived(t *testing.T) {
-	offline := func(word string) func(bridge.State) bool {
-		return func(s bridge.State) bool { return s.State != bridge.Online && strings.Contains(s.LastError, word) }
-	}
+// survivesFaults runs a forwarder against each way to misbehave, then against a cloud that has come to
+// its senses, and checks that nothing is missing or out of order.
+func (m MQTT) survivesFaults(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		faults cloudsim.Faults
@@ -23,29 +20,31 @@ func TestEveryFaultOfTheCloudIsSurvived(t *testing.T) {
 		{"silent", cloudsim.Faults{Silent: true}, func(s bridge.State) bool {
 			return strings.Contains(s.LastError, "acknowledges nothing") || strings.Contains(s.LastError, "no answer")
 		}},
-		{"refuses the login", cloudsim.Faults{RefuseLogin: 0x87}, offline("not authorised")},
+		{"refuses the login", cloudsim.Faults{RefuseLogin: m.Login[notAuthorised]}, func(s bridge.State) bool {
+			return s.State != bridge.Online && strings.Contains(s.LastError, notAuthorised)
+		}},
 		{"acknowledges nothing", cloudsim.Faults{NoAck: true}, func(s bridge.State) bool { return s.Stalls > 0 }},
-		{"acknowledges late", cloudsim.Faults{AckDelay: 50 * time.Millisecond}, func(s bridge.State) bool { return s.Sent > 20 }},
+		{"acknowledges late", cloudsim.Faults{AckDelay: 50 * time.Millisecond}, func(s bridge.State) bool { return s.Sent > m.AckedLate }},
 		{"cuts at a message", cloudsim.Faults{DropAt: 37}, func(s bridge.State) bool { return s.Repeated > 0 }},
 		{"cuts before the acknowledgement", cloudsim.Faults{DropBeforeAck: 37}, func(s bridge.State) bool { return s.Repeated > 0 }},
 		{"is slow", cloudsim.Faults{BytesPerSecond: 2000}, func(s bridge.State) bool { return s.InFlight > 90 }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var check cloudsim.Checker
-			cloud := startCloud(t, cloudsim.Options{Checker: &check})
-			u := uplink(t, "tcp://"+cloud.Addr().String(), func(o *Options) { o.ConnectTimeout = time.Second })
-			var source readings
-			f := forward(t, u, &source, func(f *bridge.Forwarder) { f.Stall = 500 * time.Millisecond })
-			source.advance(t, 50)
+			cloud := StartCloud(t, cloudsim.Options{Checker: &check, Record: t.TempDir() + "/taken"})
+			u := m.Open(t, MQTTOptions{Address: "tcp://" + cloud.Addr().String(), ConnectTimeout: time.Second})
+			var source Readings
+			f := Forward(t, u, &source, func(f *bridge.Forwarder) { f.Stall = 500 * time.Millisecond })
+			source.Advance(t, m.Load)
 			cloud.SetFaults(c.faults)
 			if c.faults.RefuseLogin != 0 || c.faults.DropAt != 0 || c.faults.DropBeforeAck != 0 {
 				cloud.SetUp(false) // these only show on a new connection
 				cloud.SetUp(true)
 			}
-			eventually(t, "the fault shows", func() bool { return c.until(f.State()) })
+			Eventually(t, "the fault shows", func() bool { return c.until(f.State()) })
 			cloud.SetFaults(cloudsim.Faults{})
-			source.advance(t, 50)
-			last := source.finish(t)
+			source.Advance(t, m.Load)
+			last := source.Finish(t)
 			r := check.Report()
 			// Counted from each step back: two breaks in a row repeat the same messages twice.
 			if r.Gaps != 0 || r.Reordered != 0 || len(r.Streams) != 1 || r.Streams[0].LongestRepeat > 100 ||

@@ -1,4 +1,5 @@
-package rocketmqtest
+// Package remote is a RocketMQ client for those who measure.
+package remote
 
 import (
 	"bufio"
