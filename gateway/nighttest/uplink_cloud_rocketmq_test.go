@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"sluice/bench/measure/remote"
 	"sluice/gateway/remoting"
 	rocketmqtest "sluice/testpeers/rocketmq"
 )
@@ -40,7 +41,7 @@ func newRocketMQ(t *testing.T, s site) *killedRocketMQ {
 		NameServerJVM: []string{"-Xms32m", "-Xmx64m", plain},
 	})
 	err := s.do(func() error {
-		return rocketmqtest.CreateTopic(t.Context(), k.real.Broker, k.real.NameServer, "plants", rocketmqQueues)
+		return remote.CreateTopic(t.Context(), k.real.Broker, k.real.NameServer, "plants", rocketmqQueues)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -83,9 +84,9 @@ func (k *killedRocketMQ) follow(ctx context.Context) {
 	}
 }
 
-func (k *killedRocketMQ) dial() (conn *rocketmqtest.Conn, err error) {
+func (k *killedRocketMQ) dial() (conn *remote.Conn, err error) {
 	err = k.site.do(func() error {
-		conn, err = rocketmqtest.Dial(k.real.Broker)
+		conn, err = remote.Dial(k.real.Broker)
 		return err
 	})
 	return conn, err
@@ -115,7 +116,7 @@ func (k *killedRocketMQ) spent(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	all, err := conn.Everything(t.Context(), "plants", rocketmqQueues)
+	all, err := everything(t.Context(), conn, "plants", rocketmqQueues)
 	if err != nil {
 		t.Fatal(err)
 	}

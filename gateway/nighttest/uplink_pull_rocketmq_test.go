@@ -1,4 +1,6 @@
-package rocketmqtest
+//go:build linux
+
+package nighttest
 
 import (
 	"cmp"
@@ -7,14 +9,15 @@ import (
 	"slices"
 	"strconv"
 
+	"sluice/bench/measure/remote"
 	"sluice/gateway/remoting"
 )
 
-// Everything pulls a topic's queues to their ends and gives what they hold in the order in which the broker
+// everything pulls a topic's queues to their ends and gives what they hold in the order in which the broker
 // stored it: all queues share one log.
-func (c *Conn) Everything(ctx context.Context, topic string, queues int) (all []remoting.Stored, err error) {
+func everything(ctx context.Context, c *remote.Conn, topic string, queues int) (all []remoting.Stored, err error) {
 	for queue := range queues {
-		if all, err = c.pullQueue(ctx, topic, queue, all); err != nil {
+		if all, err = pullQueue(ctx, c, topic, queue, all); err != nil {
 			return nil, fmt.Errorf("queue %d of %s: %w", queue, topic, err)
 		}
 	}
@@ -22,7 +25,7 @@ func (c *Conn) Everything(ctx context.Context, topic string, queues int) (all []
 	return all, nil
 }
 
-func (c *Conn) pullQueue(ctx context.Context, topic string, queue int, all []remoting.Stored) ([]remoting.Stored, error) {
+func pullQueue(ctx context.Context, c *remote.Conn, topic string, queue int, all []remoting.Stored) ([]remoting.Stored, error) {
 	for offset := int64(0); ; {
 		answer, err := c.Call(ctx, remoting.PullMessage, nil, remoting.Fields{
 			{Name: "consumerGroup", Value: "everything"}, {Name: "topic", Value: topic}, {Name: "queueId", Value: strconv.Itoa(queue)},
