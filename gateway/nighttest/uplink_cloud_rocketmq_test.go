@@ -31,14 +31,12 @@ type killedRocketMQ struct {
 func newRocketMQ(t *testing.T, s site) *killedRocketMQ {
 	t.Helper()
 	k := &killedRocketMQ{site: s, record: &record{path: filepath.Join(t.TempDir(), "received"), parse: withTopic}}
-	// Each TLS listener would make itself a key first, which takes seconds; the door is there for that.
-	plain := "-Dtls.server.mode=disabled"
 	k.real = rocketmqtest.Start(t, rocketmqtest.Options{
 		In: s.do,
 		// They listen on loopback, and are found where their door is.
 		Broker:        map[string]string{"flushDiskType": "SYNC_FLUSH", "brokerIP1": cloudIP},
-		BrokerJVM:     []string{"-Xms96m", "-Xmx256m", "-Xmn64m", "-XX:+UseSerialGC", plain},
-		NameServerJVM: []string{"-Xms32m", "-Xmx64m", plain},
+		BrokerJVM:     []string{"-Xms96m", "-Xmx256m", "-Xmn64m", "-XX:+UseSerialGC"},
+		NameServerJVM: []string{"-Xms32m", "-Xmx64m"},
 	})
 	err := s.do(func() error {
 		return remote.CreateTopic(t.Context(), k.real.Broker, k.real.NameServer, "plants", rocketmqQueues)

@@ -17,7 +17,9 @@ var shared = sync.OnceValues(func() (*rocketmqtest.Real, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := rocketmqtest.Launch(context.Background(), dir, rocketmqtest.Options{})
+	// As it comes, which is with TLS: it is asked what it says to every kind of frame.
+	stock := []string{"-Dtls.server.mode=permissive"}
+	r, err := rocketmqtest.Launch(context.Background(), dir, rocketmqtest.Options{BrokerJVM: stock, NameServerJVM: stock})
 	if err != nil {
 		os.RemoveAll(dir)
 		return nil, err

@@ -130,7 +130,8 @@ func (r *Real) command(found jars, name string, conf, more map[string]string) ([
 	for _, key := range slices.Sorted(maps.Keys(conf)) {
 		text = fmt.Appendf(text, "%s=%s\n", key, conf[key])
 	}
-	return machine(found.java, r.Dir), os.WriteFile(filepath.Join(r.Dir, name+".conf"), text, 0o600)
+	// A server with TLS makes itself a key at every start, which takes it seconds; clients here speak without.
+	return append(machine(found.java, r.Dir), "-Dtls.server.mode=disabled"), os.WriteFile(filepath.Join(r.Dir, name+".conf"), text, 0o600)
 }
 
 // brokerConf is a broker that is small on disk, and that hurries where the stock one takes its time.
