@@ -71,6 +71,9 @@ func (in *inbound) next() error {
 		}
 		in.packet = append(in.packet, b)
 		length |= int(b&0x7f) << shift
+		if b == 0 && shift > 0 {
+			return fmt.Errorf("%w: a length of more bytes than it needs", errProtocol) // [MQTT-1.5.5-1]
+		}
 		if b < 0x80 {
 			break
 		}
