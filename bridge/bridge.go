@@ -56,6 +56,12 @@ type Link interface {
 	Close() error
 }
 
+// Mover is a Link that can tell a slow line from a dead one.
+type Mover interface {
+	// Moved is how many bytes were written on the open connections, and how many of them the other end has.
+	Moved() (written, reached int64)
+}
+
 // Receiver is a Link that can also bring messages down from the cloud.
 type Receiver interface {
 	// Receive asks for messages under filter and returns once the cloud has agreed; each is handed

@@ -3,7 +3,11 @@ package dial
 import (
 	"net"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -19,6 +23,8 @@ const (
 // and clear them as they think fit. It goes directly around what Dial gave.
 type Patient struct {
 	net.Conn
+	written atomic.Int64
+
 	mu    sync.Mutex // guards what follows, and setting the deadline of writing
 	hurry bool
 }
@@ -31,10 +37,36 @@ func (c *Patient) Write(b []byte) (int, error) {
 		c.deadline()
 		n, err := c.Conn.Write(chunk)
 		written += n
+		c.written.Add(int64(n))
 		if err != nil || written == len(b) {
 			return written, err
 		}
 	}
+}
+
+// Written is how many bytes were written so far.
+func (c *Patient) Written() int64 { return c.written.Load() }
+
+// Reached is how many of the bytes that were written the other end has, or the proxy in between: all others wait in
+// the system or are on the line. Whoever waits for an answer may see by it that a slow line is at work.
+func (c *Patient) Reached() int64 {
+	written := c.written.Load()
+	socket, ok := c.Conn.(syscall.Conn)
+	if !ok {
+		return written
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return written
+	}
+	waiting := 0
+	_ = raw.Control(func(fd uintptr) { // of a closed connection nothing waits
+		waiting, err = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
+	})
+	if err != nil {
+		return written
+	}
+	return written - int64(waiting)
 }
 
 func (c *Patient) deadline() {

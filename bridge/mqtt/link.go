@@ -352,6 +352,9 @@ func (l *link) deliver() {
 	}
 }
 
+// Moved implements bridge.Mover.
+func (l *link) Moved() (written, reached int64) { return l.line.Moved() }
+
 // Close says goodbye to the broker and waits until paho and the line have ended.
 func (l *link) Close() error {
 	l.lose(errClosed)

@@ -203,6 +203,9 @@ func (l *Line) await(ctx context.Context, lost <-chan struct{}, fulfilled func()
 	}
 }
 
+// Moved is how many bytes were written on the connection, and how many of them the other end has: see dial.Patient.
+func (l *Line) Moved() (written, reached int64) { return l.raw.Written(), l.raw.Reached() }
+
 // LocalAddr is the connection's.
 func (l *Line) LocalAddr() net.Addr { return l.conn.LocalAddr() }
 

@@ -231,6 +231,9 @@ func deviceCommand(m *bridge.Incoming, writes []payload.SparkplugWrite) []byte {
 	return append(b, "}}"...)
 }
 
+// Moved implements bridge.Mover: every link to an MQTT broker does.
+func (l *sparkplugLink) Moved() (written, reached int64) { return l.Link.(bridge.Mover).Moved() }
+
 // Close waits until nobody uses the link any more.
 func (l *sparkplugLink) Close() error {
 	err := l.Link.Close()

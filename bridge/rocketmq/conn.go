@@ -111,41 +111,51 @@ func (e *silentError) Error() string {
 	return fmt.Sprintf("%s has not answered %s within %s", e.name, e.request, e.after)
 }
 
-// call sends a request and waits for its answer, patience at most: a peer that is silent for longer is
-// gone, with all that it owes us.
+// call sends a request and waits for its answer, patience at most from when the request has arrived: a peer that is
+// silent for longer is gone, with all that it owes us. A slow line may take as long as it takes, if it takes anything.
 func (c *conn) call(ctx context.Context, request *remoting.Command, patience time.Duration) (remoting.Command, error) {
 	answer := make(chan remoting.Command, 1)
-	if err := c.send(request, answer); err != nil {
+	through, err := c.send(request, answer)
+	if err != nil {
 		return remoting.Command{}, err
 	}
+	reached := c.raw.Reached()
 	silence := time.NewTimer(patience)
 	defer silence.Stop()
-	select {
-	case got := <-answer:
-		return got, nil
-	case <-c.ended:
+	for {
 		select {
-		case got := <-answer: // it came before the end
+		case got := <-answer:
 			return got, nil
-		default:
+		case <-c.ended:
+			select {
+			case got := <-answer: // it came before the end
+				return got, nil
+			default:
+				return remoting.Command{}, c.reason()
+			}
+		case <-silence.C:
+			if now := c.raw.Reached(); reached < through && now > reached {
+				reached = now
+				silence.Reset(patience)
+				continue
+			}
+			c.end(&silentError{c.name, remoting.RequestName(request.Code), patience})
 			return remoting.Command{}, c.reason()
+		case <-ctx.Done():
+			c.mu.Lock()
+			delete(c.asked, request.Opaque)
+			c.mu.Unlock()
+			return remoting.Command{}, context.Cause(ctx)
 		}
-	case <-silence.C:
-		c.end(&silentError{c.name, remoting.RequestName(request.Code), patience})
-		return remoting.Command{}, c.reason()
-	case <-ctx.Done():
-		c.mu.Lock()
-		delete(c.asked, request.Opaque)
-		c.mu.Unlock()
-		return remoting.Command{}, context.Cause(ctx)
 	}
 }
 
-func (c *conn) send(request *remoting.Command, answer chan remoting.Command) error {
+// send writes a request; through is how many bytes were written with it, see dial.Patient.
+func (c *conn) send(request *remoting.Command, answer chan remoting.Command) (through int64, err error) {
 	c.mu.Lock()
 	if c.err != nil {
 		c.mu.Unlock()
-		return c.err
+		return 0, c.err
 	}
 	c.opaque++
 	request.Opaque, request.Version, request.Language = c.opaque, version, remoting.LanguageJava
@@ -161,16 +171,16 @@ func (c *conn) send(request *remoting.Command, answer chan remoting.Command) err
 		c.mu.Lock()
 		delete(c.asked, request.Opaque)
 		c.mu.Unlock()
-		return err
+		return 0, err
 	}
 	if c.frame = frame; cap(c.frame) > 2<<20 {
 		c.frame = nil // one huge request shall not keep its memory for ever
 	}
 	if _, err := c.net.Write(frame); err != nil {
 		c.end(fmt.Errorf("%s: %w", c.name, dial.Explain(err)))
-		return c.reason()
+		return 0, c.reason()
 	}
-	return nil
+	return c.raw.Written(), nil
 }
 
 var errClosed = errors.New("the link was closed")

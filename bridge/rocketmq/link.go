@@ -356,6 +356,16 @@ func (l *link) Lost() <-chan struct{} { return l.batches.Lost() }
 // Err says why nothing can be sent any more.
 func (l *link) Err() error { return l.batches.Err() }
 
+// Moved implements bridge.Mover.
+func (l *link) Moved() (written, reached int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.conns {
+		written, reached = written+c.raw.Written(), reached+c.raw.Reached()
+	}
+	return written, reached
+}
+
 // Close ends all connections and waits for what the link started.
 func (l *link) Close() error {
 	l.batches.Fail(errClosed)

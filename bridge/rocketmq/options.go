@@ -21,7 +21,7 @@ type Options struct {
 	SecretKeyFile string   `yaml:"secret_key_file" path:"secret" doc:"file that holds the secret key that requests are signed with; read at every connection"`
 	Group         string   `yaml:"group" doc:"the producer group, and the consumer group of what is received; default: sluice- and the gateway's name"`
 	dial.Options  `yaml:",inline"`
-	SendTimeout   time.Duration `yaml:"send_timeout" doc:"how long a broker may take for its answer to a batch"`
+	SendTimeout   time.Duration `yaml:"send_timeout" doc:"how long a broker may take for its answer to a batch that has arrived"`
 	Batch         Batch         `yaml:"batch" doc:"how many messages share a request"`
 	TestTopic     string        `yaml:"test_topic" doc:"where a test of the uplink publishes its message; default: sluice/test/ and the gateway's name"`
 }

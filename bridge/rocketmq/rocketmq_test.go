@@ -208,6 +208,21 @@ func TestABrokerThatIsSilentIsGone(t *testing.T) {
 	}
 }
 
+func TestASlowLineMayTakeItsTime(t *testing.T) {
+	s := startSim(t, 1)
+	s.queues["plants"], s.slow = 1, true
+	u := newUplink(t, s.names)
+	u.options.SendTimeout = time.Second
+	l := connect(t, u)
+	began := time.Now()
+	if err := deliver(t, l, outgoing("a", strings.Repeat("x", 2<<20), 1))[0]; err != nil {
+		t.Errorf("after %v: %v", time.Since(began), err)
+	}
+	if took := time.Since(began); took < 2*u.options.SendTimeout {
+		t.Errorf("the line was not slow: %v", took)
+	}
+}
+
 func TestANameServerThatNeverShakesHandsIsGivenUp(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // the system accepts, nobody answers
 	if err != nil {

@@ -3,6 +3,7 @@ package rocketmq
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"strconv"
@@ -24,6 +25,7 @@ type sim struct {
 
 	mu       sync.Mutex // guards what follows
 	mute     bool
+	slow     bool   // its line
 	refuse   string // the payload that is refused
 	up       bool
 	conns    map[net.Conn]bool
@@ -122,6 +124,26 @@ func (m *member) setUp(up bool) {
 	})
 }
 
+// slowly reads a little at a time, and lets the system keep little: what is not read is still on its way.
+type slowly struct{ net.Conn }
+
+func (s slowly) Read(b []byte) (int, error) {
+	time.Sleep(5 * time.Millisecond) // it is a real line: its system decides what has arrived
+	return s.Conn.Read(b[:min(len(b), 4<<10)])
+}
+
+func (s *sim) lineOf(c net.Conn) io.Reader {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.slow {
+		return c
+	}
+	if err := c.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
+		s.t.Error(err)
+	}
+	return slowly{c}
+}
+
 // admit takes a connection, unless the sim went down while it came.
 func (s *sim) admit(c net.Conn) bool {
 	s.mu.Lock()
@@ -132,7 +154,7 @@ func (s *sim) admit(c net.Conn) bool {
 
 func (m *member) serve(c net.Conn) {
 	defer c.Close()
-	r := bufio.NewReader(c)
+	r := bufio.NewReader(m.sim.lineOf(c))
 	for {
 		var request remoting.Command
 		if remoting.Read(r, remoting.MaxFrame, &request) != nil {
