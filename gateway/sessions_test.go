@@ -1,10 +1,12 @@
 package gateway
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"sluice/gateway/mqtt"
+	"sluice/store"
 	"sluice/web"
 )
 
@@ -37,7 +39,7 @@ func TestASessionThatEndsLeavesNothing(t *testing.T) {
 	names := map[string]bool{}
 	for _, c := range g.Status().Log.Cursors {
 		names[c.Name] = true
-		if c.InUse && c.Name != "share/group/b/#" {
+		if c.InUse && c.Name != "share/group/b/#" && c.Name != "commands/g" {
 			t.Errorf("%s is in use", c.Name)
 		}
 	}
@@ -58,7 +60,7 @@ func TestASessionThatEndsLeavesNothing(t *testing.T) {
 	if got := g.broker.Stats(); got.Sleeping != 0 || got.Shares != 0 || g.broker.Wanted("b/x") {
 		t.Errorf("something is left: %+v", got)
 	}
-	if list := g.store.Cursors(); len(list) != 0 {
+	if list := g.store.Cursors(); slices.ContainsFunc(list, func(c store.CursorStatus) bool { return c.Name != "commands/g" }) {
 		t.Errorf("cursors are left: %+v", list)
 	}
 }
