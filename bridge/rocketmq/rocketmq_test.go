@@ -210,7 +210,7 @@ func TestABrokerThatIsSilentIsGone(t *testing.T) {
 
 func TestASlowLineMayTakeItsTime(t *testing.T) {
 	s := startSim(t, 1)
-	s.queues["plants"], s.slow = 1, true
+	s.change(func() { s.queues["plants"], s.slow = 1, true })
 	u := newUplink(t, s.names)
 	u.options.SendTimeout = time.Second
 	l := connect(t, u)
