@@ -79,10 +79,11 @@ func TestReasonCodesBecomeRefusals(t *testing.T) {
 		if err := s.send(t.Context(), "a", "x"); err != nil {
 			t.Fatal(err)
 		}
-		refused, ok := errors.AsType[*bridge.RefusedError](s.next().err)
+		err := s.next().err
+		refused, ok := errors.AsType[*bridge.RefusedError](err)
 		if !ok || !strings.Contains(refused.Reason, c.says) || refused.Retry != c.retry ||
 			!strings.Contains(refused.Reason, "as was asked for") {
-			t.Errorf("code 0x%x became %+v, want something about %q with retry %v and the cloud's own words", c.code, refused, c.says, c.retry)
+			t.Errorf("code 0x%x became %v, want something about %q with retry %v and the cloud's own words", c.code, err, c.says, c.retry)
 		}
 	}
 	mu.Lock()
