@@ -241,7 +241,8 @@ func check(lines map[string]Settings) error {
 			errs = append(errs, fmt.Errorf("bus %s: %s: %s", name, path, problem))
 		})
 		for _, other := range names[:i] {
-			if err := settings.collides(lines[other], other); err != nil {
+			next := lines[other]
+			if err := settings.collides(&next, other); err != nil {
 				errs = append(errs, fmt.Errorf("bus %s: %w", name, err))
 				break
 			}
@@ -250,8 +251,11 @@ func check(lines map[string]Settings) error {
 	return errors.Join(errs...)
 }
 
-// collides tells why two lines cannot be beside each other.
-func (s *Settings) collides(other Settings, name string) error {
+// Collides says whether two lines cannot be beside each other.
+func (s Settings) Collides(other Settings) bool { return s.collides(&other, "") != nil }
+
+// collides tells why.
+func (s *Settings) collides(other *Settings, name string) error {
 	switch {
 	case s.Serial != "" && s.Serial == other.Serial:
 		return fmt.Errorf("serial: %s already belongs to bus %s", s.Serial, name)

@@ -172,6 +172,9 @@ func (t *Turn) Exchange(ctx context.Context, q Request) ([]byte, error) {
 // Verdict says what was wrong with the frame that came last.
 func (t *Turn) Verdict(text string) { t.client.Verdict(text) }
 
+// Refused says that the frame that came last was the device's refusal.
+func (t *Turn) Refused(text string) { t.client.Refused(text) }
+
 // Release ends the turn; it may be repeated.
 func (t *Turn) Release() {
 	if !t.released {

@@ -77,19 +77,26 @@ func (p *Port) failed(c *Client, q *Request, err error) error {
 
 // unanswered prepares the line for an answer that comes too late after all.
 func (p *Port) unanswered(c *Client, q *Request, err *NoReplyError) {
+	now := time.Now()
 	if p.x.in > 0 {
 		p.dirty, p.silences = true, 0
 		if p.matched(q) {
 			_ = p.hangUp() // the rest of an answer would be taken for the beginning of the next
 		}
-	} else if len(q.Frame) > 0 {
-		p.silences++
-		p.lateUntil = time.Now().Add(lateWindow)
-		p.frames.judge(p.x.out, err.Error())
+		if now.Before(p.lateUntil) {
+			p.expectLate(c, q) // what came may have been another's
+		}
+		return
 	}
+	if len(q.Frame) == 0 {
+		return
+	}
+	p.silences++
+	p.lateUntil = now.Add(lateWindow)
+	p.frames.judge(p.x.out, err.Error())
 	p.expectLate(c, q)
 	// What a DTU's connection is worth only the DTU knows: to come back takes it half a minute.
-	if p.silences >= maxSilent && p.opened.Dial != "" && len(q.Frame) > 0 {
+	if p.silences >= maxSilent && p.opened.Dial != "" {
 		_ = p.hangUp()
 	}
 }
@@ -183,6 +190,9 @@ func (p *Port) settle(ctx context.Context, c *Client, q *Request, silence time.D
 	begin := c.heldBack() // in the turns of others it waited outside
 	if p.last != c && p.opened.Turnaround > 0 {
 		begin = later(begin, p.ended.Add(p.opened.Turnaround))
+	}
+	if p.dirty {
+		begin = later(begin, p.ended.Add(p.gap(q))) // the pause that ended the answer was its first
 	}
 	var giveUp time.Time
 	thrown := 0

@@ -24,6 +24,9 @@ func newHeartbeats(s *Settings) (h heartbeats) {
 // a piece. Elsewhere equal bytes belong to the answer.
 func (h heartbeats) strip(received []byte, n int) []byte {
 	at := len(received) - n
+	if h.partial(received[:at]) {
+		at = 0 // the beginning of a packet was held back until now
+	}
 	piece := received[at:]
 	for {
 		packet := h.begins(piece)
@@ -46,6 +49,9 @@ func (h heartbeats) begins(piece []byte) (found []byte) {
 
 // partial says whether received is the beginning of a packet and not yet all of it.
 func (h heartbeats) partial(received []byte) bool {
+	if len(received) == 0 {
+		return false
+	}
 	for _, packet := range h.packets {
 		if len(received) < len(packet) && bytes.HasPrefix(packet, received) {
 			return true

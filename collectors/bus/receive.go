@@ -15,6 +15,12 @@ func (p *Port) receive(ctx context.Context, c *Client, q *Request) ([]byte, erro
 		received = append(received, p.rest...)
 		p.rest = p.rest[:0]
 	}
+	if len(q.Frame) == 0 && len(received) > 0 {
+		p.x.firstIn, p.x.in = time.Now(), len(received)
+		if frame, complete := q.Answer(received); complete {
+			return p.answered(c, q, received, frame), nil
+		}
+	}
 	first := p.x.sentAt.Add(q.Timeout)
 	until := first
 	for {
@@ -51,7 +57,7 @@ func (p *Port) receive(ctx context.Context, c *Client, q *Request) ([]byte, erro
 
 // heard is the part of received to look for the answer in; with hold it is too early for that.
 func (p *Port) heard(q *Request, received []byte) (heard []byte, hold bool) {
-	if len(p.beats.packets) > 0 && p.beats.partial(received) {
+	if p.beats.partial(received) {
 		return nil, true
 	}
 	if p.matched(q) {
