@@ -47,7 +47,7 @@ func simulate(t *testing.T, o dlt645sim.Options) *dlt645sim.Line {
 
 func busOn(t *testing.T, path string) *bus.Set {
 	t.Helper()
-	set, err := bus.NewSet(map[string]bus.Settings{"line": {Serial: path, Baud: 115200, Parity: "even", Silence: 2 * time.Millisecond}})
+	set, err := bus.NewSet(map[string]bus.Settings{"line": {Serial: path, Character: bus.Character{Baud: 115200, Parity: "even"}, Silence: 2 * time.Millisecond}})
 	if err != nil {
 		t.Fatal(err)
 	}
