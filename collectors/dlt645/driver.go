@@ -155,14 +155,13 @@ func (m *meter) skip(r *message.Reading, first, i int, err error) {
 	}
 }
 
-// Unit is what the point is measured in, as the configuration says.
-func (m *meter) Unit(point string) string {
-	for _, p := range m.points {
-		if p.name == point {
-			return p.unit
-		}
+// Points describes the points in the order of the configuration.
+func (m *meter) Points() []collectors.Spec {
+	specs := make([]collectors.Spec, len(m.points))
+	for i, p := range m.points {
+		specs[i] = collectors.Spec{Name: p.name, Unit: p.unit}
 	}
-	return ""
+	return specs
 }
 
 // Close leaves the line to the other devices on it.

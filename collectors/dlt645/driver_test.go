@@ -400,9 +400,9 @@ func TestUnitsAndForeignOptions(t *testing.T) {
 	o.Points[0].Unit = "kWh"
 	device, err := driver.Open("m", o)
 	must(t, err)
-	units := device.(interface{ Unit(string) string })
-	if units.Unit("a") != "kWh" || units.Unit("b") != "" {
-		t.Errorf("units are %q and %q", units.Unit("a"), units.Unit("b"))
+	points := device.Points()
+	if points[0].Unit != "kWh" || points[1].Unit != "" {
+		t.Errorf("units are %q and %q", points[0].Unit, points[1].Unit)
 	}
 	if _, err := driver.Open("m", struct{}{}); err == nil {
 		t.Error("foreign options were taken")
