@@ -36,6 +36,7 @@ func Kinds() config.Kinds {
 			o := payload.Options(p)
 			o.Validate(report)
 		},
+		Devices: checkDevices,
 	}
 }
 

@@ -17,11 +17,12 @@ type Reading struct {
 }
 
 // Point is one point's share of a reading. Error, when not empty, says in plain words why there is
-// no value.
+// no value; with Held, Value is the last good one, which stands in for it.
 type Point struct {
 	Name  string
 	Value Value
 	Error string
+	Held  bool
 }
 
 // Value is a typed value without an allocation for numbers. The zero Value is "absent".
@@ -131,7 +132,8 @@ func (v Value) appendFloat(b []byte) []byte {
 }
 
 // AppendJSON appends the reading in the form that goes to the cloud. It allocates only when b must
-// grow. A value that JSON cannot hold becomes an error.
+// grow. A value that JSON cannot hold becomes an error. A held value stands under values, and what is
+// wrong under errors.
 func (r *Reading) AppendJSON(b []byte) []byte {
 	b = append(b, `{"gateway":`...)
 	b = appendString(b, r.Gateway)
@@ -150,7 +152,7 @@ func (r *Reading) AppendJSON(b []byte) []byte {
 	first := true
 	for i := range r.Points {
 		p := &r.Points[i]
-		if p.problem() != "" {
+		if p.problem() != "" && !p.Held {
 			continue
 		}
 		b = appendKey(b, p.Name, &first)
