@@ -269,12 +269,12 @@ func TestPlanIsKeptWhenTheSplitFailsForAnotherReason(t *testing.T) {
 		if _, err := read(t, d); err != nil {
 			t.Fatal(err)
 		}
-		if after := describe(d.requests); after != before {
-			t.Errorf("plan %s, want %s", after, before)
-		}
 		got, err := read(t, d)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if after := describe(d.requests); after != before {
+			t.Errorf("plan %s, want %s", after, before)
 		}
 		if problem := samePoints(got, plantReading(1)); problem != nil {
 			t.Error(problem)
