@@ -21,7 +21,7 @@ type device struct {
 	turn   chan struct{}
 	link   *link
 	points []point
-	plan   []request
+	*planner
 }
 
 func newDevice(o *Options) *device {
@@ -36,7 +36,7 @@ func newDevice(o *Options) *device {
 	for i := range o.Points {
 		d.points = append(d.points, newPoint(&o.Points[i]))
 	}
-	d.plan = makePlan(d.points, o.MaxGap)
+	d.planner = newPlanner(d.points, o.Limits.with(overheadTCP), &holes{})
 	return d
 }
 
@@ -90,9 +90,7 @@ func (d *device) Read(ctx context.Context, r *message.Reading) error {
 		r.Points = append(r.Points, message.Point{Name: d.points[i].name})
 	}
 	w := walk{device: d, out: r.Points}
-	for i := 0; i < len(d.plan); {
-		i += w.step(ctx, i)
-	}
+	d.poll(func(r *request) error { return w.ask(ctx, r) }, w.fail)
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", d.link.name, ctx.Err())
 	}
@@ -109,29 +107,6 @@ type walk struct {
 	answered bool            // at least one request was dealt with by a working device
 	strikes  int
 	failure  error // the first that is about the device
-}
-
-// step does request i of the plan and gives the number of requests that stand in its place now.
-func (w *walk) step(ctx context.Context, i int) int {
-	req := &w.plan[i]
-	err := w.ask(ctx, req)
-	if refusal, ok := errors.AsType[exception](err); !ok || !refusal.divisible() || req.shape == single {
-		return 1
-	}
-	// The whole may have been refused because of a part.
-	pieces := req.pieces(w.points)
-	refused := make([]bool, len(pieces))
-	for j := range pieces {
-		err := w.ask(ctx, &pieces[j])
-		refusal, ok := errors.AsType[exception](err)
-		refused[j] = ok && refusal.divisible()
-		if err != nil && !refused[j] {
-			return 1 // something else is wrong now: the plan stays until this can be told apart
-		}
-	}
-	now := req.replan(w.points, pieces, refused)
-	w.plan = append(w.plan[:i:i], append(now, w.plan[i+1:]...)...)
-	return len(now)
 }
 
 // ask does one request and fills its points, each with a value or with the error that it returns.
@@ -170,8 +145,7 @@ func (w *walk) fill(req *request, data []byte) {
 	var scratch [1]byte
 	for _, i := range req.points {
 		p := &w.points[i]
-		w.out[i].Value = p.report(p.cut(data, req.span, &scratch))
-		w.out[i].Error = ""
+		p.fill(&w.out[i], p.cut(data, req.span, &scratch))
 	}
 }
 
@@ -194,6 +168,9 @@ func (d *device) Write(ctx context.Context, name string, value json.RawMessage) 
 	}
 	if !p.writable {
 		return message.Value{}, fmt.Errorf("point %s is read-only; its access is not rw", name)
+	}
+	if _, partial := p.mask(); partial {
+		return message.Value{}, fmt.Errorf("point %s: not written: a part of a register is not written", name)
 	}
 	raw, err := p.encode(value)
 	if err != nil {

@@ -206,13 +206,13 @@ func TestRefusedPointTakesNoOtherWithIt(t *testing.T) {
 			}
 			requests = append(requests, server.Counts().Requests[3])
 		}
-		// 1 merged, 8 pieces and the setpoint; then the bad one, the two runs beside it with the
-		// gaps left out, and the setpoint.
-		if requests[0] != 10 {
-			t.Errorf("%d requests in the first poll, want 10", requests[0])
+		// The whole, three times its halves, and the setpoint; then the bad one, what lies before and
+		// behind it, and the setpoint.
+		if requests[0] != 8 {
+			t.Errorf("%d requests in the first poll, want 8", requests[0])
 		}
-		if later := requests[4] - requests[3]; later > 5 {
-			t.Errorf("%d requests in a later poll, want the split remembered: %v; %s", later, requests, describe(d.plan))
+		if later := requests[4] - requests[3]; later != 4 {
+			t.Errorf("%d requests in a later poll, want 4: %v; %s", later, requests, describe(d.requests))
 		}
 		if n := server.Counts().Connections; n != 1 {
 			t.Errorf("%d connections, want one: an exception leaves the connection in order", n)
@@ -235,7 +235,7 @@ func TestRefusedGapIsNotReadAgain(t *testing.T) {
 				t.Fatalf("points %+v, %v: nothing but the gap is missing", got, err)
 			}
 		}
-		if got, want := describe(d.plan), "holding:0+3[0 1] holding:6+1[2]"; got != want {
+		if got, want := describe(d.requests), "holding:0+3[0 1] holding:6+1[2]"; got != want {
 			t.Errorf("plan %s, want %s", got, want)
 		}
 	})
@@ -264,16 +264,16 @@ func TestPlanIsKeptWhenTheSplitFailsForAnotherReason(t *testing.T) {
 		newPlant(server)
 		d := pipe(t, server, plantPoints()...)
 		server.Misbehave(modbussim.Fault{Kind: modbussim.Exception, Exception: 2}, modbussim.Fault{}, modbussim.Fault{Kind: modbussim.Silence})
-		before := describe(d.plan)
+		before := describe(d.requests)
 		if _, err := read(t, d); err != nil {
 			t.Fatal(err)
-		}
-		if after := describe(d.plan); after != before {
-			t.Errorf("plan %s, want %s", after, before)
 		}
 		got, err := read(t, d)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if after := describe(d.requests); after != before {
+			t.Errorf("plan %s, want %s", after, before)
 		}
 		if problem := samePoints(got, plantReading(1)); problem != nil {
 			t.Error(problem)

@@ -16,7 +16,7 @@ type Driver struct{}
 
 // Options gives *Options with the defaults.
 func (Driver) Options() any {
-	return &Options{Unit: 1, Timeout: defaultTimeout, MaxGap: defaultMaxGap}
+	return &Options{Unit: 1, Timeout: defaultTimeout, Limits: defaultLimits()}
 }
 
 // Open takes *Options and touches no network: the first Read connects.
