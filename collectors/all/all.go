@@ -12,7 +12,7 @@ import (
 // take them from buses.
 func Drivers(buses *bus.Set) map[string]collectors.Driver {
 	return map[string]collectors.Driver{
-		"modbus":      modbus.Driver{},
+		"modbus":      &modbus.Driver{Buses: buses},
 		"dlt645":      &dlt645.Driver{Buses: buses},
 		"dlt645-1997": &dlt645.Driver{Buses: buses, Edition: dlt645.Edition1997},
 	}
