@@ -74,13 +74,7 @@ type order struct {
 	and, or uint16 // masks of function 22
 }
 
-func readOrder(s span) order {
-	function := [...]byte{
-		Coil: modbus.FuncCodeReadCoils, Discrete: modbus.FuncCodeReadDiscreteInputs,
-		Input: modbus.FuncCodeReadInputRegisters, Holding: modbus.FuncCodeReadHoldingRegisters,
-	}[s.area]
-	return order{function: function, span: s}
-}
+func readOrder(s span) order { return order{function: readFunctions[s.area], span: s} }
 
 func (o order) reads() bool { return o.function <= modbus.FuncCodeReadInputRegisters }
 
