@@ -29,30 +29,12 @@ type device struct {
 	inUse atomic.Bool // since it was closed last
 }
 
-func newDevice(o *Options, u *unit) *device {
+func newDevice(o *Options, u *unit, overhead int) *device {
 	points := make([]point, len(o.Points))
 	for i := range o.Points {
 		points[i] = newPoint(&o.Points[i])
 	}
-	return &device{planner: newPlanner(points, o.Limits.with(overhead(u.target)), u.known), unit: u}
-}
-
-// Characters at 9600 bit/s and a device that thinks a while stand for all serial lines: what it
-// costs to read along what nobody wants hardly depends on them.
-const (
-	usualCharacter = 11 * time.Second / 9600
-	usualPauses    = 30 * time.Millisecond
-)
-
-// overhead is what a request costs beside its data, for the planner.
-func overhead(t target) int {
-	switch t.dialect {
-	case overRTU:
-		return overheadRTU(usualCharacter, usualPauses)
-	case overASCII:
-		return overheadASCII(usualCharacter, usualPauses)
-	}
-	return overheadTCP
+	return &device{planner: newPlanner(points, o.Limits.with(overhead), u.known), unit: u}
 }
 
 // Part gives a device that reads some of the points, by their indexes. It has a plan of its own and

@@ -91,7 +91,7 @@ func openOn(t *testing.T, driver *Driver, w wire, o *Options) *device {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return driver.open(o, to, w)
+	return driver.open(o, to, w, usualCharacter)
 }
 
 // serve runs a simulator on a loopback port for the length of the test.

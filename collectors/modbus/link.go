@@ -17,6 +17,7 @@ import (
 type wire interface {
 	take(ctx context.Context, urgent bool) (turn, error)
 	rest()
+	refused(text string)
 }
 
 // turn is what it needs of bus.Turn: the line for several exchanges.
@@ -36,7 +37,8 @@ func (w busWire) take(ctx context.Context, urgent bool) (turn, error) {
 	return t, nil
 }
 
-func (w busWire) rest() { w.Rest() }
+func (w busWire) rest()               { w.Rest() }
+func (w busWire) refused(text string) { w.Refused(text) }
 
 // link makes goburrow's client speak with one unit over a line that the unit may share with others.
 // goburrow's own transports keep a connection after a time-out and from then on take each answer
@@ -127,7 +129,9 @@ func (l *link) ask(ctx context.Context, o order) ([]byte, error) {
 		return data, nil
 	case isRefused:
 		l.owed.answered(o, true, time.Now())
-		return nil, exception(refused.ExceptionCode)
+		refusal := exception(refused.ExceptionCode)
+		l.wire.refused(refusal.Error())
+		return nil, refusal
 	}
 	if !errors.Is(err, bus.ErrNotSent) {
 		l.owed.unanswered(o, time.Now())

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"sluice/collectors"
 	"sluice/collectors/bus"
@@ -50,16 +51,47 @@ func (d *Driver) Open(name string, options any) (collectors.Device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("device %s: %w", name, err)
 	}
-	return d.open(o, t, busWire{client}), nil
+	return d.open(o, t, busWire{client}, characterTime(client.Port().Settings())), nil
 }
 
-func (d *Driver) open(o *Options, t target, w wire) *device {
+func (d *Driver) open(o *Options, t target, w wire, character time.Duration) *device {
 	f := t.framer(byte(o.Unit), &d.ids)
 	name := fmt.Sprintf("%s unit %d", o.Address, o.Unit)
 	return newDevice(o, &unit{
 		link:  newLink(t, name, f, o.Timeout, w, d.debts(t, f, o.Unit)),
 		style: o.Write, bits: o.BitWrite, known: &holes{},
-	})
+	}, overhead(t, character))
+}
+
+// characterTime is how long a character takes on a line. What a serial server or a DTU has behind it is
+// not known and reckoned at 9600 bit/s.
+func characterTime(s bus.Settings) time.Duration {
+	if s.Serial == "" || s.Baud <= 0 {
+		return usualCharacter
+	}
+	bits := 1 + s.DataBits + s.StopBits
+	if s.Parity != "none" {
+		bits++
+	}
+	return time.Duration(bits) * time.Second / time.Duration(s.Baud)
+}
+
+const (
+	usualCharacter = 11 * time.Second / 9600
+	thinking       = 20 * time.Millisecond // that a device does before it answers
+)
+
+// overhead is what a request costs beside its data, for the planner: on serial lines the silence before
+// it, and that behind it by which the device knows that it has ended.
+func overhead(t target, character time.Duration) int {
+	pauses := 7*character + thinking
+	switch t.dialect {
+	case overRTU:
+		return overheadRTU(character, pauses)
+	case overASCII:
+		return overheadASCII(character, pauses)
+	}
+	return overheadTCP
 }
 
 // debts are those of a unit, which may be configured as several devices. They are kept as long as

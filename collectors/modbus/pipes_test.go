@@ -34,6 +34,7 @@ type pipes struct {
 	left  []byte // behind the last answer
 	rests int    // how often nobody used the line any more
 
+	turns     int
 	exchanges []exchangeSeen
 }
 
@@ -60,13 +61,15 @@ func newPipes(t *testing.T, server serving) *pipes {
 func (p *pipes) take(ctx context.Context, urgent bool) (turn, error) {
 	select {
 	case p.turn <- struct{}{}:
+		p.turns++
 		return &pipeTurn{pipes: p, urgent: urgent}, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-func (p *pipes) rest() { p.rests++ }
+func (p *pipes) rest()          { p.rests++ }
+func (p *pipes) refused(string) {}
 
 type pipeTurn struct {
 	*pipes
