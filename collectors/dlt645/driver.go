@@ -38,12 +38,12 @@ func (d *Driver) Open(name string, options any) (collectors.Device, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("device %s: %w", name, err)
 	}
-	port, err := d.Buses.Port(string(o.Address))
+	client, err := d.Buses.Client("bus://"+string(o.Address), name)
 	if err != nil {
 		return nil, fmt.Errorf("device %s: %w", name, err)
 	}
 	edition := o.edition.orDefault()
-	m := &meter{port: port, edition: edition, number: o.Meter, timeout: o.Timeout}
+	m := &meter{client: client, edition: edition, number: o.Meter, timeout: o.Timeout}
 	for _, p := range o.Points {
 		format := p.Format
 		if format.kind == unknown {
@@ -55,9 +55,9 @@ func (d *Driver) Open(name string, options any) (collectors.Device, error) {
 	return m, nil
 }
 
-// meter is one device. The port belongs to its bus and stays open.
+// meter is one device.
 type meter struct {
-	port    *bus.Port
+	client  *bus.Client
 	edition Edition
 	number  MeterNumber
 	timeout time.Duration
@@ -88,7 +88,7 @@ func (e *silenceError) Error() string {
 	if e.why == "" {
 		return fmt.Sprintf("no answer within %v", e.waited)
 	}
-	return fmt.Sprintf("no valid answer within %v: %s", e.waited, e.why)
+	return "no valid answer: " + e.why
 }
 
 // Read asks for one point after the other. A meter that answers nothing is given up after two
@@ -130,7 +130,7 @@ func (m *meter) Read(ctx context.Context, r *message.Reading) error {
 }
 
 func (m *meter) absent(err error) error {
-	return fmt.Errorf("meter %s on bus %s: %w", m.number, m.port.Name(), err)
+	return fmt.Errorf("meter %s on bus %s: %w", m.number, m.client.Port().Name(), err)
 }
 
 func answered(err error) bool {
@@ -166,7 +166,10 @@ func (m *meter) Unit(point string) string {
 }
 
 // Close leaves the line to the other devices on it.
-func (m *meter) Close() error { return nil }
+func (m *meter) Close() error {
+	m.client.Rest()
+	return nil
+}
 
 func (m *meter) value(ctx context.Context, p *point) (message.Value, error) {
 	data, err := m.fetch(ctx, p)
@@ -187,9 +190,16 @@ func (m *meter) fetch(ctx context.Context, p *point) ([]byte, error) {
 	var data []byte
 	for range maxFrames {
 		l := &listener{question: q}
-		_, err := m.port.Exchange(ctx, bus.Request{Frame: request, Timeout: m.timeout, Answer: l.hear})
+		_, err := m.client.Exchange(ctx, bus.Request{
+			Frame: request, Timeout: m.timeout, Answer: l.hear, Protocol: "dlt645",
+			Late: -1, // an answer names the meter and the data, and a late one is passed over
+		})
 		if noReply, ok := errors.AsType[*bus.NoReplyError](err); ok {
-			err = &silenceError{noReply.Waited, l.why(noReply.Received)}
+			why := l.why(noReply.Received)
+			if noReply.Echo {
+				why = "only the request was heard on the line"
+			}
+			err = &silenceError{noReply.Waited, why}
 			if q.sequence > 0 {
 				return nil, &answerError{"the rest of the answer is missing: " + err.Error()}
 			}
@@ -198,7 +208,9 @@ func (m *meter) fetch(ctx context.Context, p *point) ([]byte, error) {
 			return nil, err
 		}
 		if !l.ok {
-			return nil, &answerError{m.edition.refusal(l.errors)}
+			refusal := m.edition.refusal(l.errors)
+			m.client.Refused(refusal)
+			return nil, &answerError{refusal}
 		}
 		data = append(data, l.data...)
 		if !l.more {

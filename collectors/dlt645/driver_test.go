@@ -46,7 +46,7 @@ func simulate(t *testing.T, o dlt645sim.Options) *dlt645sim.Line {
 
 func busOn(t *testing.T, path string) *bus.Set {
 	t.Helper()
-	set, err := bus.NewSet(map[string]bus.Settings{"line": {Serial: path, Baud: 115200, Parity: "even", Silence: 2 * time.Millisecond}})
+	set, err := bus.NewSet(map[string]bus.Settings{"line": {Serial: path, Character: bus.Character{Baud: 115200, Parity: "even"}, Silence: 2 * time.Millisecond}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func TestFaultsNeverGiveAWrongValue(t *testing.T) {
 		{fault: dlt645sim.Sequence},
 		{fault: dlt645sim.Silence, err: "meter 000000000161 on bus line: no answer within 500ms"},
 		{fault: dlt645sim.BadChecksum, err: "the frame is damaged: its checksum is "},
-		{fault: dlt645sim.WrongMeter, err: "no valid answer within 500ms: meter 000000000160 answered"},
+		{fault: dlt645sim.WrongMeter, err: "no valid answer: meter 000000000160 answered"},
 		{fault: dlt645sim.WrongID, err: "the meter sent data 02010101, asked was 02010100"},
 		{fault: dlt645sim.EchoOnly, err: "only the request was heard on the line"},
 		{fault: dlt645sim.Short, err: "the frame is cut short: "},

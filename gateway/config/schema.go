@@ -13,7 +13,7 @@ type Config struct {
 	Web      Web       `yaml:"web" doc:"The page and the HTTP API."`
 	MQTT     MQTT      `yaml:"mqtt" doc:"The MQTT listener for devices and applications."`
 	RocketMQ *RocketMQ `yaml:"rocketmq" doc:"The RocketMQ listener; without this section there is none."`
-	Buses    []Bus     `yaml:"buses" unique:"name" doc:"Serial ports and shared links; a TCP device needs none."`
+	Buses    []Bus     `yaml:"buses" unique:"name" doc:"Lines that devices share: serial ports, serial servers, and DTUs that connect to the gateway. A TCP device needs none."`
 	Devices  []Device  `yaml:"devices" unique:"name" doc:"The devices that are polled."`
 	Uplinks  []Uplink  `yaml:"uplinks" unique:"name" doc:"The ways to the clouds, each with its own place in the log."`
 
@@ -161,15 +161,33 @@ type RocketMQAccess struct {
 	Admin     bool     `yaml:"admin" doc:"Whether topics and groups may be changed."`
 }
 
-// Bus is a serial port that several devices share.
+// Bus is a line that several devices share: a serial port, a connection that the gateway opens, or one
+// that a DTU opens to it.
 type Bus struct {
-	Name     string   `yaml:"name" required:"true" check:"name" doc:"What devices call it, as in bus://NAME."`
-	Serial   string   `yaml:"serial" required:"true" path:"true" doc:"The serial port, for example /dev/ttyS1."`
-	Baud     int      `yaml:"baud" default:"9600" enum:"50,75,110,134,150,200,300,600,1200,1800,2400,4800,9600,19200,38400,57600,115200,230400,460800,500000,576000,921600,1000000,1152000,1500000,2000000,2500000,3000000,3500000,4000000" doc:"Bits a second; the rates that serial ports have."`
-	DataBits int      `yaml:"data_bits" default:"8" min:"5" max:"8" doc:"Bits of a character."`
-	Parity   string   `yaml:"parity" default:"none" enum:"none,even,odd" doc:"The parity bit."`
-	StopBits int      `yaml:"stop_bits" default:"1" min:"1" max:"2" doc:"Stop bits behind a character."`
-	Silence  Duration `yaml:"silence" default:"0s" max:"1s" doc:"How long the line is quiet before a request; 0: three and a half characters."`
+	Name         string   `yaml:"name" required:"true" check:"name" doc:"What devices call it, as in bus://NAME."`
+	Serial       string   `yaml:"serial" path:"true" doc:"The serial port, for example /dev/ttyS1; or one of the next two instead."`
+	TCP          string   `yaml:"tcp" doc:"A serial server that the gateway connects to, host:port; what devices say passes through it unchanged."`
+	Listen       string   `yaml:"listen" check:"listen" doc:"An address where a DTU connects to the gateway, for example 0.0.0.0:9000."`
+	Registration Packet   `yaml:"registration" doc:"With listen: what the DTU sends first, as text or as hex:0A0B; it tells apart the DTUs of buses that listen at the same address. Empty: whoever comes."`
+	Heartbeat    Packet   `yaml:"heartbeat" doc:"With listen: what the DTU sends from time to time beside its data, as text or as hex:0A0B; it is kept out of answers."`
+	Baud         int      `yaml:"baud" default:"9600" enum:"50,75,110,134,150,200,300,600,1200,1800,2400,4800,9600,19200,38400,57600,115200,230400,460800,500000,576000,921600,1000000,1152000,1500000,2000000,2500000,3000000,3500000,4000000" doc:"Bits a second; the rates that serial ports have."`
+	DataBits     int      `yaml:"data_bits" default:"8" min:"5" max:"8" doc:"Bits of a character."`
+	Parity       string   `yaml:"parity" default:"none" enum:"none,even,odd" doc:"The parity bit."`
+	StopBits     int      `yaml:"stop_bits" default:"1" min:"1" max:"2" doc:"Stop bits behind a character."`
+	Silence      Duration `yaml:"silence" default:"0s" max:"1s" doc:"How long the line is quiet before a request; 0: three and a half characters, over TCP none."`
+	Gap          Duration `yaml:"gap" default:"0s" max:"10s" doc:"The longest pause within an answer, after which it counts as ended; 0: 50ms, over TCP 250ms."`
+	Turnaround   Duration `yaml:"turnaround" default:"0s" max:"10s" doc:"How long the line rests before a request to another device than the last; some converters need it. 0: the silence alone."`
+	Echo         string   `yaml:"echo" default:"auto" enum:"auto,on,off" doc:"Whether the adapter hears what it sends itself; auto finds out."`
+	RS485        *RS485   `yaml:"rs485" doc:"Lets the port's driver switch an RS485 transceiver by RTS; without this section it is left alone, as is right for adapters on USB."`
+}
+
+// RS485 is how a serial port's driver switches an RS485 transceiver.
+type RS485 struct {
+	RTSLow      bool     `yaml:"rts_low" doc:"Whether RTS is low, not high, while sending."`
+	Before      Duration `yaml:"before" default:"0s" max:"100ms" doc:"From RTS to the first bit, in whole milliseconds."`
+	After       Duration `yaml:"after" default:"0s" max:"100ms" doc:"From the last bit to RTS, in whole milliseconds."`
+	HearItself  bool     `yaml:"hear_itself" doc:"Whether the receiver stays on while sending."`
+	Termination bool     `yaml:"termination" doc:"Whether the port's terminating resistor is switched on, where there is one."`
 }
 
 // Device is one polled device: what every device has, and its driver's own keys beside it.
