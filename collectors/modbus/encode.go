@@ -127,14 +127,12 @@ func (p *point) encodeFloat(value json.RawMessage) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var b []byte
-	if p.bytes == 8 {
-		b = binary.BigEndian.AppendUint64(nil, math.Float64bits(f))
-	} else {
-		narrow := float32(f)
-		if math.IsInf(float64(narrow), 0) || narrow == 0 && f != 0 {
-			return nil, fmt.Errorf("%s does not fit %s", clip(value), p.kind)
-		}
+	narrow := float32(f)
+	if math.IsInf(f, 0) || p.bytes == 4 && (math.IsInf(float64(narrow), 0) || narrow == 0 && f != 0) {
+		return nil, fmt.Errorf("%s does not fit %s", clip(value), p.kind)
+	}
+	b := binary.BigEndian.AppendUint64(nil, math.Float64bits(f))
+	if p.bytes == 4 {
 		b = binary.BigEndian.AppendUint32(nil, math.Float32bits(narrow))
 	}
 	reorder(b, p.swaps)

@@ -41,7 +41,7 @@ func (r *request) reason() string {
 			text += fmt.Sprintf("; the device refuses %d", e.refused)
 		}
 		if e.gap > 0 {
-			text += fmt.Sprintf("; here %s need not be read", many(r.area, e.gap))
+			text += fmt.Sprintf(", cut where %d need not be read", e.gap)
 		}
 		return text
 	case refusedPart:

@@ -31,6 +31,7 @@ type tract struct {
 	bad     int       // the least that is refused for being too much at once; 0: nothing is
 	good    int       // the most that was not
 	at      time.Time // when bad was learned
+	largest int       // the most that ever was answered at once
 }
 
 // refusal is a span that the device does not read, though it may well read each part of it. Every
@@ -133,6 +134,7 @@ func (h *holes) answered(s span) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	t := &h.areas[s.area]
+	t.largest = max(t.largest, s.count)
 	h.keepLocked(t, func(r refusal) bool { return !s.contains(r.span) })
 	if t.bad != 0 && s.count > t.good {
 		t.good = s.count
@@ -154,6 +156,20 @@ func (h *holes) tooMuch(area Area, count, good int) {
 	t.good = min(max(t.good, good), t.bad-1)
 	h.keepLocked(t, func(r refusal) bool { return r.count < t.bad }) // this explains them
 	h.version++
+}
+
+// doubt takes back what refuse noted of exactly this span.
+func (h *holes) doubt(s span) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.keepLocked(&h.areas[s.area], func(r refusal) bool { return r.span != s })
+}
+
+// largest is the most of an area that was ever answered at once.
+func (h *holes) largest(area Area) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.areas[area].largest
 }
 
 // limited says whether the device is known to take less at once than count.

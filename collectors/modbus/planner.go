@@ -70,6 +70,8 @@ type survey struct {
 	ask   func(*request) error
 	fail  func(*request, error)
 	extra int // requests that may still be made to find out
+
+	trouble int // requests that failed in a way that says nothing about what was asked for
 }
 
 // read asks for a request and for its parts if need be. It says whether the whole was answered.
@@ -105,6 +107,7 @@ func (s *survey) try(r *request) (exception, error) {
 	}
 	code, is := errors.AsType[exception](err)
 	if !is || !code.divisible() {
+		s.trouble++
 		return 0, err
 	}
 	s.known.refuse(r.span, code)
@@ -131,10 +134,14 @@ func (s *survey) divide(r *request, code exception) {
 	parts := pieces(s.points, r.points)
 	middle := len(parts) / 2
 	left, right := together(parts[:middle]), together(parts[middle:])
+	before := s.trouble
 	// Both, whatever the first says: each has points of its own.
 	leftRead := s.read(&left)
 	rightRead := s.read(&right)
-	if leftRead && rightRead {
+	switch {
+	case s.trouble != before:
+		s.known.doubt(r.span) // who was in trouble may have refused for that reason
+	case leftRead && rightRead:
 		s.blame(r, parts, middle, max(left.count, right.count))
 	}
 }
@@ -162,16 +169,18 @@ func (s *survey) blame(r *request, parts []piece, middle, good int) {
 		}
 	}
 	bridge := request{span: last.span.join(parts[middle].span)}
-	if bridge.span == r.span {
-		return // as is known already, these two do not go together
-	}
-	if s.extra == 0 {
+	switch {
+	case bridge.span != r.span && s.extra == 0:
 		return // the next poll gets further
+	case bridge.span != r.span:
+		s.extra--
+		if _, err := s.try(&bridge); err == nil {
+			s.known.tooMuch(r.area, r.count, max(good, bridge.count))
+		}
+	case parts[middle].start <= last.end() && s.known.largest(r.area) < r.count:
+		s.known.tooMuch(r.area, r.count, good) // with nothing between them, and nothing as large ever read
 	}
-	s.extra--
-	if _, err := s.try(&bridge); err == nil {
-		s.known.tooMuch(r.area, r.count, max(good, bridge.count))
-	}
+	// Else it is known already that these two do not go together.
 }
 
 // unsettledError is a point's whose fault it may or may not be that a request was refused.

@@ -142,7 +142,7 @@ func (p *Point) validateAccess(report func(key, problem string)) {
 	case p.Access != "rw":
 		report("access", fmt.Sprintf("%q is not r or rw", p.Access))
 	case area == Discrete || area == Input:
-		report("access", fmt.Sprintf("only coils and holding registers can be written, this is a %s", area))
+		report("access", fmt.Sprintf("only coils and holding registers can be written, not %s", area))
 	case p.span().count > maxWritten:
 		report("access", fmt.Sprintf("a request writes at most %d registers, this needs %d", maxWritten, p.span().count))
 	}

@@ -34,7 +34,7 @@ type point struct {
 	reportedFloat float64
 	hasReported   bool
 	shown         string // the text of the bytes in shownRaw, which seldom change
-	shownRaw      []byte
+	shownRaw      string
 }
 
 func newPoint(p *Point) point {
@@ -221,7 +221,11 @@ func (p *point) adjust(f float64) float64 {
 	if p.precision < 0 || math.IsNaN(f) || math.IsInf(f, 0) {
 		return f
 	}
-	return reparse(f, 'f', p.precision, 64)
+	f = reparse(f, 'f', p.precision, 64)
+	if f == 0 {
+		return 0 // and not -0
+	}
+	return f
 }
 
 // widen keeps the decimal digits of a 32-bit float: 21.3 stays 21.3.
@@ -239,8 +243,8 @@ func reparse(f float64, format byte, digits, bits int) float64 {
 
 // remembered spares the making of a text as long as its bytes are those of the last time.
 func (p *point) remembered(raw []byte, show func([]byte) string) string {
-	if p.shownRaw == nil || string(p.shownRaw) != string(raw) {
-		p.shown, p.shownRaw = show(raw), append(p.shownRaw[:0], raw...)
+	if p.shownRaw != string(raw) {
+		p.shown, p.shownRaw = show(raw), string(raw)
 	}
 	return p.shown
 }
