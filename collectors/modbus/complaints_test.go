@@ -225,9 +225,9 @@ func TestComplaint13BothWaysToCountMeanOneRegister(t *testing.T) {
 func TestComplaint14HoleSpoilsNothing(t *testing.T) {
 	onEvery(t, func(t *testing.T, server *modbussim.Server, open func(...Point) *device) {
 		newPlant(server)
-		server.Remove(modbussim.Holdings, 50, 10)
-		points := append(plantPoints(), Point{Name: "beyond", Address: address("holding:60")}, Point{Name: "hole", Address: address("holding:55")})
-		server.Set(modbussim.Holdings, 60, 77)
+		server.Remove(modbussim.Holdings, 26, 5)
+		points := append(plantPoints(), Point{Name: "beyond", Address: address("holding:32")}, Point{Name: "hole", Address: address("holding:28")})
+		server.Set(modbussim.Holdings, 32, 77)
 		want := append(plantReading(1), message.Point{Name: "beyond", Value: message.Uint(77)},
 			message.Point{Name: "hole", Error: "exception 2: illegal data address"})
 		d := open(points...)
@@ -241,12 +241,17 @@ func TestComplaint14HoleSpoilsNothing(t *testing.T) {
 func TestComplaint14HoleThatSpoilsTheNextAnswerIsSeenThrough(t *testing.T) {
 	onEvery(t, func(t *testing.T, server *modbussim.Server, open func(...Point) *device) {
 		newPlant(server)
-		server.Trap(modbussim.Holdings, 24, 70)
-		d := open(plantPoints()...)
+		server.Trap(modbussim.Holdings, 26, 5)
+		server.Set(modbussim.Holdings, 32, 77)
+		d := open(append(plantPoints(), Point{Name: "beyond", Address: address("holding:32")})...)
+		want := append(plantReading(1), message.Point{Name: "beyond", Value: message.Uint(77)})
 		for range 5 {
-			notWrong(t, d, plantReading(1))
+			notWrong(t, d, want)
 		}
-		good(t, d, plantReading(1))
+		good(t, d, want)
+		if server.Counts().Requests[3] == 6*uint64(len(d.requests)) {
+			t.Error("the trap was never met")
+		}
 	})
 }
 

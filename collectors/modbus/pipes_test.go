@@ -34,6 +34,8 @@ type pipes struct {
 	left  []byte // behind the last answer
 	rests int    // how often nobody used the line any more
 
+	silences int // in a row
+
 	turns     int
 	exchanges []exchangeSeen
 }
@@ -90,9 +92,13 @@ func (p *pipeTurn) Exchange(ctx context.Context, q bus.Request) ([]byte, error) 
 	p.conn.SetWriteDeadline(time.Now().Add(q.Timeout))
 	if _, err := p.conn.Write(q.Frame); err != nil {
 		p.hangUp()
-		return nil, fmt.Errorf("pipe: %w: %w", bus.ErrHungUp, err)
+		return nil, hungUp(err.Error())
 	}
 	return p.receive(ctx, q)
+}
+
+func hungUp(why string) error {
+	return fmt.Errorf("pipe: %w", fmt.Errorf("%w: %s", bus.ErrHungUp, why))
 }
 
 func (p *pipes) receive(ctx context.Context, q bus.Request) ([]byte, error) {
@@ -107,9 +113,10 @@ func (p *pipes) receive(ctx context.Context, q bus.Request) ([]byte, error) {
 			wait.Stop()
 			if !open {
 				p.hangUp()
-				return nil, fmt.Errorf("pipe: %w: the other end closed the connection", bus.ErrHungUp)
+				return nil, hungUp("the other end closed the connection")
 			}
 			received = append(received, b...)
+			p.silences = 0
 			if frame, complete := q.Answer(received); complete {
 				if q.Matched {
 					end := cap(received) - cap(frame) + len(frame)
@@ -121,7 +128,10 @@ func (p *pipes) receive(ctx context.Context, q bus.Request) ([]byte, error) {
 				until = first
 			}
 		case <-wait.C:
-			if q.Matched && len(received) > 0 {
+			if len(received) == 0 {
+				p.silences++
+			}
+			if q.Matched && len(received) > 0 || p.silences >= 2 {
 				p.hangUp()
 			}
 			return nil, fmt.Errorf("pipe: %w", &bus.NoReplyError{Waited: q.Timeout, Received: received})
@@ -156,7 +166,7 @@ func (p *pipes) connect() error {
 			}
 		}
 	})
-	p.conn, p.heard, p.left = near, heard, nil
+	p.conn, p.heard, p.left, p.silences = near, heard, nil, 0
 	return nil
 }
 
