@@ -88,7 +88,9 @@ func (p *pipeTurn) Exchange(ctx context.Context, q bus.Request) ([]byte, error) 
 	if !q.Matched {
 		p.flush()
 	}
-	p.exchanges = append(p.exchanges, exchangeSeen{time.Now(), string(q.Frame), p.urgent})
+	if len(p.exchanges) < 1000 {
+		p.exchanges = append(p.exchanges, exchangeSeen{time.Now(), string(q.Frame), p.urgent})
+	}
 	p.conn.SetWriteDeadline(time.Now().Add(q.Timeout))
 	if _, err := p.conn.Write(q.Frame); err != nil {
 		p.hangUp()
