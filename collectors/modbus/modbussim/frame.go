@@ -51,6 +51,9 @@ func (r *reader) next() (frame, error) {
 		if f.pdu != nil {
 			return f, nil
 		}
+		if used > 0 {
+			continue
+		}
 		if extra := len(r.buffer) - maxBuffer; extra > 0 {
 			r.buffer = r.buffer[extra:]
 		}
