@@ -70,9 +70,11 @@ func (s *Set) Ports() []*Port {
 func (s *Set) Client(address, device string) (*Client, error) {
 	c := &Client{set: s, address: address, device: device}
 	if name, ok := strings.CutPrefix(address, "bus://"); ok {
-		p, err := s.Port(name)
-		c.port = p
-		return c, err
+		var err error
+		if c.port, err = s.Port(name); err != nil {
+			return nil, err
+		}
+		return c, nil
 	}
 	hostPort, ok := strings.CutPrefix(address, "tcp://")
 	if !ok {

@@ -194,6 +194,9 @@ func (p *Port) settle(ctx context.Context, c *Client, q *Request, silence time.D
 	if p.dirty {
 		begin = later(begin, p.ended.Add(p.gap(q))) // the pause that ended the answer was its first
 	}
+	if len(q.Frame) == 0 {
+		begin = time.Time{}
+	}
 	var giveUp time.Time
 	thrown := 0
 	for {

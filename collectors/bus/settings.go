@@ -187,6 +187,9 @@ func (s *Settings) equal(other *Settings) bool {
 		s.Turnaround == other.Turnaround && s.Echo == other.Echo
 }
 
+// String says what the line is.
+func (s Settings) String() string { return s.place() }
+
 // place is what the line is, for people to read.
 func (s *Settings) place() string {
 	switch {
