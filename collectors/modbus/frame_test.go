@@ -2,7 +2,6 @@ package modbus
 
 import (
 	"bytes"
-	"encoding/hex"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -10,15 +9,6 @@ import (
 
 	"github.com/goburrow/modbus"
 )
-
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 // withSum ends an RTU frame with its checksum.
 func withSum(t testing.TB, written string) []byte {
