@@ -14,7 +14,7 @@ import (
 // take them from buses.
 func Drivers(buses *bus.Set) map[string]collectors.Driver {
 	return map[string]collectors.Driver{
-		"modbus":      modbus.Driver{},
+		"modbus":      &modbus.Driver{Buses: buses},
 		"cjt188":      &cjt188.Driver{Buses: buses},
 		"custom":      &custom.Driver{Buses: buses},
 		"dlt645":      &dlt645.Driver{Buses: buses},
