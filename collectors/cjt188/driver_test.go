@@ -304,10 +304,11 @@ func TestValveIsSwitchedOnceAndReadBack(t *testing.T) {
 }
 
 func TestASlowValveIsWaitedFor(t *testing.T) {
-	meters := []cjt188sim.Meter{{Number: water, Serial: -1, ValveTime: time.Second}}
+	meters := []cjt188sim.Meter{{Number: water, Serial: -1, ValveTime: 200 * time.Millisecond}}
 	line, address := simulate(t, cjt188sim.Options{Meters: meters, Clock: time.Now})
 	driver := newDriver(t)
 	o := options(t, driver, address, water, "water", patient, "rw valve", "volume")
+	o.ValveTime = 500 * time.Millisecond
 	device := open(t, driver, o)
 	got, err := device.(collectors.Writer).Write(t.Context(), "valve", json.RawMessage(`"closed"`))
 	if err != nil || got.String() != `"closed"` {
@@ -349,9 +350,9 @@ func TestMetersAreFound(t *testing.T) {
 		want   string
 		fails  string
 	}{
-		{"none", []cjt188sim.Meter{{Number: "00000000000001", Type: 0x48, Serial: -1, Fussy: true}}, "00000000000001", ""},
+		{"of another type", []cjt188sim.Meter{{Number: "00000000000001", Type: 0x48, Serial: -1, Fussy: true}}, "00000000000001", ""},
 		{"one", []cjt188sim.Meter{{Number: heat, Type: 0x20}}, heat, ""},
-		{"three at once", cjt188sim.DefaultMeters(), gas + " " + heat + " " + water, ""},
+		{"three at once", cjt188sim.DefaultMeters(), heat + " " + gas + " " + water, ""},
 		{"alike in the last digits", []cjt188sim.Meter{{Number: "11223344550055"}, {Number: "11223344550155"}}, "11223344550055 11223344550155", ""},
 		{"deaf to parts", []cjt188sim.Meter{{Number: "11223344550055", Fussy: true}, {Number: "11223344550156", Fussy: true}}, "", "connect one at a time"},
 	} {
@@ -366,7 +367,7 @@ func TestMetersAreFound(t *testing.T) {
 			defer client.Rest()
 			asked, told := 0, 0
 			found, err := cjt188.Find(t.Context(), client, cjt188.Search{
-				Timeout:  20 * time.Millisecond,
+				Timeout:  40 * time.Millisecond,
 				Progress: func(n, of int) { asked = n },
 				Found:    func(cjt188.Found) { told++ },
 			})

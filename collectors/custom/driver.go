@@ -206,24 +206,12 @@ func (d *device) Points() []collectors.Spec {
 
 // Part is the same device with some of its points.
 func (d *device) Part(points []int) collectors.Device {
-	part := &device{client: d.client, timeout: d.timeout, seal: d.seal, requests: d.requests, points: d.ownPrograms()}
+	part := &device{client: d.client, timeout: d.timeout, seal: d.seal, requests: d.requests, points: d.points}
 	for _, i := range points {
 		part.shown = append(part.shown, d.shown[i])
 	}
 	part.plan()
 	return part
-}
-
-// ownPrograms copies the points with formulas of their own: a program runs once at a time, parts are
-// read at the same time.
-func (d *device) ownPrograms() []point {
-	points := slices.Clone(d.points)
-	for i := range points {
-		if points[i].program != nil {
-			points[i].program = points[i].program.Clone()
-		}
-	}
-	return points
 }
 
 // Close lets go of the line; the other devices on it keep it.

@@ -199,6 +199,7 @@ func (p *PointOptions) validate(o *Options, index int, report reporter) {
 	default:
 		report("at", "a value comes from one of at, find, group and formula")
 	}
+	p.Policy.ValidateFor(p.Type != "text" && p.Type != "bool" && (p.Type != "hex" || p.At == nil), report)
 	p.validateWrite(o, report)
 }
 
