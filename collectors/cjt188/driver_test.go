@@ -13,6 +13,7 @@ import (
 
 	"sluice/collectors"
 	"sluice/collectors/bus"
+	"sluice/collectors/bus/pty"
 	"sluice/collectors/cjt188"
 	"sluice/collectors/cjt188/cjt188sim"
 	"sluice/collectors/drivertest"
@@ -321,6 +322,45 @@ func TestASlowValveIsWaitedFor(t *testing.T) {
 		if _, err := device.(collectors.Writer).Write(t.Context(), point, json.RawMessage(`"open"`)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", point, err, want)
 		}
+	}
+}
+
+func TestOnASerialLine(t *testing.T) {
+	wire, err := pty.Open()
+	must(t, err)
+	wire.Pace(2400, 11)
+	line, err := cjt188sim.New(cjt188sim.Options{Preamble: 4, Clock: func() time.Time { return noon }})
+	must(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := line.Serve(ctx, wire); err != nil {
+			t.Errorf("simulator: %v", err)
+		}
+	})
+	t.Cleanup(func() { cancel(); running.Wait() })
+	set, err := bus.NewSet(map[string]bus.Settings{"line": {Serial: wire.Path(), Character: bus.Character{Baud: 2400, Parity: "even"}}})
+	must(t, err)
+	t.Cleanup(func() { set.Close() })
+	driver := &cjt188.Driver{Buses: set}
+	s := cjt188sim.StateAt(noon)
+	first := open(t, driver, options(t, driver, "bus://line", heat, "heat", patient, "heat"))
+	second := open(t, driver, options(t, driver, "bus://line", water, "water", patient, "volume"))
+	for range 2 {
+		if got, err := read(t, first); err != nil || got != fmt.Sprintf("heat=%v", float64(s.Energy)/100) {
+			t.Errorf("got %q, %v", got, err)
+		}
+		if got, err := read(t, second); err != nil || got != fmt.Sprintf("volume=%v", float64(s.Volume)/100) {
+			t.Errorf("got %q, %v", got, err)
+		}
+	}
+	line.Misbehave(cjt188sim.Silence)
+	o := options(t, driver, "bus://line", water, "water", brief, "volume")
+	if _, err := read(t, open(t, driver, o)); err == nil || !strings.Contains(err.Error(), "meter "+water+" on bus line: no answer within 300ms") {
+		t.Errorf("got %v", err)
+	}
+	if seen := line.Seen(); seen.Damaged != 0 || seen.Requests != 6 {
+		t.Errorf("the line saw %+v", seen)
 	}
 }
 
