@@ -302,8 +302,11 @@ type exchanger interface {
 func (d *device) ask(ctx context.Context, line exchanger, r *request) answer {
 	l := &listener{shape: &r.shape}
 	q := bus.Request{Frame: r.frame, Timeout: d.timeout, Gap: r.gap, Answer: l.hear, Protocol: "custom"}
-	if r.shape.silence {
+	switch {
+	case r.shape.silence:
 		q.Late = -1 // the line takes every answer that a pause ends for none
+	case r.frame == nil:
+		q.Gap = d.timeout // between the end of one sentence, of which the beginning was missed, and the next
 	}
 	_, err := line.Exchange(ctx, q)
 	noReply, ok := errors.AsType[*bus.NoReplyError](err)
