@@ -2,6 +2,7 @@ package collectors
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -167,8 +168,11 @@ func TestDerivedPointsAreComputedFromWhatWasReadLast(t *testing.T) {
 		p := newPoller(device, sink, time.Second)
 		p.Groups = []Group{{"slow", 5 * time.Second}}
 		product := func(in []message.Value) (message.Value, error) {
-			a, _ := in[0].Float()
-			b, _ := in[1].Float()
+			a, ok := in[0].Float()
+			b, also := in[1].Float()
+			if !ok || !also {
+				return message.Value{}, errors.New("a factor is missing")
+			}
 			return message.Float64(a * b), nil
 		}
 		p.Derived = []Derived{

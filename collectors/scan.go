@@ -20,7 +20,8 @@ type Group struct {
 // is computed, from the values that its inputs had last.
 type Derived struct {
 	Spec
-	Inputs  []string // points of the device, or derived ones before this
+	Inputs []string // points of the device, or derived ones before this
+	// Compute gets the inputs in that order, absent ones for those that could not be read.
 	Compute func(inputs []message.Value) (message.Value, error)
 }
 
@@ -147,17 +148,25 @@ func (s *scan) read(ctx context.Context, w *work) error {
 // compute asks the board for the inputs: some of them belong to other groups.
 func (w *work) compute(d *Derived) (message.Value, error) {
 	w.inputs = w.inputs[:0]
+	var missing error
 	for _, name := range d.Inputs {
 		value, problem := w.board.last(name)
-		switch {
-		case problem != "":
-			return message.Value{}, fmt.Errorf("%s: %s", name, problem)
-		case value.Absent():
-			return message.Value{}, fmt.Errorf("%s has not been read yet", name)
+		if value.Absent() && problem == "" {
+			problem = "not read yet"
+		}
+		if problem != "" {
+			value = message.Value{}
+			if missing == nil {
+				missing = fmt.Errorf("%s: %s", name, problem)
+			}
 		}
 		w.inputs = append(w.inputs, value)
 	}
-	return d.Compute(w.inputs)
+	value, err := d.Compute(w.inputs)
+	if err != nil && missing != nil {
+		return value, missing
+	}
+	return value, err
 }
 
 // sift leaves in r what the points' policies let through, and says whether that is anything.

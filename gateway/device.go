@@ -36,12 +36,16 @@ func (g *Gateway) devicePlace(c *config.Config, d config.Device, drivers map[str
 		if err != nil {
 			return nil, err
 		}
+		derived, err := derivedOf(d, opened.Points())
+		if err != nil {
+			return nil, fmt.Errorf("device %s: %w", d.Name, err)
+		}
 		log := g.log.With("part", "collectors")
 		from := &commands{gateway: g, topic: "commands/" + c.Gateway.Name + "/" + d.Name}
 		return &device{config: d, address: endpoint(d.Options), commands: from,
 			poller: &collectors.Poller{
 				Gateway: c.Gateway.Name, Name: d.Name, Device: opened, Sink: g.broker,
-				Interval: time.Duration(d.Interval), Groups: groupsOf(d), Aligned: d.Aligned,
+				Interval: time.Duration(d.Interval), Groups: groupsOf(d), Derived: derived, Aligned: d.Aligned,
 				Defaults: collectors.Policy{Report: d.Report, MaxSilence: time.Duration(d.MaxSilence), OnError: d.OnError},
 				Log:      log,
 			},
@@ -74,7 +78,11 @@ func checkDevices(c *config.Config, report func(path, problem string)) {
 		if err != nil {
 			continue // a bus that is not there has been reported
 		}
-		collectors.CheckGroups(opened, groupsOf(d), nil, func(path, problem string) { report(at+path, problem) })
+		derived, err := derivedOf(d, opened.Points())
+		if wrong, ok := errors.AsType[*derivedError](err); ok {
+			report(fmt.Sprintf("%sderived[%d].expression", at, wrong.index), wrong.err.Error())
+		}
+		collectors.CheckGroups(opened, groupsOf(d), derived, func(path, problem string) { report(at+path, problem) })
 		opened.Close()
 	}
 }

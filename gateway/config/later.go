@@ -9,7 +9,6 @@ import (
 var (
 	laterKeys = []laterKey{
 		{path: "rocketmq.grpc", what: "the listener for RocketMQ 5 clients"},
-		{path: "devices[].derived", what: "points that are computed from others"},
 		{path: "uplinks[].forward[].qos", value: "2", what: "QoS 2"},
 	}
 	laterDrivers = []string{"dlt645-1997", "cjt188", "iec62056"}

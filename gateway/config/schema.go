@@ -216,7 +216,7 @@ type Group struct {
 // Derived is a point that is computed from others of its device.
 type Derived struct {
 	Name            string   `yaml:"name" required:"true" doc:"The value's name in readings."`
-	Expression      string   `yaml:"expression" required:"true" doc:"What it is, for example voltage * current / 1000; points are called by their names, those that are no identifiers as point(\"flow rate\")."`
+	Expression      string   `yaml:"expression" required:"true" doc:"What it is, for example voltage * current / 1000; points are called by their names, those that are no identifiers as $env[\"flow rate\"]."`
 	Unit            string   `yaml:"unit" doc:"Unit of measure, for people."`
 	Group           string   `yaml:"group" doc:"The scan group with which it is computed; empty: with the device's own interval."`
 	Report          string   `yaml:"report" enum:"always,change" doc:"As for other points; empty: as the device says."`

@@ -93,6 +93,20 @@ func (v Value) Float() (f float64, ok bool) {
 	return 0, false
 }
 
+// Any gives the value as a bool, float64 or string; nil when absent. Integers beyond 2^53 lose digits.
+func (v Value) Any() any {
+	switch v.kind {
+	case absent:
+		return nil
+	case boolean:
+		return v.bits != 0
+	case text:
+		return v.text
+	}
+	f, _ := v.Float()
+	return f
+}
+
 // AppendJSON appends the value as JSON: null when absent or not finite.
 func (v Value) AppendJSON(b []byte) []byte {
 	switch v.kind {
