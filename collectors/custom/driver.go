@@ -206,24 +206,12 @@ func (d *device) Points() []collectors.Spec {
 
 // Part is the same device with some of its points.
 func (d *device) Part(points []int) collectors.Device {
-	part := &device{client: d.client, timeout: d.timeout, seal: d.seal, requests: d.requests, points: d.ownPrograms()}
+	part := &device{client: d.client, timeout: d.timeout, seal: d.seal, requests: d.requests, points: d.points}
 	for _, i := range points {
 		part.shown = append(part.shown, d.shown[i])
 	}
 	part.plan()
 	return part
-}
-
-// ownPrograms copies the points with formulas of their own: a program runs once at a time, parts are
-// read at the same time.
-func (d *device) ownPrograms() []point {
-	points := slices.Clone(d.points)
-	for i := range points {
-		if points[i].program != nil {
-			points[i].program = points[i].program.Clone()
-		}
-	}
-	return points
 }
 
 // Close lets go of the line; the other devices on it keep it.
@@ -314,8 +302,11 @@ type exchanger interface {
 func (d *device) ask(ctx context.Context, line exchanger, r *request) answer {
 	l := &listener{shape: &r.shape}
 	q := bus.Request{Frame: r.frame, Timeout: d.timeout, Gap: r.gap, Answer: l.hear, Protocol: "custom"}
-	if r.shape.silence {
+	switch {
+	case r.shape.silence:
 		q.Late = -1 // the line takes every answer that a pause ends for none
+	case r.frame == nil:
+		q.Gap = d.timeout // between the end of one sentence, of which the beginning was missed, and the next
 	}
 	_, err := line.Exchange(ctx, q)
 	noReply, ok := errors.AsType[*bus.NoReplyError](err)

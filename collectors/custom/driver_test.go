@@ -12,6 +12,7 @@ import (
 
 	"sluice/collectors"
 	"sluice/collectors/bus"
+	"sluice/collectors/bus/pty"
 	"sluice/collectors/custom"
 	"sluice/collectors/custom/customsim"
 	"sluice/collectors/drivertest"
@@ -246,6 +247,33 @@ func TestADeviceThatSpeaksByItself(t *testing.T) {
 	}
 }
 
+func TestOnASerialLineThatHearsItself(t *testing.T) {
+	line, err := pty.Open()
+	must(t, err)
+	line.Pace(9600, 10)
+	line.Echo(true)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := customsim.New(customsim.Options{}).Serve(ctx, line); err != nil {
+			t.Errorf("simulator: %v", err)
+		}
+	})
+	t.Cleanup(func() { cancel(); running.Wait() })
+	set, err := bus.NewSet(map[string]bus.Settings{"line": {Serial: line.Path()}})
+	must(t, err)
+	t.Cleanup(func() { set.Close() })
+	driver := &custom.Driver{Buses: set}
+	for name, o := range map[string]*custom.Options{scaleReads: scale(t, driver, "bus://line", patient), controllerReads: controller(t, driver, "bus://line", patient)} {
+		device := open(t, driver, o)
+		for range 2 {
+			if got, err := read(t, device); err != nil || got != name {
+				t.Errorf("got %q, %v; want %q", got, err, name)
+			}
+		}
+	}
+}
+
 func TestAPauseEndsAnAnswer(t *testing.T) {
 	_, address := simulate(t, customsim.Options{})
 	driver := newDriver(t)
@@ -373,6 +401,7 @@ func TestMistakesInOptionsAreAllReported(t *testing.T) {
 		{func(o *custom.Options) { o.Points[4].Write = "" }, "points[4].write"},
 		{func(o *custom.Options) { o.Points[4].Access = "" }, "points[4].access"},
 		{func(o *custom.Options) { o.Requests[1].Send = "" }, "points[4].access"},
+		{func(o *custom.Options) { o.Requests[1].Send, o.Requests[1].Match = "", "" }, "requests[1].match points[4].access"},
 		{func(o *custom.Options) { o.Points[0] = custom.PointOptions{Name: "weight", At: at(0), Type: "float16"} }, "points[0].type"},
 		{func(o *custom.Options) { o.Points[0] = custom.PointOptions{Name: "weight", At: at(0), Type: "bcd"} }, "points[0].length"},
 		{func(o *custom.Options) { o.Points[0] = custom.PointOptions{Name: "weight", At: at(-1), Type: "uint16"} }, "points[0].at"},

@@ -166,6 +166,10 @@ func (r *RequestOptions) validate(o *Options, report reporter) {
 	case ends > 1:
 		report("length", "an answer ends in one way: length, length_at, terminator or gap")
 	}
+	sealed := o.Checksum != "" && o.Checksum != "none" && o.AnswerChecksum == "" || o.AnswerChecksum != "" && o.AnswerChecksum != "none"
+	if r.Send == "" && len(r.Start) == 0 && r.Match == "" && !sealed {
+		report("match", "who listens may begin in the middle of an answer: say match, start or a checksum, lest a part be taken for the whole")
+	}
 	if r.Length < 0 || r.Length > maxAnswer {
 		report("length", fmt.Sprintf("%d is not from 1 to %d", r.Length, maxAnswer))
 	}
@@ -199,6 +203,7 @@ func (p *PointOptions) validate(o *Options, index int, report reporter) {
 	default:
 		report("at", "a value comes from one of at, find, group and formula")
 	}
+	p.Policy.ValidateFor(p.Type != "text" && p.Type != "bool" && (p.Type != "hex" || p.At == nil), report)
 	p.validateWrite(o, report)
 }
 

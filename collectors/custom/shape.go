@@ -54,7 +54,7 @@ func (l *listener) hear(received []byte) ([]byte, bool) {
 		}
 		if l.settle(rest[:n]) {
 			l.used += n
-			return l.frame, true
+			return rest[:n], true // itself, not a copy: what is behind it is for the next who listens
 		}
 		l.used += l.stride(n)
 	}

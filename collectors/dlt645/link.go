@@ -24,7 +24,7 @@ type link struct {
 	broadcast                  bool // the clock is set by broadcast
 	useBlocks                  bool
 
-	mu      sync.Mutex // guards what follows: parts are read at the same time
+	mu      sync.Mutex // guards what follows: a Write may run beside a Read
 	blocks  map[ID]blockState
 	learned int
 }
