@@ -134,7 +134,7 @@ func (l *link) worthAnother(ctx context.Context, err error) bool {
 }
 
 func (l *link) converse(ctx context.Context, turn *bus.Turn, m *meter, r *message.Reading) error {
-	s := &session{o: l.o, turn: turn}
+	s := &session{o: l.o, turn: turn, serial: l.client.Port().Settings().Serial != ""}
 	if l.o.Read != readWhole {
 		return m.readRegisters(ctx, s, r)
 	}

@@ -34,7 +34,7 @@ type Options struct {
 	Device   string         `yaml:"device" doc:"the meter's device address, for the case that several share the line; empty: whichever is there" max:"32"`
 	Baud     int            `yaml:"baud" doc:"bits per second of the sign-on, or of a meter that pushes; 0: 300, of mode d 2400, of p1 115200" min:"0" max:"115200"`
 	MaxBaud  int            `yaml:"max_baud" doc:"change to no higher rate than this, for heads and lines that garble what is faster; 0: as fast as the meter offers" min:"0" max:"19200"`
-	KeepBaud bool           `yaml:"keep_baud" doc:"never change the rate: for a bus that leads through a serial server, which cannot follow; over tcp:// always so"`
+	KeepBaud bool           `yaml:"keep_baud" doc:"never change the rate, for a meter or a line that cannot; over a serial server it never changes anyhow"`
 	Parity   string         `yaml:"parity" default:"port" enum:"port,software,none" doc:"port: the serial port does 7 data bits and even parity; software: the port stays at 8 bits and the gateway computes the parity; none: the meter has 8 bits without parity"`
 	Read     string         `yaml:"read" default:"readout" enum:"readout,R1,R2,R5" doc:"readout: everything that the meter tells, in one go; R1, R2 or R5: one register after the other in programming mode, with that command (mode c only)"`
 	WakeUp   int            `yaml:"wake_up" doc:"NUL characters before the sign-on, for battery meters that sleep; 40 is usual" min:"0" max:"120"`
@@ -71,8 +71,6 @@ func (a *LineAddress) UnmarshalText(text []byte) error {
 	*a = LineAddress(text)
 	return nil
 }
-
-func (a LineAddress) isTCP() bool { return strings.HasPrefix(string(a), "tcp://") }
 
 // pushes says whether the meter speaks unasked.
 func (o *Options) pushes() bool { return o.Mode == modeD || o.Mode == modeP1 }

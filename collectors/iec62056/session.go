@@ -20,6 +20,8 @@ const (
 type session struct {
 	o    *Options
 	turn *bus.Turn
+	// serial says that the line is a port of ours, whose rate can follow the meter's.
+	serial bool
 	id   Identification
 	rate int // that both sides have changed to
 }
@@ -109,7 +111,7 @@ func (s *session) agree() (mode string) {
 		mode = s.o.Mode
 	}
 	s.rate = s.o.start()
-	if rate == 0 || s.o.KeepBaud || s.o.Address.isTCP() {
+	if rate == 0 || s.o.KeepBaud || !s.serial {
 		return mode
 	}
 	s.rate = rate
