@@ -5,7 +5,9 @@ import (
 	"sluice/collectors"
 	"sluice/collectors/bus"
 	"sluice/collectors/dlt645"
+	"sluice/collectors/iec62056"
 	"sluice/collectors/modbus"
+	"sluice/collectors/sml"
 )
 
 // Drivers are all drivers by the name that the configuration uses. Those that share serial ports
@@ -15,5 +17,7 @@ func Drivers(buses *bus.Set) map[string]collectors.Driver {
 		"modbus":      modbus.Driver{},
 		"dlt645":      &dlt645.Driver{Buses: buses},
 		"dlt645-1997": &dlt645.Driver{Buses: buses, Edition: dlt645.Edition1997},
+		"iec62056":    &iec62056.Driver{Buses: buses},
+		"sml":         &sml.Driver{Buses: buses},
 	}
 }

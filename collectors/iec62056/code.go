@@ -45,6 +45,9 @@ func parseCode(text string) (Code, error) {
 	return Code{text: text, groups: g, obis: ok}, nil
 }
 
+// letters are what IEC 62056-61 writes for four numbers: C.1.0 is 96.1.0.
+var letters = map[string]string{"C": "96", "F": "97", "L": "98", "P": "99"}
+
 // parseGroups takes [A-B:]C.D[.E][*F]. The & of a stored value that somebody stored by hand counts
 // as *.
 func parseGroups(text string) (g groups, ok bool) {
@@ -69,6 +72,9 @@ func parseGroups(text string) (g groups, ok bool) {
 	for i, p := range parts {
 		if parts[i] = group(p); parts[i] == "" {
 			return groups{}, false
+		}
+		if n, ok := letters[parts[i]]; ok {
+			parts[i] = n
 		}
 	}
 	g.c, g.d = parts[0], parts[1]

@@ -79,6 +79,8 @@ func TestCodesAreFoundInAllTheirSpellings(t *testing.T) {
 		{"f.f", "F.F", true},
 		{"C.1.0", "C.1.0", true},
 		{"C.1.0", "C.1.1", false},
+		{"0-0:96.1.0", "C.1.0", true},
+		{"F.F", "97.97", true},
 		{"00:04:00", "00:04:00", true},
 		{"00:04:00", "00:04:01", false},
 		{"0-1:24.2.1", "0-1:24.2.1", true},
