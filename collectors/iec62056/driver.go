@@ -35,7 +35,7 @@ func (d *Driver) Open(name string, options any) (collectors.Device, error) {
 		return nil, fmt.Errorf("device %s: %w", name, err)
 	}
 	own := *o
-	m := &meter{link: &link{client: client, o: &own}}
+	m := &meter{link: &link{client: client, o: &own, widths: widths{}}}
 	for _, p := range o.Points {
 		m.points = append(m.points, point{
 			spec: collectors.Spec{Name: p.Name, Unit: p.Unit, Policy: p.Policy},
@@ -51,11 +51,12 @@ type meter struct {
 	points []point
 }
 
-// link is the way to the meter.
+// link is the way to the meter. Who has the turn on the line owns what is learned.
 type link struct {
 	client *bus.Client
 	o      *Options
 	heard  bool // it answered at the last attempt: silence is then worth a second one
+	widths widths
 }
 
 type point struct {
@@ -105,16 +106,16 @@ func (m *meter) Read(ctx context.Context, r *message.Reading) error {
 }
 
 func (l *link) read(ctx context.Context, m *meter, r *message.Reading) error {
-	if l.o.pushes() {
-		items, err := l.listen(ctx)
-		m.fill(r, items)
-		return err
-	}
 	turn, err := l.client.Take(ctx, false)
 	if err != nil {
 		return err
 	}
 	defer turn.Release()
+	if l.o.pushes() {
+		items, err := l.listen(ctx, turn)
+		m.fill(r, items)
+		return err
+	}
 	err = l.converse(ctx, turn, m, r)
 	if l.worthAnother(ctx, err) {
 		err = l.converse(ctx, turn, m, r)
@@ -134,7 +135,7 @@ func (l *link) worthAnother(ctx context.Context, err error) bool {
 }
 
 func (l *link) converse(ctx context.Context, turn *bus.Turn, m *meter, r *message.Reading) error {
-	s := &session{o: l.o, turn: turn, serial: l.client.Port().Settings().Serial != ""}
+	s := &session{o: l.o, turn: turn, serial: l.client.Port().Settings().Serial != "", widths: l.widths}
 	if l.o.Read != readWhole {
 		return m.readRegisters(ctx, s, r)
 	}
@@ -143,21 +144,32 @@ func (l *link) converse(ctx context.Context, turn *bus.Turn, m *meter, r *messag
 	return err
 }
 
-// listen waits for the next telegram of a meter that pushes.
-func (l *link) listen(ctx context.Context) ([]Item, error) {
-	f := &pushed{checked: l.o.Mode == modeP1}
-	_, err := l.client.Exchange(ctx, bus.Request{
-		Timeout: l.o.Wait, Gap: l.o.Wait, Answer: listener{f}.hear,
-		Character: l.o.character(l.o.start()), Protocol: protocol,
-	})
-	err = silence("telegram", err)
-	if silent, ok := errors.AsType[*silenceError](err); ok && f.err != nil {
-		silent.why = f.err.Error()
+// listen waits for the next telegram of a meter that pushes. One without a checksum needs another
+// that confirms it when its length is new.
+func (l *link) listen(ctx context.Context, turn *bus.Turn) ([]Item, error) {
+	var doubt error
+	for range 1 + repetitions {
+		f := &pushed{checked: l.o.Mode == modeP1}
+		_, err := turn.Exchange(ctx, bus.Request{
+			Timeout: l.o.Wait, Gap: l.o.Wait, Answer: listener{f}.hear,
+			Character: l.o.character(l.o.start()), Protocol: protocol,
+		})
+		err = silence("telegram", err)
+		if silent, ok := errors.AsType[*silenceError](err); ok && f.err != nil {
+			silent.why = f.err.Error()
+		}
+		if err != nil {
+			return nil, errors.Join(doubt, err)
+		}
+		if !f.checked {
+			doubt = l.widths.believe("", len(f.data), false)
+		}
+		if doubt == nil {
+			return ParseReadout(f.data)
+		}
+		turn.Verdict(doubt.Error())
 	}
-	if err != nil {
-		return nil, err
-	}
-	return ParseReadout(f.data)
+	return nil, doubt
 }
 
 // fill looks every point up in a readout.

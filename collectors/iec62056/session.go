@@ -22,8 +22,9 @@ type session struct {
 	turn *bus.Turn
 	// serial says that the line is a port of ours, whose rate can follow the meter's.
 	serial bool
-	id   Identification
-	rate int // that both sides have changed to
+	widths widths
+	id     Identification
+	rate   int // that both sides have changed to
 }
 
 // silenceError is the lack of a valid answer; what names the step, why what came instead.
@@ -131,16 +132,17 @@ func (s *session) readout(ctx context.Context) ([]Item, error) {
 	switch s.agree() {
 	case modeA:
 		data = &f.data
+		err = s.judge(data)
 	case modeB:
-		err = s.ask(ctx, s.atRate("readout"), nil, s.rate, s.rate, data)
+		if err = s.ask(ctx, s.atRate("readout"), nil, s.rate, s.rate, data); err == nil {
+			err = s.judge(data)
+		}
 	default:
 		code, _ := rateCode(s.rate)
 		data.plain = false
-		err = s.ask(ctx, s.atRate("readout"), acknowledgement(code, '0'), start, s.rate, data)
-		err = s.repeat(ctx, data, err)
-	}
-	if err == nil {
-		err = data.err
+		if err = s.ask(ctx, s.atRate("readout"), acknowledgement(code, '0'), start, s.rate, data); err == nil {
+			err = s.repeat(ctx, data)
+		}
 	}
 	if err != nil {
 		s.abandon(ctx, err)
@@ -152,20 +154,32 @@ func (s *session) readout(ctx context.Context) ([]Item, error) {
 // atRate adds the rate to what is waited for, since a line that garbles it is a usual reason.
 func (s *session) atRate(what string) string { return fmt.Sprintf("%s at %d baud", what, s.rate) }
 
-// repeat asks for a damaged readout again, as it was heard.
-func (s *session) repeat(ctx context.Context, data *telegram, err error) error {
+// judge says why a readout that was heard as a whole does not count.
+func (s *session) judge(data *telegram) error {
+	err := data.err
+	if err == nil {
+		err = s.widths.believe("", len(data.block.Data), data.checked)
+	}
+	if err != nil {
+		s.turn.Verdict(err.Error())
+	}
+	return err
+}
+
+// repeat asks for a damaged readout again, as long as one is answered.
+func (s *session) repeat(ctx context.Context, data *telegram) error {
+	damaged := s.judge(data)
 	for range repetitions {
-		if err != nil || data.err == nil {
-			return err
+		if damaged == nil {
+			return nil
 		}
-		s.turn.Verdict(data.err.Error())
-		damaged := data.err
 		*data = telegram{}
-		if err = s.ask(ctx, s.atRate("repetition of a damaged readout"), []byte{nak}, s.rate, s.rate, data); err != nil {
+		if err := s.ask(ctx, s.atRate("repetition of a damaged readout"), []byte{nak}, s.rate, s.rate, data); err != nil {
 			return errors.Join(damaged, err)
 		}
+		damaged = s.judge(data)
 	}
-	return nil
+	return damaged
 }
 
 // abandon stops a meter that may still be sending what nobody will listen to, so that the line is
@@ -187,7 +201,7 @@ func (s *session) breakOff(ctx context.Context) {
 	}
 	never := func([]byte) ([]byte, bool) { return nil, false }
 	_, _ = s.turn.Exchange(ctx, bus.Request{
-		Frame: message, Timeout: time.Millisecond, Answer: never, Character: s.o.character(s.rate), Protocol: protocol,
+		Frame: message, Timeout: time.Millisecond, Late: -1, Answer: never, Character: s.o.character(s.rate), Protocol: protocol,
 	})
 }
 
@@ -218,28 +232,31 @@ func (e *refusalError) Error() string { return e.problem }
 // register reads one register in programming mode.
 func (s *session) register(ctx context.Context, code Code) (Item, error) {
 	request := Block{Command: s.o.Read, Data: []byte(code.String() + "()")}.Append(nil)
-	f := &answered{}
+	var problem error
 	for range 1 + repetitions {
-		*f = answered{}
+		f := &answered{}
 		if err := s.ask(ctx, s.atRate("answer about "+code.String()), request, s.rate, s.rate, f); err != nil {
 			return Item{}, err
 		}
-		if f.err == nil && !f.refused {
-			return registerItem(code, f.block)
+		if f.refused {
+			problem = errors.New("the meter did not understand the request (it answered NAK)")
+			s.turn.Refused(problem.Error())
+			continue
 		}
-		if f.err != nil {
-			s.turn.Verdict(f.err.Error())
+		if problem = f.err; problem == nil {
+			problem = s.widths.believe(code.String(), len(f.block.Data), true)
 		}
+		if problem == nil {
+			return s.registerItem(code, f.block)
+		}
+		s.turn.Verdict(problem.Error())
 	}
-	if f.refused {
-		return Item{}, &refusalError{"the meter did not understand the request (it answered NAK)"}
-	}
-	return Item{}, &refusalError{f.err.Error()}
+	return Item{}, &refusalError{problem.Error()}
 }
 
 // registerItem takes the answer to one register, which need not repeat the code but may name no
 // other.
-func registerItem(code Code, answer Block) (Item, error) {
+func (s *session) registerItem(code Code, answer Block) (Item, error) {
 	items, err := ParseReadout(answer.Data)
 	switch {
 	case err != nil:
@@ -249,6 +266,7 @@ func registerItem(code Code, answer Block) (Item, error) {
 	case items[0].Code.text != "" && !code.asks(items[0].Code):
 		return Item{}, &refusalError{fmt.Sprintf("the meter answered about %s", items[0].Code)}
 	case strings.HasPrefix(items[0].Values[0], "ER"):
+		s.turn.Refused(items[0].Values[0])
 		return Item{}, &refusalError{fmt.Sprintf("the meter refused: %s", items[0].Values[0])}
 	}
 	items[0].Code = code

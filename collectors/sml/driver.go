@@ -67,7 +67,7 @@ type point struct {
 	unit string // of the configuration, or what the meter first sent
 }
 
-// link is the way to the meter.
+// link is the way to the meter. Who has the turn on the line owns what is learned.
 type link struct {
 	client  *bus.Client
 	o       *Options
@@ -137,6 +137,11 @@ func (p *point) take(t Telegram, mend bool) message.Point {
 
 // telegram gives the next telegram of the meter.
 func (l *link) telegram(ctx context.Context) (Telegram, error) {
+	turn, err := l.client.Take(ctx, false)
+	if err != nil {
+		return Telegram{}, err
+	}
+	defer turn.Release()
 	h := &listener{allowed: l.checks, server: string(l.o.Server)}
 	q := bus.Request{
 		Timeout: l.o.Wait, Gap: l.o.Wait, Answer: h.hear, Character: l.o.character(), Protocol: protocol,
@@ -147,7 +152,7 @@ func (l *link) telegram(ctx context.Context) (Telegram, error) {
 		q.Frame = request(h.transaction, clientID, []byte(l.o.Server), []byte(l.o.List))
 		q.Gap = answerGap
 	}
-	_, err := l.client.Exchange(ctx, q)
+	_, err = turn.Exchange(ctx, q)
 	if noReply, ok := errors.AsType[*bus.NoReplyError](err); ok {
 		err = h.explain(noReply)
 	}
@@ -156,6 +161,9 @@ func (l *link) telegram(ctx context.Context) (Telegram, error) {
 		return Telegram{}, err
 	}
 	l.checks, l.strikes = h.used, 0
+	if h.refusal != nil {
+		turn.Refused(h.refusal.Error())
+	}
 	return h.telegram, h.refusal
 }
 
