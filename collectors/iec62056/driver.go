@@ -35,7 +35,7 @@ func (d *Driver) Open(name string, options any) (collectors.Device, error) {
 		return nil, fmt.Errorf("device %s: %w", name, err)
 	}
 	own := *o
-	m := &meter{link: &link{client: client, o: &own, widths: widths{}}}
+	m := &meter{link: &link{client: client, o: &own, shapes: shapes{}}}
 	for _, p := range o.Points {
 		m.points = append(m.points, point{
 			spec: collectors.Spec{Name: p.Name, Unit: p.Unit, Policy: p.Policy},
@@ -56,7 +56,7 @@ type link struct {
 	client *bus.Client
 	o      *Options
 	heard  bool // it answered at the last attempt: silence is then worth a second one
-	widths widths
+	shapes shapes
 }
 
 type point struct {
@@ -135,7 +135,7 @@ func (l *link) worthAnother(ctx context.Context, err error) bool {
 }
 
 func (l *link) converse(ctx context.Context, turn *bus.Turn, m *meter, r *message.Reading) error {
-	s := &session{o: l.o, turn: turn, serial: l.client.Port().Settings().Serial != "", widths: l.widths}
+	s := &session{o: l.o, turn: turn, serial: l.client.Port().Settings().Serial != "", shapes: l.shapes}
 	if l.o.Read != readWhole {
 		return m.readRegisters(ctx, s, r)
 	}
@@ -145,7 +145,7 @@ func (l *link) converse(ctx context.Context, turn *bus.Turn, m *meter, r *messag
 }
 
 // listen waits for the next telegram of a meter that pushes. One without a checksum needs another
-// that confirms it when its length is new.
+// that confirms it when its form is new.
 func (l *link) listen(ctx context.Context, turn *bus.Turn) ([]Item, error) {
 	var doubt error
 	for range 1 + repetitions {
@@ -162,7 +162,7 @@ func (l *link) listen(ctx context.Context, turn *bus.Turn) ([]Item, error) {
 			return nil, errors.Join(doubt, err)
 		}
 		if !f.checked {
-			doubt = l.widths.believe("", len(f.data), false)
+			doubt = l.shapes.believe("", f.data)
 		}
 		if doubt == nil {
 			return ParseReadout(f.data)

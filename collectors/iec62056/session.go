@@ -22,7 +22,7 @@ type session struct {
 	turn *bus.Turn
 	// serial says that the line is a port of ours, whose rate can follow the meter's.
 	serial bool
-	widths widths
+	shapes shapes
 	id     Identification
 	rate   int // that both sides have changed to
 }
@@ -158,7 +158,7 @@ func (s *session) atRate(what string) string { return fmt.Sprintf("%s at %d baud
 func (s *session) judge(data *telegram) error {
 	err := data.err
 	if err == nil {
-		err = s.widths.believe("", len(data.block.Data), data.checked)
+		err = s.shapes.believe("", data.block.Data)
 	}
 	if err != nil {
 		s.turn.Verdict(err.Error())
@@ -244,7 +244,7 @@ func (s *session) register(ctx context.Context, code Code) (Item, error) {
 			continue
 		}
 		if problem = f.err; problem == nil {
-			problem = s.widths.believe(code.String(), len(f.block.Data), true)
+			problem = s.shapes.believe(code.String(), f.block.Data)
 		}
 		if problem == nil {
 			return s.registerItem(code, f.block)

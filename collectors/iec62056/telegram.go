@@ -68,10 +68,9 @@ func (f *identified) find(plain []byte) (int, bool) {
 // telegram waits for a data message: STX, lines, ETX and the block check, or where plain are
 // allowed, lines that end in an exclamation mark and nothing else.
 type telegram struct {
-	plain   bool
-	checked bool // there was a block check
-	block   Block
-	err     error // why the complete message is none
+	plain bool
+	block Block
+	err   error // why the complete message is none
 }
 
 func (f *telegram) find(plain []byte) (int, bool) {
@@ -89,7 +88,7 @@ func (f *telegram) find(plain []byte) (int, bool) {
 	if err == nil {
 		f.block, err = decodeBlock(plain[start : start+n])
 	}
-	f.err, f.checked = err, true
+	f.err = err
 	return start + n, true
 }
 

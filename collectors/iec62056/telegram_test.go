@@ -145,10 +145,7 @@ func TestNoiseNeverGivesAWrongReadout(t *testing.T) {
 	data := "0.0.0(12345678)\r\n1.8.0(000123.456*kWh)\r\n1.8.1(000100.000*kWh)\r\n2.8.0(000000.000*kWh)\r\n16.7.0(+000.500*kW)\r\n!\r\n"
 	sent := withParity(Block{Data: []byte(data)}.Append(nil))
 	random := rand.New(rand.NewPCG(1, 2))
-	known := widths{}
-	if err := known.believe("", len(data), true); err != nil {
-		t.Fatal(err)
-	}
+	known := shapes{}
 	good, passedCheck := 0, 0
 	for range 20000 {
 		var heard []byte
@@ -168,7 +165,7 @@ func TestNoiseNeverGivesAWrongReadout(t *testing.T) {
 		if string(f.block.Data) != data {
 			passedCheck++
 		}
-		if known.believe("", len(f.block.Data), true) != nil {
+		if known.believe("", f.block.Data) != nil {
 			continue
 		}
 		if good++; string(f.block.Data) != data {
@@ -180,21 +177,31 @@ func TestNoiseNeverGivesAWrongReadout(t *testing.T) {
 	}
 }
 
-func TestANewLengthNeedsASecondMessage(t *testing.T) {
-	w := widths{}
+func TestANewFormNeedsMoreMessages(t *testing.T) {
+	s := shapes{}
 	for i, c := range []struct {
-		kind    string
-		n       int
-		checked bool
+		message string
 		want    string // of the error
 	}{
-		{"", 100, true, ""}, {"", 100, true, ""}, {"", 98, true, "98 characters where the one before had 100"}, {"", 100, true, ""},
-		{"", 98, true, "98 characters"}, {"", 98, true, ""}, {"", 100, true, "100 characters where the one before had 98"}, {"", 99, true, "99 characters"},
-		{"d", 50, false, "has no checksum"}, {"d", 49, false, "has no checksum"}, {"d", 50, false, "has no checksum"}, {"d", 50, false, ""}, {"d", 50, false, ""},
+		{"1.8.0(001.5*kWh)", "it is the first"},
+		{"1.8.0(01.5*kWh)", "it is the first"},
+		{"1.8.0(001.6*kWh)", "it is the first"},
+		{"1.8.0(001.7*kWh)", ""},
+		{"1.8.0(-99.7*kWh)", ""},
+		{"1.8.0(01.7*kWh)", "another form"},
+		{"1.8.0(01.7*kWh)", "another form"},
+		{"1.8.0(001.8*kWh)", ""},
+		{"1.8.0(01.7*kWh)", "another form"},
+		{"1.8.0(01.7*kWh)", "another form"},
+		{"1.8.0(01.8*kWh)", ""},
+		{"1.8.0(01.9*kWh)", ""},
 	} {
-		err := w.believe(c.kind, c.n, c.checked)
+		err := s.believe("", []byte(c.message))
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("message %d: got %v, want %q", i, err, c.want)
 		}
+	}
+	if s.believe("other", []byte("1.8.0(01.9*kWh)")) == nil {
+		t.Error("another kind of message has the same form")
 	}
 }
