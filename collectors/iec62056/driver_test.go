@@ -3,14 +3,19 @@ package iec62056
 import (
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"sluice/collectors"
 	"sluice/collectors/bus"
+	"sluice/collectors/bus/pty"
 	"sluice/collectors/drivertest"
 	"sluice/collectors/iec62056/iec62056sim"
 	"sluice/gateway/message"
@@ -220,7 +225,7 @@ func TestFaultsNeverGiveAWrongValue(t *testing.T) {
 		{fault: iec62056sim.BadCheck, err: "the message is damaged: its block check is "},
 		{fault: iec62056sim.Flipped, err: "the message is damaged: its block check is "},
 		{fault: iec62056sim.Short, err: "no readout at 19200 baud within "},
-		{fault: iec62056sim.EchoOnly, err: "no answer to the sign-on within "},
+		{fault: iec62056sim.EchoOnly, err: "only the request itself was heard"},
 		{fault: iec62056sim.NoSwitch, err: "no readout at 19200 baud within "},
 	} {
 		name := string(c.fault)
@@ -253,6 +258,72 @@ func TestFaultsNeverGiveAWrongValue(t *testing.T) {
 			}
 		})
 	}
+}
+
+// On a line that damages, loses and invents characters, a poll gives what the meter said or an error.
+func TestNoiseOnTheLineNeverGivesAWrongValue(t *testing.T) {
+	t.Parallel()
+	line := simulate(t, fast(iec62056sim.Options{Start: 19200}))
+	d := &Driver{Buses: busOn(t, line.Path())}
+	o := options(t, d, somePoints...)
+	o.Baud, o.Timeout, o.Parity = 19200, 200*time.Millisecond, "software"
+	device := open(t, d, o)
+	line.Terminal().Noise(pty.Noise{FlipBits: 0.0002, DropBytes: 0.001, RandomBytes: 0.0005, Seed: 7})
+	good := 0
+	for range 12 {
+		got, err := read(t, device)
+		if err != nil {
+			continue
+		}
+		if good++; got != wantedPoints() {
+			t.Errorf("\n got %s\nwant %s", got, wantedPoints())
+		}
+	}
+	line.Terminal().Noise(pty.Noise{})
+	var err error
+	for range 2 { // intervals
+		_, err = read(t, device)
+	}
+	if err != nil || good == 12 {
+		t.Errorf("after the noise: %v; of 12 polls in it %d gave values", err, good)
+	}
+}
+
+// A serial server changes no rates: both ends stay where they were.
+func TestMetersBehindASerialServerAreRead(t *testing.T) {
+	t.Parallel()
+	line := simulate(t, fast(iec62056sim.Options{}))
+	d := &Driver{Buses: busOn(t, line.Path())}
+	o := options(t, d, somePoints...)
+	must(t, o.Address.UnmarshalText([]byte("tcp://"+serialServer(t, line.Path()))))
+	if got, err := read(t, open(t, d, o)); err != nil || got != wantedPoints() {
+		t.Errorf("\n got %s, %v\nwant %s", got, err, wantedPoints())
+	}
+}
+
+// serialServer carries bytes between one TCP connection at a time and a serial port at 4800 baud.
+func serialServer(t *testing.T, path string) (address string) {
+	t.Helper()
+	port, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
+	must(t, err)
+	settings, err := unix.IoctlGetTermios(int(port.Fd()), unix.TCGETS)
+	must(t, err)
+	settings.Cflag = settings.Cflag&^unix.CBAUD | unix.B4800
+	must(t, unix.IoctlSetTermios(int(port.Fd()), unix.TCSETS, settings))
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	var carrying sync.WaitGroup
+	carrying.Go(func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		carrying.Go(func() { io.Copy(port, conn) })
+		io.Copy(conn, port)
+		conn.Close()
+	})
+	t.Cleanup(func() { listener.Close(); port.Close(); carrying.Wait() })
+	return listener.Addr().String()
 }
 
 func TestARefusedRegisterTakesNoOthersWithIt(t *testing.T) {

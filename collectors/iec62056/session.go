@@ -1,7 +1,6 @@
 package iec62056
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -61,6 +60,9 @@ func (s *session) ask(ctx context.Context, what string, message []byte, now, the
 // silence puts the lack of an answer into words.
 func silence(what string, err error) error {
 	if noReply, ok := errors.AsType[*bus.NoReplyError](err); ok {
+		if noReply.Echo {
+			return &silenceError{what, noReply.Waited, "only the request itself was heard"}
+		}
 		return &silenceError{what, noReply.Waited, explain(noReply.Received)}
 	}
 	return err
@@ -75,10 +77,7 @@ func explain(received []byte) string {
 	if damagedShare(withoutParity(received)) < damagedShare(plain) {
 		plain = withoutParity(received)
 	}
-	switch {
-	case bytes.HasPrefix(bytes.TrimLeft(plain, "\x00"), []byte("/?")):
-		return "only the sign-on itself was heard"
-	case 2*damagedShare(plain) > len(plain):
+	if 2*damagedShare(plain) > len(plain) {
 		return fmt.Sprintf("%d characters came that are no text: the rate or the parity may be wrong", len(received))
 	}
 	return fmt.Sprintf("%d characters came, beginning with %q", len(received), clip(plain))

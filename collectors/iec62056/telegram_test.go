@@ -128,8 +128,8 @@ func TestMessagesAreExplained(t *testing.T) {
 func TestWhatCameInsteadIsExplained(t *testing.T) {
 	for _, c := range []struct{ heard, want string }{
 		{"", ""},
-		{"/?!\r\n", "only the sign-on itself was heard"},
-		{string(withParity([]byte("/?!\r\n"))), "only the sign-on itself was heard"},
+		{"/SLC5", `5 characters came, beginning with "/SLC5"`},
+		{string(withParity([]byte("/SLC5"))), `5 characters came, beginning with "/SLC5"`},
 		{"\xF8\xF8\x00\xF8", "4 characters came that are no text: the rate or the parity may be wrong"},
 		{"1.8.0(0001", `10 characters came, beginning with "1.8.0(0001"`},
 	} {

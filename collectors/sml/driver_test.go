@@ -11,6 +11,7 @@ import (
 
 	"sluice/collectors"
 	"sluice/collectors/bus"
+	"sluice/collectors/bus/pty"
 	"sluice/collectors/drivertest"
 	"sluice/collectors/sml/smlsim"
 	"sluice/gateway/message"
@@ -244,6 +245,31 @@ func TestFaultsNeverGiveAWrongValue(t *testing.T) {
 				t.Errorf("after the fault:\n got %s, %v\nwant %s", again, err, wantedPoints())
 			}
 		})
+	}
+}
+
+// On a line that damages, loses and invents bytes, a poll gives what the meter said or an error.
+func TestNoiseOnTheLineNeverGivesAWrongValue(t *testing.T) {
+	t.Parallel()
+	line := simulate(t, smlsim.Options{Every: 60 * time.Millisecond})
+	d := &Driver{Buses: busOn(t, line.Path())}
+	o := options(t, d, somePoints...)
+	o.Wait = 500 * time.Millisecond
+	device := open(t, d, o)
+	line.Terminal().Noise(pty.Noise{FlipBits: 0.0005, DropBytes: 0.001, RandomBytes: 0.001, Seed: 7})
+	for range 20 {
+		if got, err := read(t, device); err == nil && got != wantedPoints() {
+			t.Errorf("\n got %s\nwant %s", got, wantedPoints())
+		}
+	}
+	line.Terminal().Noise(pty.Noise{})
+	var got string
+	var err error
+	for range 2 { // intervals
+		got, err = read(t, device)
+	}
+	if err != nil || got != wantedPoints() {
+		t.Errorf("after the noise: %s, %v", got, err)
 	}
 }
 
