@@ -182,9 +182,9 @@ func (s *session) repeat(ctx context.Context, data *telegram) error {
 }
 
 // abandon stops a meter that may still be sending what nobody will listen to, so that the line is
-// free for the next. It is no use to one that is silent.
+// free for the next. One that was heard to the end is not, and to one that is silent it is no use.
 func (s *session) abandon(ctx context.Context, err error) {
-	if silent, ok := errors.AsType[*silenceError](err); ok && silent.why == "" {
+	if silent, ok := errors.AsType[*silenceError](err); errors.Is(err, errDamaged) || ok && silent.why == "" {
 		return
 	}
 	s.breakOff(ctx)

@@ -23,7 +23,7 @@ const (
 	Silence      Fault = "silence"       // no answer
 	Mute         Fault = "mute"          // an identification, and then nothing
 	BadCheck     Fault = "bad-check"     // one bit of every block check is wrong
-	BadCheckOnce Fault = "bad-check-one" // of the first only; the repetition is good
+	BadCheckOnce Fault = "bad-check-once" // of the first only; the repetition is good
 	Flipped      Fault = "flipped"       // one bit of one character is wrong
 	Short        Fault = "short"         // the readout breaks off
 	Garbage      Fault = "garbage"       // noise before every answer
