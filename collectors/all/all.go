@@ -4,6 +4,8 @@ package all
 import (
 	"sluice/collectors"
 	"sluice/collectors/bus"
+	"sluice/collectors/cjt188"
+	"sluice/collectors/custom"
 	"sluice/collectors/dlt645"
 	"sluice/collectors/iec62056"
 	"sluice/collectors/modbus"
@@ -15,6 +17,8 @@ import (
 func Drivers(buses *bus.Set) map[string]collectors.Driver {
 	return map[string]collectors.Driver{
 		"modbus":      modbus.Driver{},
+		"cjt188":      &cjt188.Driver{Buses: buses},
+		"custom":      &custom.Driver{Buses: buses},
 		"dlt645":      &dlt645.Driver{Buses: buses},
 		"dlt645-1997": &dlt645.Driver{Buses: buses, Edition: dlt645.Edition1997},
 		"iec62056":    &iec62056.Driver{Buses: buses},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"sluice/collectors"
 	"sluice/gateway/message"
 )
 
@@ -58,12 +59,13 @@ func (d *device) Close() error {
 	return nil
 }
 
-// Unit gives a point's unit of measure.
-func (d *device) Unit(name string) string {
-	if p := d.point(name); p != nil {
-		return p.unit
+// Points describes the points in the order of the configuration.
+func (d *device) Points() []collectors.Spec {
+	specs := make([]collectors.Spec, len(d.points))
+	for i := range d.points {
+		specs[i] = collectors.Spec{Name: d.points[i].name, Unit: d.points[i].unit}
 	}
-	return ""
+	return specs
 }
 
 func (d *device) point(name string) *point {

@@ -17,7 +17,6 @@ import (
 )
 
 var _ collectors.Writer = (*device)(nil)
-var _ collectors.Measured = (*device)(nil)
 
 func TestReadGivesEveryPointOfThePlant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -106,6 +106,9 @@ func (d *decoder) checkListeners(c *Config) {
 		add("rocketmq.nameserver", c.RocketMQ.NameServer)
 		add("rocketmq.grpc", c.RocketMQ.GRPC)
 	}
+	for i, address := range dtuListen(c.Buses) {
+		add(item("buses", i)+".listen", address)
+	}
 	add("web.listen", c.Web.Listen)
 	line := func(l listener) int { line, _ := d.root.find(l.path); return line }
 	slices.SortStableFunc(all, func(a, b listener) int { return line(a) - line(b) })
@@ -219,20 +222,6 @@ func (d *decoder) checkListenerKeys(m *MQTT) {
 		if l.TLS != nil && l.TLS.ClientCert == "optional" && l.TLS.ClientCA == "" {
 			d.reportAt(path+".tls.client_cert", "nothing says who signs the certificates of clients; add client_ca")
 		}
-	}
-}
-
-func (d *decoder) checkBuses(c *Config) {
-	first := map[string]int{}
-	for i, bus := range c.Buses {
-		if bus.Serial == "" {
-			continue
-		}
-		if j, twice := first[bus.Serial]; twice {
-			d.reportAt(item("buses", i)+".serial", fmt.Sprintf("%s is the port of %s already; a port is one bus, which many devices share", bus.Serial, item("buses", j)))
-			continue
-		}
-		first[bus.Serial] = i
 	}
 }
 

@@ -20,6 +20,8 @@ type Kinds struct {
 	UplinkNames []string
 	// Payload reports what tags cannot say about what a route makes of its messages; nil: nothing.
 	Payload func(p Payload, report func(path, problem string))
+	// Devices reports what goes wrong between the devices' points, groups and expressions; nil: nothing.
+	Devices func(c *Config, report func(path, problem string))
 }
 
 // Validator is implemented by options that know more than tags can say. Paths are relative to the
@@ -148,5 +150,9 @@ func (d *decoder) validate(c *Config) {
 				d.references = append(d.references, reference{join(path, at), what, name})
 			})
 		}
+	}
+	// Only of what is sound in itself can be said whether it fits together.
+	if d.kinds.Devices != nil && !d.problems.serious() {
+		d.kinds.Devices(c, d.reportAt)
 	}
 }
