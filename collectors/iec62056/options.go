@@ -3,7 +3,9 @@ package iec62056
 import (
 	"errors"
 	"fmt"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -61,10 +63,11 @@ type LineAddress string
 func (a *LineAddress) UnmarshalText(text []byte) error {
 	name, isBus := strings.CutPrefix(string(text), "bus://")
 	server, isTCP := strings.CutPrefix(string(text), "tcp://")
-	host, port, _ := strings.Cut(server, ":")
+	host, port, err := net.SplitHostPort(server)
+	number, bad := strconv.ParseUint(port, 10, 16)
 	switch {
 	case isBus && name != "" && !strings.ContainsAny(name, "/?# "):
-	case isTCP && host != "" && port != "" && !strings.ContainsAny(server, "/?# "):
+	case isTCP && err == nil && bad == nil && host != "" && number > 0:
 	default:
 		return fmt.Errorf("%q is neither bus://NAME, with a name from buses:, nor tcp://host:port", text)
 	}
@@ -166,6 +169,7 @@ func (o *Options) validatePoints(report func(path, problem string)) {
 		if p.As == asText && p.Unit != "" {
 			report(at+".unit", "belongs to a number, and the point is text")
 		}
+		p.ValidateFor(p.As != asText, func(key, problem string) { report(at+"."+key, problem) })
 	}
 }
 

@@ -4,7 +4,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -51,10 +53,11 @@ type LineAddress string
 func (a *LineAddress) UnmarshalText(text []byte) error {
 	name, isBus := strings.CutPrefix(string(text), "bus://")
 	server, isTCP := strings.CutPrefix(string(text), "tcp://")
-	host, port, _ := strings.Cut(server, ":")
+	host, port, err := net.SplitHostPort(server)
+	number, bad := strconv.ParseUint(port, 10, 16)
 	switch {
 	case isBus && name != "" && !strings.ContainsAny(name, "/?# "):
-	case isTCP && host != "" && port != "" && !strings.ContainsAny(server, "/?# "):
+	case isTCP && err == nil && bad == nil && host != "" && number > 0:
 	default:
 		return fmt.Errorf("%q is neither bus://NAME, with a name from buses:, nor tcp://host:port", text)
 	}
@@ -118,6 +121,7 @@ func (o *Options) Validate(report func(path, problem string)) {
 		if !p.Code.known {
 			report(at+".code", "is missing: the value's OBIS code, such as 1-0:1.8.0*255")
 		}
+		p.ValidateFor(true, func(key, problem string) { report(at+"."+key, problem) })
 	}
 }
 
