@@ -7,7 +7,9 @@ import (
 	"sluice/collectors/cjt188"
 	"sluice/collectors/custom"
 	"sluice/collectors/dlt645"
+	"sluice/collectors/iec62056"
 	"sluice/collectors/modbus"
+	"sluice/collectors/sml"
 )
 
 // Drivers are all drivers by the name that the configuration uses. Those that share serial ports
@@ -19,5 +21,7 @@ func Drivers(buses *bus.Set) map[string]collectors.Driver {
 		"custom":      &custom.Driver{Buses: buses},
 		"dlt645":      &dlt645.Driver{Buses: buses},
 		"dlt645-1997": &dlt645.Driver{Buses: buses, Edition: dlt645.Edition1997},
+		"iec62056":    &iec62056.Driver{Buses: buses},
+		"sml":         &sml.Driver{Buses: buses},
 	}
 }
