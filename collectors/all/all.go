@@ -5,6 +5,7 @@ import (
 	"sluice/collectors"
 	"sluice/collectors/bus"
 	"sluice/collectors/dlt645"
+	"sluice/collectors/mbus"
 	"sluice/collectors/modbus"
 )
 
@@ -14,6 +15,7 @@ func Drivers(buses *bus.Set) map[string]collectors.Driver {
 	return map[string]collectors.Driver{
 		"modbus":      modbus.Driver{},
 		"dlt645":      &dlt645.Driver{Buses: buses},
+		"mbus":        &mbus.Driver{Buses: buses},
 		"dlt645-1997": &dlt645.Driver{Buses: buses, Edition: dlt645.Edition1997},
 	}
 }
