@@ -8,6 +8,7 @@ import (
 	"sluice/collectors/custom"
 	"sluice/collectors/dlt645"
 	"sluice/collectors/iec62056"
+	"sluice/collectors/mbus"
 	"sluice/collectors/modbus"
 	"sluice/collectors/sml"
 )
@@ -20,6 +21,7 @@ func Drivers(buses *bus.Set) map[string]collectors.Driver {
 		"cjt188":      &cjt188.Driver{Buses: buses},
 		"custom":      &custom.Driver{Buses: buses},
 		"dlt645":      &dlt645.Driver{Buses: buses},
+		"mbus":        &mbus.Driver{Buses: buses},
 		"dlt645-1997": &dlt645.Driver{Buses: buses, Edition: dlt645.Edition1997},
 		"iec62056":    &iec62056.Driver{Buses: buses},
 		"sml":         &sml.Driver{Buses: buses},
