@@ -5,6 +5,7 @@ import (
 	"sluice/collectors"
 	"sluice/collectors/bus"
 	"sluice/collectors/dlt645"
+	"sluice/collectors/hj212"
 	"sluice/collectors/modbus"
 )
 
@@ -15,5 +16,6 @@ func Drivers(buses *bus.Set) map[string]collectors.Driver {
 		"modbus":      modbus.Driver{},
 		"dlt645":      &dlt645.Driver{Buses: buses},
 		"dlt645-1997": &dlt645.Driver{Buses: buses, Edition: dlt645.Edition1997},
+		"hj212":       &hj212.Driver{},
 	}
 }
