@@ -96,14 +96,14 @@ func TestReadingBecomesReports(t *testing.T) {
 		want            []string
 	}{
 		{"omit", "2017", []string{
-			"2011 5 DataTime=20261122164745;w01018-Rtd=45.2,w01018-Flag=N;w21003-Rtd=0.0000001,w21003-Flag=N;w1-Rtd=1,w1-Flag=N;w2-Info=A,w2-Flag=N",
-			"2051 5 DataTime=20261122164745;w01018-Avg=45.2,w01018-Min=0.0000001,w01018-Flag=N",
-			"2061 5 DataTime=20261122164745;w01018-Avg=45.2,w01018-Flag=N",
+			"2011 5 DataTime=20261122190745;w01018-Rtd=45.2,w01018-Flag=N;w21003-Rtd=0.0000001,w21003-Flag=N;w1-Rtd=1,w1-Flag=N;w2-Info=A,w2-Flag=N",
+			"2051 5 DataTime=20261122190745;w01018-Avg=45.2,w01018-Min=0.0000001,w01018-Flag=N",
+			"2061 5 DataTime=20261122190745;w01018-Avg=45.2,w01018-Flag=N",
 		}},
 		{"flag", "2005", []string{
-			"2011 1 DataTime=20261122164745;w01018-Rtd=45.2,w01018-Flag=N;w21003-Rtd=0.0000001,w21003-Flag=N;w1-Rtd=1,w1-Flag=N;w01001-Flag=B;w2-Info=A,w2-Flag=N",
-			"2051 1 DataTime=20261122164745;w01018-Avg=45.2,w01018-Min=0.0000001,w01018-Flag=N",
-			"2061 1 DataTime=20261122164745;w01018-Avg=45.2,w01018-Flag=N",
+			"2011 1 DataTime=20261122190745;w01018-Rtd=45.2,w01018-Flag=N;w21003-Rtd=0.0000001,w21003-Flag=N;w1-Rtd=1,w1-Flag=N;w01001-Flag=B;w2-Info=A,w2-Flag=N",
+			"2051 1 DataTime=20261122190745;w01018-Avg=45.2,w01018-Min=0.0000001,w01018-Flag=N",
+			"2061 1 DataTime=20261122190745;w01018-Avg=45.2,w01018-Flag=N",
 		}},
 	} {
 		a := startAuthority(t)
@@ -188,7 +188,7 @@ func TestLongReportIsSpreadOverPackets(t *testing.T) {
 		values := 0
 		for i, p := range a.all() {
 			values += strings.Count(p.Data, "-Rtd=")
-			if p.PNO != i+1 || p.QN != a.all()[0].QN || p.Flag&wire.Packetised == 0 || !strings.HasPrefix(p.Data, "DataTime=20261122164745;") || len(p.Data) > 950 {
+			if p.PNO != i+1 || p.QN != a.all()[0].QN || p.Flag&wire.Packetised == 0 || !strings.HasPrefix(p.Data, "DataTime=20261122190745;") || len(p.Data) > 950 {
 				t.Errorf("packet %d is %+v", i+1, p)
 			}
 		}
