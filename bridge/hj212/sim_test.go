@@ -164,7 +164,9 @@ func optionsFor(t testing.TB, a *authority, points ...PointOptions) Options {
 	t.Helper()
 	o := DefaultOptions()
 	o.Address, o.MN, o.OverTime = "tcp://"+a.address, "88888880000001", 5*time.Second
-	o.Points = append(points, PointOptions{Point: "n", Factor: "w01018"})
+	if o.Points = points; len(points) == 0 {
+		o.Points = []PointOptions{{Point: "n", Factor: "w01018"}}
+	}
 	return o
 }
 

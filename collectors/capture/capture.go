@@ -6,6 +6,7 @@ package capture
 import (
 	"encoding/binary"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -109,7 +110,7 @@ func comments(f *Frame) (texts []string) {
 		{"device: ", f.Device}, {"protocol: ", f.Protocol}, {"", f.Summary}, {"verdict: ", f.Verdict},
 	} {
 		if c.text != "" {
-			texts = append(texts, c.what+c.text)
+			texts = append(texts, c.what+strings.ToValidUTF8(c.text, "\uFFFD"))
 		}
 	}
 	return texts

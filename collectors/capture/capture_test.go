@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -34,7 +36,7 @@ func frames(t testing.TB) []Frame {
 		{Protocol: "modbus-tcp", Device: "plc", Bytes: unhex(t, "0007 0000 0005 01 03 02 002A")},
 		{Outbound: true, Protocol: "dlt645", Device: "wall", Bytes: unhex(t, "68 610100000000 68 11 04 33333433 68 16")},
 		{Protocol: "hj212", Device: "station", Bytes: []byte("##0028CN=9014;MN=1;Flag=4;CP=&&&&1234\r\n")},
-		{Protocol: "sml", Device: "meter", Bytes: unhex(t, sml)},
+		{Protocol: "sml", Device: "meter", Bytes: sml(t)},
 		{Protocol: "something new", Bytes: []byte{1}},
 	}
 	for i := range f {
@@ -43,8 +45,21 @@ func frames(t testing.TB) []Frame {
 	return f
 }
 
-// sml is an open response with an attention: the smallest message there is.
-const sml = "1B1B1B1B01010101760501020304620062007263010176010102310501020304020163000000" + "1B1B1B1B1A000000"
+// sml is a telegram of a real meter.
+func sml(t testing.TB) []byte {
+	t.Helper()
+	text, err := os.ReadFile("testdata/vectors.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []struct {
+		Frame string `json:"frame"`
+	}
+	if err := json.Unmarshal(text, &all); err != nil || len(all) == 0 {
+		t.Fatal("no telegram", err)
+	}
+	return unhex(t, all[0].Frame)
+}
 
 func written(t testing.TB, all []Frame) []byte {
 	t.Helper()

@@ -72,9 +72,6 @@ func (c *conn) end() {
 	c.net.Close()
 	for _, s := range c.stations {
 		s.gone(c)
-		if c.damaged == 0 {
-			s.note(aboutLine, "")
-		}
 	}
 }
 
@@ -95,11 +92,17 @@ func (c *conn) digest(b []byte) []byte {
 	}
 }
 
+// damage notes that bytes were dropped. Where no logger was heard before, it may be any that is missing.
 func (c *conn) damage(err error) {
 	c.damaged++
 	for _, s := range c.stations {
 		s.log.Debug("bytes from the logger were dropped", "err", err)
 		s.note(aboutLine, "packets of the logger arrive damaged")
+	}
+	if len(c.stations) == 0 {
+		for _, s := range c.of.missing() {
+			s.note(aboutLine, "somebody connects whose packets arrive damaged; it may be this logger")
+		}
 	}
 }
 
@@ -142,6 +145,9 @@ func (c *conn) join(s *Station) {
 		}
 	}
 	c.stations = append(c.stations, s)
+	if c.damaged == 0 {
+		s.note(aboutLine, "")
+	}
 }
 
 // upload takes a report, and acknowledges it when it is durable.

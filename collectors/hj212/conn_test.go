@@ -46,7 +46,7 @@ func line(t *testing.T, change func(*Options)) (*Station, *book, func() net.Conn
 	l.start()
 	s.entered = true
 	got := &book{}
-	t.Cleanup(run(t, got.report(s)))
+	run(t, got.report(s))
 	return s, got, func() net.Conn {
 		mine, theirs := net.Pipe()
 		on.in <- theirs

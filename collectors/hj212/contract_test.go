@@ -23,6 +23,8 @@ func TestContract(t *testing.T) {
 		Silence: func(silent bool) {
 			if silent {
 				logger.Misbehave(hj212sim.Silence)
+				said := logger.Seen().Reports // what was under way arrives before two more would have been sent
+				eventually(t, "it is silent", func() bool { return logger.Seen().Reports >= said+2 })
 				return
 			}
 			logger.Misbehave(hj212sim.Healthy)

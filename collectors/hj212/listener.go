@@ -68,6 +68,18 @@ func (l *listener) station(mn string) *Station {
 	return l.stations[mn]
 }
 
+// missing gives the stations whose loggers are not connected.
+func (l *listener) missing() (all []*Station) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.stations {
+		if !s.connected() {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
 // start accepts until stop.
 func (l *listener) start() { l.running.Go(l.accept) }
 

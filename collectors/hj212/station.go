@@ -216,6 +216,12 @@ func (s *Station) gone(c *conn) {
 	}
 }
 
+func (s *Station) connected() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.lines) > 0
+}
+
 func (s *Station) lastHeard(atLeast time.Time) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
