@@ -82,7 +82,7 @@ func send(t *testing.T, l bridge.Link, payload string) error {
 	}
 }
 
-const full = `{"gateway":"g","device":"press","epoch":1,"seq":42,"ts":1795345665221,"values":{"cod":45.2,"low":1e-7,"on":true,"name":"A","bad name":"a;b","none":null},"errors":{"ph":"no answer"}}`
+const full = `{"gateway":"g","device":"press","epoch":1,"seq":42,"ts":1795345665221,"values":{"cod":45.2,"low":1e-7,"on":true,"name":"A","bad name":"a;b","none":null,"flow":3,"held":9},"errors":{"ph":"no answer","flow":"calibration (flag C)","held":"no answer"}}`
 
 func TestReadingBecomesReports(t *testing.T) {
 	points := []PointOptions{
@@ -90,6 +90,7 @@ func TestReadingBecomesReports(t *testing.T) {
 		{Point: "ph", Factor: "w01001-Rtd"}, {Point: "cod", Factor: "w01018-Avg"}, {Point: "low", Factor: "w01018-Min"},
 		{Point: "cod", Factor: "w01018-Avg", Period: "hour"}, {Point: "name", Factor: "w2-Info", Period: "realtime"},
 		{Point: "bad name", Factor: "w3-Rtd"}, {Point: "none", Factor: "w4-Rtd"}, {Point: "cod", Factor: "w5-Rtd", Device: "other"},
+		{Point: "flow", Factor: "w00000"}, {Point: "held", Factor: "w6"},
 	}
 	for _, c := range []struct {
 		faults, edition string
@@ -101,7 +102,7 @@ func TestReadingBecomesReports(t *testing.T) {
 			"2061 5 DataTime=20261122190745;w01018-Avg=45.2,w01018-Flag=N",
 		}},
 		{"flag", "2005", []string{
-			"2011 1 DataTime=20261122190745;w01018-Rtd=45.2,w01018-Flag=N;w21003-Rtd=0.0000001,w21003-Flag=N;w1-Rtd=1,w1-Flag=N;w01001-Flag=B;w2-Info=A,w2-Flag=N",
+			"2011 1 DataTime=20261122190745;w01018-Rtd=45.2,w01018-Flag=N;w21003-Rtd=0.0000001,w21003-Flag=N;w1-Rtd=1,w1-Flag=N;w01001-Flag=B;w2-Info=A,w2-Flag=N;w00000-Rtd=3,w00000-Flag=C;w6-Flag=B",
 			"2051 1 DataTime=20261122190745;w01018-Avg=45.2,w01018-Min=0.0000001,w01018-Flag=N",
 			"2061 1 DataTime=20261122190745;w01018-Avg=45.2,w01018-Flag=N",
 		}},

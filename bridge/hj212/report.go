@@ -23,15 +23,26 @@ type report struct {
 type group struct {
 	code       string
 	statements []string // w01018-Rtd=1
+	flag       string   // the worst of its values'
 }
 
-// String gives the statements with their flag: N, or B where the gateway does not get the value.
+// String gives the statements with their flag.
 func (g *group) String() string {
-	flag := "N"
-	if len(g.statements) == 0 {
-		flag = "B"
-	}
-	return strings.Join(append(g.statements[:len(g.statements):len(g.statements)], g.code+"-Flag="+flag), ",")
+	return strings.Join(append(g.statements[:len(g.statements):len(g.statements)], g.code+"-Flag="+g.flag), ",")
+}
+
+// The flags that are given here. Others come from a logger that flagged a value itself.
+const (
+	normal       = "N"
+	notReachable = "B"
+)
+
+// flagOf finds the flag that the collector of HJ 212 names at the end of an error: one letter or digit
+// in brackets.
+func flagOf(problem string) (flag string, named bool) {
+	_, rest, found := strings.Cut(problem, "(flag ")
+	flag, closed := strings.CutSuffix(rest, ")")
+	return flag, found && closed && len(flag) == 1 && carried(flag)
 }
 
 // target is where a point goes.
@@ -45,7 +56,7 @@ type reading struct {
 	Device string                     `json:"device"`
 	Time   int64                      `json:"ts"`
 	Values map[string]json.RawMessage `json:"values"`
-	Errors map[string]json.RawMessage `json:"errors"`
+	Errors map[string]string          `json:"errors"`
 }
 
 var errNoReading = errors.New("it is no reading, and HJ 212 carries nothing else; forward readings/# alone")
@@ -70,8 +81,8 @@ func (u *Uplink) reports(payload []byte, r *message.Record) ([]report, error) {
 		if t.device != "" && t.device != in.Device {
 			continue
 		}
-		value, good := plain(in.Values[t.point])
-		if _, failed := in.Errors[t.point]; !good && !(failed && u.options.Faults == faultsFlag) {
+		value, flag, told := u.judge(&in, t.point)
+		if !told {
 			continue
 		}
 		if len(all) == 0 || all[len(all)-1].command != t.command {
@@ -81,11 +92,32 @@ func (u *Uplink) reports(payload []byte, r *message.Record) ([]report, error) {
 		if len(to.groups) == 0 || to.groups[len(to.groups)-1].code != t.code {
 			to.groups = append(to.groups, group{code: t.code})
 		}
-		if g := &to.groups[len(to.groups)-1]; good {
+		g := &to.groups[len(to.groups)-1]
+		if value != "" {
 			g.statements = append(g.statements, t.code+"-"+t.field+"="+value)
+		}
+		if g.flag == "" || g.flag == normal {
+			g.flag = flag
 		}
 	}
 	return all, nil
+}
+
+// judge says what a report tells of a point: a good value, and of one with an error only its flag, with
+// the value where a logger has flagged it so.
+func (u *Uplink) judge(in *reading, point string) (value, flag string, told bool) {
+	value, good := plain(in.Values[point])
+	problem, failed := in.Errors[point]
+	switch {
+	case good && !failed:
+		return value, normal, true
+	case !failed || u.options.Faults != faultsFlag:
+		return "", "", false
+	}
+	if flag, named := flagOf(problem); named && good {
+		return value, flag, true
+	}
+	return "", notReachable, true // a value beside it is the last good one, not one of now
 }
 
 // plain writes a JSON value as reports have it: digits without an exponent, 1 and 0, or text that a

@@ -41,7 +41,8 @@ const maxFrame = 64 << 10
 type Frame struct {
 	At       time.Time
 	Outbound bool   // from the gateway
-	Bytes    []byte //
+	Bytes    []byte
+	Cut      int    // bytes at its end that were not kept
 	Device   string // whom it is from or for, if that is known
 	Protocol string // as bus.Request has it: modbus-rtu, dlt645, …
 	Verdict  string // why it was not an answer; "" for a good one
@@ -89,7 +90,7 @@ func (w *Writer) Write(f *Frame) error {
 	w.uint32(uint32(at >> 32))
 	w.uint32(uint32(at))
 	w.uint32(uint32(len(head) + len(captured)))
-	w.uint32(uint32(len(head) + len(whole)))
+	w.uint32(uint32(len(head) + len(whole) + max(0, f.Cut)))
 	w.block = append(append(w.block, head...), captured...)
 	w.pad()
 	for _, text := range comments(f) {

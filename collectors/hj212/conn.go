@@ -60,8 +60,8 @@ func (c *conn) patience(within bool) time.Duration {
 	}
 	longest := introduction
 	for i, s := range c.stations {
-		if life := 2 * s.options.Silence; i == 0 || life > longest {
-			longest = life
+		if i == 0 || s.options.Silence > longest {
+			longest = s.options.Silence
 		}
 	}
 	return longest

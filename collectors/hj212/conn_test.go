@@ -176,7 +176,7 @@ func TestHalfAPacketIsGivenUp(t *testing.T) {
 
 func TestSilentConnectionsAreClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, _, connect := line(t, func(o *Options) { o.Silence = time.Minute })
+		_, _, connect := line(t, func(o *Options) { o.Silence = 3 * time.Minute })
 		stranger, logger := connect(), connect()
 		send(t, logger, report2011("1", "DataTime=20261123120000;w01018-Rtd=1"))
 		answer(t, logger)
@@ -184,12 +184,8 @@ func TestSilentConnectionsAreClosed(t *testing.T) {
 		if _, err := stranger.Read(make([]byte, 1)); err == nil || time.Since(began) != introduction {
 			t.Errorf("a connection without a word was closed after %v, %v", time.Since(began), err)
 		}
-		if _, err := logger.Read(make([]byte, 1)); err == nil || time.Since(began) != 2*time.Minute {
+		if _, err := logger.Read(make([]byte, 1)); err == nil || time.Since(began) != 3*time.Minute {
 			t.Errorf("a logger's connection was closed after %v, %v", time.Since(began), err)
-		}
-		time.Sleep(time.Second)
-		if want := "the logger has said nothing for 1m0s"; s.Trouble() != want {
-			t.Errorf("trouble %q, want %q", s.Trouble(), want)
 		}
 	})
 }

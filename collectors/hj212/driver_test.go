@@ -148,7 +148,7 @@ func TestFlaggedValueIsKept(t *testing.T) {
 	if got, want := text(points), "cod: calibration (flag C); ph: the logger does not reach the analyser (flag B)"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if f, ok := points[0].Value.Float(); !ok || f != 12.5 {
+	if f, ok := points[0].Value.Float(); !ok || f != 12.5 || !points[0].Held || points[1].Held {
 		t.Errorf("the value beside the error is %v", points[0].Value)
 	}
 	all, err = reports(wire.Packet{CN: wire.Hour, Data: "DataTime=20261123120000;w01018-Min=1,w01018-Avg=12.25"}, s.zone)

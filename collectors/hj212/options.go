@@ -19,7 +19,7 @@ type Options struct {
 	Password config.Secret  `yaml:"password" doc:"the password (PW) that the logger must send; default: any"`
 	Edition  Edition        `yaml:"edition" default:"2017" doc:"the standard's edition that requests to the logger follow; reports are understood in both" enum:"2017,2005"`
 	TimeZone string         `yaml:"time_zone" default:"Asia/Shanghai" doc:"the zone of the moments in reports: a name, or a distance from UTC such as +08:00"`
-	Silence  time.Duration  `yaml:"silence" default:"5m" doc:"how long the logger may say nothing until it counts as gone" min:"100ms" max:"48h"`
+	Silence  time.Duration  `yaml:"silence" default:"2h" doc:"how long the logger's connection may be quiet until it is closed" min:"100ms" max:"48h"`
 	Timeout  time.Duration  `yaml:"timeout" default:"5s" doc:"how long the logger may take to answer a request, such as setting its clock" min:"100ms" max:"5m"`
 	AckParts bool           `yaml:"ack_parts" doc:"acknowledge each packet of a report at once, for loggers that send the next only then; a report that is cut off in its middle may be lost then"`
 	Points   []PointOptions `yaml:"points" required:"true" unique:"name" doc:"what to take from reports"`

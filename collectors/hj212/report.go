@@ -82,7 +82,8 @@ func (r *report) fillAll(points []point, into []message.Point) []message.Point {
 	return into
 }
 
-// point gives one point's share. A flagged value stays beside its error.
+// point gives one point's share. A flagged value goes with its error, so
+// that nobody takes it for a good one.
 func (r *report) point(p *point) message.Point {
 	out := message.Point{Name: p.name}
 	text, there := r.values[p.factor]
@@ -95,6 +96,7 @@ func (r *report) point(p *point) message.Point {
 	}
 	if problem := wire.FlagText(flag); problem != "" && p.factor.Field != "Flag" {
 		out.Error = problem
+		out.Held = !out.Value.Absent()
 	} else if !there && out.Error == "" {
 		out.Error = fmt.Sprintf("%s is not in the report, only its flag %s is", p.factor, flag)
 	}

@@ -20,7 +20,6 @@ const maxLines = 4
 
 // What a note is about. Each is logged when it changes.
 const (
-	aboutLink     = "link"
 	aboutLine     = "line"
 	aboutPassword = "password"
 	aboutReports  = "reports"
@@ -45,7 +44,6 @@ type Station struct {
 	lines   []*conn // the newest last
 	asked   map[string]*request
 	lastQN  time.Time
-	last    time.Time // something was heard then
 	notes   map[string]string
 }
 
@@ -77,25 +75,11 @@ func (s *Station) Report(ctx context.Context, take func(context.Context, *messag
 		s.delivering.Lock() // what is being taken has ended when this is had
 		defer s.delivering.Unlock()
 	}()
-	since := time.Now()
-	timer := time.NewTimer(s.options.Silence)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C:
-			rest := s.options.Silence - time.Since(s.lastHeard(since))
-			if rest <= 0 {
-				s.note(aboutLink, fmt.Sprintf("the logger has said nothing for %v", s.options.Silence))
-				rest = s.options.Silence
-			}
-			timer.Reset(rest)
-		}
-	}
+	<-ctx.Done()
+	return nil
 }
 
-// Read waits for the next real-time report, for as long as the logger may be silent. It does not
+// Read waits for the next real-time report, for as long as its connection may be quiet. It does not
 // acknowledge the report: what becomes of it is not known here.
 func (s *Station) Read(ctx context.Context, r *message.Reading) error {
 	if err := s.enter(); err != nil {
@@ -143,7 +127,7 @@ func (s *Station) Close() error {
 func (s *Station) Trouble() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, about := range []string{aboutPassword, aboutLink, aboutReports, aboutLine} {
+	for _, about := range []string{aboutPassword, aboutReports, aboutLine} {
 		if s.notes[about] != "" {
 			return s.notes[about]
 		}
@@ -187,7 +171,6 @@ func (s *Station) setTaker(t *taker) {
 // heard notes that the logger speaks through c.
 func (s *Station) heard(c *conn) {
 	s.mu.Lock()
-	s.last = time.Now()
 	known := slices.Contains(s.lines, c)
 	first := len(s.lines) == 0
 	if !known {
@@ -198,7 +181,6 @@ func (s *Station) heard(c *conn) {
 		}
 	}
 	s.mu.Unlock()
-	s.note(aboutLink, "")
 	if first && !known {
 		s.log.Info("the logger is connected", "from", c.net.RemoteAddr())
 	}
@@ -220,15 +202,6 @@ func (s *Station) connected() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.lines) > 0
-}
-
-func (s *Station) lastHeard(atLeast time.Time) time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.last.After(atLeast) {
-		return s.last
-	}
-	return atLeast
 }
 
 // note keeps what is wrong and logs it when that changes.
