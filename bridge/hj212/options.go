@@ -45,7 +45,7 @@ type Options struct {
 	Ack          string         `yaml:"ack" enum:"packet,report,none" doc:"what the server acknowledges with 9014: each packet as the standard has it, a report of several packets once, or nothing at all; with none a report counts as delivered when it is written"`
 	OverTime     time.Duration  `yaml:"over_time" doc:"how long an acknowledgement may take until the report is sent again"`
 	ReCount      int            `yaml:"re_count" doc:"how often a report is sent again until the connection counts as dead"`
-	Faults       string         `yaml:"faults" enum:"omit,flag" doc:"what becomes of a point without a value: it is left out, or its flag B is sent alone"`
+	Faults       string         `yaml:"faults" enum:"omit,flag" doc:"what becomes of a point with an error: it is left out, or its flag is sent, B mostly"`
 	Points       []PointOptions `yaml:"points" required:"true" doc:"which values are reported, under which codes; all others stay here"`
 
 	dial.Options `yaml:",inline"`
