@@ -9,6 +9,7 @@ import (
 	"sluice/collectors/dlt645"
 	"sluice/collectors/iec62056"
 	"sluice/collectors/mbus"
+	"sluice/collectors/hj212"
 	"sluice/collectors/modbus"
 	"sluice/collectors/sml"
 )
@@ -25,5 +26,6 @@ func Drivers(buses *bus.Set) map[string]collectors.Driver {
 		"dlt645-1997": &dlt645.Driver{Buses: buses, Edition: dlt645.Edition1997},
 		"iec62056":    &iec62056.Driver{Buses: buses},
 		"sml":         &sml.Driver{Buses: buses},
+		"hj212":       &hj212.Driver{},
 	}
 }
