@@ -24,6 +24,7 @@ func (d *decoder) check(c *Config) {
 	d.checkUsers(&c.MQTT)
 	d.checkCluster(c)
 	d.checkBuses(c)
+	d.checkProfiles(c)
 	d.checkRoutes(c)
 	d.checkReferences(c)
 }
@@ -233,6 +234,14 @@ func (d *decoder) checkBuses(c *Config) {
 			continue
 		}
 		first[bus.Serial] = i
+	}
+}
+
+func (d *decoder) checkProfiles(c *Config) {
+	for i := range c.Devices {
+		if len(c.Devices[i].Only) > 0 && c.Devices[i].Profile == "" {
+			d.reportAt(item("devices", i)+".only", "goes with a profile; without one, list the points that are wanted under points")
+		}
 	}
 }
 
