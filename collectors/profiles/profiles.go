@@ -48,6 +48,7 @@ type Golden struct {
 	Origin    string            `yaml:"origin"`    // computed, or where it was published
 	Registers map[string]string `yaml:"registers"` // Modbus: hex words from an address on; a coil is 0000 or 0001
 	Data      map[string]string `yaml:"data"`      // DL/T 645: hex bytes behind an identifier, as they are sent
+	Answers   []string          `yaml:"answers"`   // M-Bus and CJ/T 188: whole frames of the meter
 	Values    map[string]any    `yaml:"values"`    // by the name of the point
 }
 
