@@ -21,11 +21,7 @@ func readCSV(data []byte) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := csv.NewReader(strings.NewReader(text))
-	r.Comma = delimiter(text)
-	r.FieldsPerRecord = -1
-	r.LazyQuotes = true
-	r.TrimLeadingSpace = true
+	r := records(text, delimiter(text))
 	var rows [][]string
 	var lines []int
 	for {
@@ -37,11 +33,11 @@ func readCSV(data []byte) (*Table, error) {
 			return nil, fmt.Errorf("this is not CSV: %w", err)
 		}
 		line, _ := r.FieldPos(0)
-		if row, err = bounded(row, line); err != nil {
-			return nil, err
-		}
 		for i, cell := range row {
 			row[i] = plainCell(cell)
+		}
+		if row, err = bounded(row, line); err != nil {
+			return nil, err
 		}
 		if len(rows) > MaxRows+20 {
 			return nil, fmt.Errorf("line %d: more than %d points", line, MaxRows)
@@ -98,31 +94,29 @@ func decodeUTF16(data []byte, order binary.ByteOrder) string {
 	return string(utf16.Decode(units))
 }
 
-// delimiter is the one of which the first lines have most outside quotes.
-func delimiter(text string) rune {
-	count := map[rune]int{}
-	quoted, lines := false, 0
-	for _, r := range text {
-		switch {
-		case r == '"':
-			quoted = !quoted
-		case quoted:
-		case r == '\n':
-			if lines++; lines == 20 {
-				return mostOf(count)
-			}
-		case r == ',' || r == ';' || r == '\t':
-			count[r]++
-		}
-	}
-	return mostOf(count)
+func records(text string, comma rune) *csv.Reader {
+	r := csv.NewReader(strings.NewReader(text))
+	r.Comma = comma
+	r.FieldsPerRecord = -1
+	r.LazyQuotes = true
+	r.TrimLeadingSpace = comma != '\t' // or it would trim empty cells away
+	return r
 }
 
-func mostOf(count map[rune]int) rune {
-	best := ','
-	for _, r := range []rune{';', '\t'} {
-		if count[r] > count[best] {
-			best = r
+// delimiter is the one with which headings are found first, and most of them.
+func delimiter(text string) rune {
+	best, first, most := ',', headingRows, 0
+	for _, comma := range []rune{',', ';', '\t'} {
+		r := records(text, comma)
+		for i := range headingRows {
+			row, err := r.Read()
+			if err != nil || i > first {
+				break
+			}
+			if known := len(Match(row)); headings(row) && (i < first || known > most) {
+				best, first, most = comma, i, known
+				break
+			}
 		}
 	}
 	return best
@@ -151,16 +145,21 @@ func WriteCSV(w io.Writer, rows []Row) error {
 
 // harmless keeps a spreadsheet from taking a text for a formula. Reading takes the mark off again.
 func harmless(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
-		if _, err := number(cell); err != nil {
-			return "'" + cell
-		}
+	if _, err := number(cell); formula(cell) && (err != nil || cell[0] == '\'') {
+		return "'" + cell
 	}
 	return cell
 }
 
+// formula says whether a spreadsheet might calculate what a cell says, marks in front left aside.
+func formula(cell string) bool {
+	cell = strings.TrimLeft(cell, "'")
+	return cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0]))
+}
+
 func plainCell(cell string) string {
-	if rest, marked := strings.CutPrefix(cell, "'"); marked && rest != "" && strings.ContainsRune("=+-@\t\r", rune(rest[0])) {
+	cell = strings.TrimSpace(cell)
+	if rest, marked := strings.CutPrefix(cell, "'"); marked && formula(rest) {
 		return rest
 	}
 	return cell

@@ -124,13 +124,29 @@ func TestARowWithAMistakeDoesNotTakeOthersWithIt(t *testing.T) {
 	}
 }
 
-func TestATableWithoutHeadingsIsRefusedAsAWhole(t *testing.T) {
-	if _, err := Read([]byte("1,2,3\n4,5,6\n")); err == nil || !strings.Contains(err.Error(), "headings") {
-		t.Errorf("got %v", err)
+func TestATableWithoutTheNecessaryHeadingsIsRefusedAsAWhole(t *testing.T) {
+	for text, want := range map[string]string{
+		"1,2,3\n4,5,6\n":      "no column is headed name; the headings are 1, 2, 3",
+		"name,colour\na,red\n": "no column is headed address; the headings are name, colour",
+	} {
+		rows, problems := read(t, text, Options{})
+		if len(rows) != 0 || len(problems) == 0 || problems[0] != want {
+			t.Errorf("%q gives %+v, %q", text, rows, problems)
+		}
 	}
-	_, problems := read(t, "name,colour\na,red\n", Options{})
-	if len(problems) != 1 || !strings.Contains(problems[0], "no column is headed address; the headings are name, colour") {
-		t.Errorf("got %q", problems)
+}
+
+// A remark full of semicolons does not make a file one of semicolons.
+func TestTheDelimiterIsThatOfTheHeadings(t *testing.T) {
+	rows, problems := read(t, "name,address,remark\na,holding:1,x;y;z;;;;;;\nb,holding:2,;;;;;;;;\n", Options{})
+	none(t, problems)
+	if len(rows) != 2 || rows[0].Description != "x;y;z;;;;;;" {
+		t.Errorf("got %+v", rows)
+	}
+	rows, problems = read(t, "name\taddress\tscale\tunit\na\tholding:1\t\tV\n", Options{})
+	none(t, problems)
+	if len(rows) != 1 || rows[0].Unit != "V" {
+		t.Errorf("got %+v", rows)
 	}
 }
 

@@ -93,16 +93,30 @@ func Read(data []byte) (*Table, error) {
 	return readCSV(data)
 }
 
-// table finds the headings among the first lines, since some programs write remarks above them.
+// headingRows is how far down headings are looked for, since some programs write remarks above them.
+const headingRows = 20
+
+// headings says whether a row heads the columns that a point cannot do without.
+func headings(row []string) bool {
+	m := Match(row)
+	_, name := m[Name]
+	_, address := m[Address]
+	_, id := m[ID]
+	return name && (address || id)
+}
+
+// table finds the headings: the first row that has the necessary ones, else the one with the most
+// that are known, else the first, whose columns somebody then has to match.
 func table(rows [][]string, lines []int) (*Table, error) {
-	best, most := -1, 0
-	for i, row := range rows[:min(len(rows), 20)] {
+	best, most := 0, 0
+	for i, row := range rows[:min(len(rows), headingRows)] {
+		if headings(row) {
+			best = i
+			break
+		}
 		if known := len(Match(row)); known > most {
 			best, most = i, known
 		}
-	}
-	if best < 0 {
-		return nil, errors.New("no line has headings that say what is in the columns; name them, for example name, address, type")
 	}
 	t := &Table{Header: rows[best]}
 	for i := best + 1; i < len(rows); i++ {
