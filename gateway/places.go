@@ -9,6 +9,7 @@ import (
 	"sluice/bridge/payload"
 	drivers "sluice/collectors/all"
 	"sluice/collectors/bus"
+	"sluice/collectors/profiles"
 	"sluice/gateway/config"
 )
 
@@ -31,7 +32,9 @@ func Kinds() config.Kinds {
 			}
 			return uplink.Options(), true
 		},
-		UplinkNames: slices.Sorted(maps.Keys(uplinks)),
+		UplinkNames:  slices.Sorted(maps.Keys(uplinks)),
+		Profile:      profiles.YAML,
+		ProfileNames: profiles.Names(),
 		Payload: func(p config.Payload, report func(path, problem string)) {
 			o := payload.Options(p)
 			o.Validate(report)

@@ -7,9 +7,9 @@ import (
 	"sluice/collectors/cjt188"
 	"sluice/collectors/custom"
 	"sluice/collectors/dlt645"
+	"sluice/collectors/hj212"
 	"sluice/collectors/iec62056"
 	"sluice/collectors/mbus"
-	"sluice/collectors/hj212"
 	"sluice/collectors/modbus"
 	"sluice/collectors/sml"
 )

@@ -18,6 +18,9 @@ type Kinds struct {
 	DriverNames []string
 	Uplink      func(kind string) (options any, ok bool)
 	UplinkNames []string
+	// Profile gives the file of a device profile: a section with driver, defaults and points.
+	Profile      func(name string) ([]byte, bool)
+	ProfileNames []string
 	// Payload reports what tags cannot say about what a route makes of its messages; nil: nothing.
 	Payload func(p Payload, report func(path, problem string))
 	// Devices reports what goes wrong between the devices' points, groups and expressions; nil: nothing.
@@ -65,7 +68,7 @@ func Parse(name string, data []byte, kinds Kinds) (*Config, error) {
 	}
 	d := decoder{
 		file: name, folder: filepath.Dir(name), root: root, kinds: kinds,
-		blamed: map[string]bool{}, schemas: map[reflect.Type][]field{},
+		blamed: map[string]bool{}, schemas: map[reflect.Type][]field{}, known: map[string]*profile{},
 	}
 	var c Config
 	v := reflect.ValueOf(&c).Elem()
@@ -73,7 +76,8 @@ func Parse(name string, data []byte, kinds Kinds) (*Config, error) {
 	if root.kind == null {
 		root.kind = section
 	}
-	d.decodeSection(root, "", v)
+	d.profiles()
+	d.decodeSection(d.root, "", v)
 	d.routes(&c)
 	d.validate(&c)
 	d.check(&c)
