@@ -93,9 +93,9 @@ func Parse(name string, data []byte, kinds Kinds) (*Config, error) {
 
 // openOptions gives fresh options for the driver that a section names, or nil with a report.
 func (d *decoder) openOptions(n *node, path, which string) any {
-	open, have, later := d.kinds.Driver, d.kinds.DriverNames, laterDrivers
+	open, have := d.kinds.Driver, d.kinds.DriverNames
 	if which == "uplink" {
-		open, have, later = d.kinds.Uplink, d.kinds.UplinkNames, laterUplinks
+		open, have = d.kinds.Uplink, d.kinds.UplinkNames
 	}
 	here := "this version has none"
 	if len(have) > 0 {
@@ -120,10 +120,6 @@ func (d *decoder) openOptions(n *node, path, which string) any {
 			}
 			return options
 		}
-	}
-	if slices.Contains(later, kind) {
-		d.report(e.value.line, e.value.column, at, fmt.Sprintf("the driver %s comes with a later version; %s", kind, here))
-		return nil
 	}
 	d.report(e.value.line, e.value.column, at, fmt.Sprintf("%q is not a driver%s; %s", clip(kind), meant(kind, have), here))
 	return nil
