@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -73,7 +74,7 @@ func (l *link) fetch(ctx context.Context, line exchanger, id ID) ([]byte, error)
 
 // varied says whether b is more than one byte again and again, as counters that stand at 0 are.
 func varied(b []byte) bool {
-	return len(b) > 0 && len(bytes.Trim(b, string(b[:1]))) > 0
+	return slices.ContainsFunc(b, func(c byte) bool { return c != b[0] })
 }
 
 // ask does one exchange.
