@@ -223,6 +223,7 @@ func (p *Port) settle(ctx context.Context, c *Client, q *Request, silence time.D
 			continue
 		}
 		thrown += n
+		p.echo.tail()
 		p.thrown = p.thrown[:len(p.thrown)+n]
 		switch {
 		case giveUp.IsZero():
