@@ -19,7 +19,7 @@ type Options struct {
 	Unit    int           `yaml:"unit" doc:"unit id behind the address" min:"0" max:"255"`
 	Timeout time.Duration `yaml:"timeout" doc:"one request, including its answer" min:"1ms" max:"1m"`
 	Limits  `yaml:",inline"`
-	Points  []Point       `yaml:"points" doc:"what to read" min:"1" unique:"name" required:"true"`
+	Points  []Point `yaml:"points" doc:"what to read" min:"1" unique:"name" required:"true"`
 }
 
 // Validate tells what the types of the fields cannot: which of them go together.
