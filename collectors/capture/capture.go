@@ -40,7 +40,7 @@ const maxFrame = 64 << 10
 // Frame is one frame on a bus.
 type Frame struct {
 	At       time.Time
-	Outbound bool   // from the gateway
+	Outbound bool // from the gateway
 	Bytes    []byte
 	Cut      int    // bytes at its end that were not kept
 	Device   string // whom it is from or for, if that is known

@@ -13,7 +13,9 @@ func well(name string) Device {
 	return Device{Name: name, Exchanges: 100, Answers: 100, Values: 500, RTTMean: 20 * time.Millisecond, RTTMax: 40 * time.Millisecond, Timeout: time.Second}
 }
 
-func silent(name string) Device { return Device{Name: name, Exchanges: 100, Silent: 100, Timeout: time.Second} }
+func silent(name string) Device {
+	return Device{Name: name, Exchanges: 100, Silent: 100, Timeout: time.Second}
+}
 
 // with is a device that answers, but for what change says.
 func with(name string, change func(*Device)) Device {

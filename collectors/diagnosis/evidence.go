@@ -40,8 +40,8 @@ type Evidence struct {
 
 	HangUps  int // the adapter went, or the other end closed
 	Busy     float64
-	EchoOnly int // exchanges in which nothing but the own request was heard
-	Echoes   int // exchanges in which the own request was heard before an answer
+	EchoOnly int  // exchanges in which nothing but the own request was heard
+	Echoes   int  // exchanges in which the own request was heard before an answer
 	EchoOff  bool // echoes are not cut off
 
 	ForeignRequests int // requests heard that are not ours

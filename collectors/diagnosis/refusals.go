@@ -67,6 +67,7 @@ var orderRows = []row{
 		next:  Text{"Open the byte-order helper and choose the form that agrees with the device's display.", "打开字节序助手，选择与设备显示一致的顺序。"},
 	},
 }
+
 // named are the exceptions with a row of their own.
 var named = []int{1, 2, 3, 4, 6, 10, 11}
 

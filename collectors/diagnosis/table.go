@@ -174,7 +174,10 @@ var speechRows = []row{
 	},
 	{
 		name: "some-damaged",
-		see: bus(func(e *Evidence) bool { t := e.total(); return t.Answers > 0 && t.share(t.Damaged+t.Garbled) >= some && !anyDamagedAlone(e) },
+		see: bus(func(e *Evidence) bool {
+			t := e.total()
+			return t.Answers > 0 && t.share(t.Damaged+t.Garbled) >= some && !anyDamagedAlone(e)
+		},
 			"%d of %d answers are damaged.", "%d 个应答损坏（共 %d 次交互）。", func(e *Evidence) []any { t := e.total(); return []any{t.Damaged + t.Garbled, t.Exchanges} }),
 		cause: Text{"The line is disturbed: no termination at its ends, stubs, no common ground, cable beside a motor's, or a second master.", "线路受干扰：两端没有终端电阻、分支过长、没有共地、与电机电缆并行，或存在第二个主站。"},
 		next:  Text{"Put 120 ohms at both ends and nowhere else, connect the grounds, lower the baud rate to see whether it helps.", "只在两端各接 120 Ω 终端电阻，连接地线；可降低波特率观察是否改善。"},

@@ -20,19 +20,19 @@ func TestPacketsAreJoined(t *testing.T) {
 		want  string // the data that come of it, by |
 		asked string
 	}{
-		"whole":               {[]wire.Packet{part("1", 0, 0, at+"a-Avg=1")}, at + "a-Avg=1", "1"},
-		"one of one":          {[]wire.Packet{part("1", 1, 1, at+"a-Avg=1")}, at + "a-Avg=1", "1"},
-		"same QN":             {[]wire.Packet{part("1", 2, 1, at+"a-Avg=1"), part("1", 2, 2, "b-Avg=2")}, at + "a-Avg=1;b-Avg=2", "1 1"},
-		"own QN, one moment":  {[]wire.Packet{part("1", 2, 1, at+"a-Avg=1"), part("2", 2, 2, at+"b-Avg=2")}, at + "a-Avg=1;" + at + "b-Avg=2", "1 2"},
-		"out of order":        {[]wire.Packet{part("1", 2, 2, "b-Avg=2"), part("1", 2, 1, at+"a-Avg=1")}, at + "a-Avg=1;b-Avg=2", "1 1"},
-		"one of them twice":   {[]wire.Packet{part("1", 2, 1, at+"a-Avg=1"), part("1", 2, 1, at+"a-Avg=1"), part("1", 2, 2, "b-Avg=2")}, at + "a-Avg=1;b-Avg=2", "1 1"},
-		"begun again":         {[]wire.Packet{part("1", 2, 1, at+"a-Avg=1"), part("1", 2, 1, at+"a-Avg=9"), part("1", 2, 2, "b-Avg=2")}, at + "a-Avg=9;b-Avg=2", "1 1"},
-		"cut in a value":      {[]wire.Packet{part("1", 2, 1, at+"a-Avg=1"), part("1", 2, 2, "2.5;b-Avg=2")}, at + "a-Avg=12.5;b-Avg=2", "1 1"},
-		"cut in a code":       {[]wire.Packet{part("1", 2, 1, at+"a-Avg=1;w01"), part("1", 2, 2, "018-Avg=2")}, at + "a-Avg=1;w01018-Avg=2", "1 1"},
-		"cut at a semicolon":  {[]wire.Packet{part("1", 2, 1, at+"a-Avg=1;"), part("1", 2, 2, "b-Avg=2")}, at + "a-Avg=1;b-Avg=2", "1 1"},
-		"nothing in common":   {[]wire.Packet{part("1", 2, 1, at+"a-Avg=1"), part("2", 2, 2, "b-Avg=2")}, "", ""},
-		"another moment":      {[]wire.Packet{part("", 2, 1, at+"a-Avg=1"), part("", 2, 2, "DataTime=20261123120100;b-Avg=2")}, "", ""},
-		"another's":           {[]wire.Packet{part("1", 2, 1, at), {QN: "1", CN: wire.Minute, MN: "2", Flag: 7, PNUM: 2, PNO: 2}}, "", ""},
+		"whole":              {[]wire.Packet{part("1", 0, 0, at+"a-Avg=1")}, at + "a-Avg=1", "1"},
+		"one of one":         {[]wire.Packet{part("1", 1, 1, at+"a-Avg=1")}, at + "a-Avg=1", "1"},
+		"same QN":            {[]wire.Packet{part("1", 2, 1, at+"a-Avg=1"), part("1", 2, 2, "b-Avg=2")}, at + "a-Avg=1;b-Avg=2", "1 1"},
+		"own QN, one moment": {[]wire.Packet{part("1", 2, 1, at+"a-Avg=1"), part("2", 2, 2, at+"b-Avg=2")}, at + "a-Avg=1;" + at + "b-Avg=2", "1 2"},
+		"out of order":       {[]wire.Packet{part("1", 2, 2, "b-Avg=2"), part("1", 2, 1, at+"a-Avg=1")}, at + "a-Avg=1;b-Avg=2", "1 1"},
+		"one of them twice":  {[]wire.Packet{part("1", 2, 1, at+"a-Avg=1"), part("1", 2, 1, at+"a-Avg=1"), part("1", 2, 2, "b-Avg=2")}, at + "a-Avg=1;b-Avg=2", "1 1"},
+		"begun again":        {[]wire.Packet{part("1", 2, 1, at+"a-Avg=1"), part("1", 2, 1, at+"a-Avg=9"), part("1", 2, 2, "b-Avg=2")}, at + "a-Avg=9;b-Avg=2", "1 1"},
+		"cut in a value":     {[]wire.Packet{part("1", 2, 1, at+"a-Avg=1"), part("1", 2, 2, "2.5;b-Avg=2")}, at + "a-Avg=12.5;b-Avg=2", "1 1"},
+		"cut in a code":      {[]wire.Packet{part("1", 2, 1, at+"a-Avg=1;w01"), part("1", 2, 2, "018-Avg=2")}, at + "a-Avg=1;w01018-Avg=2", "1 1"},
+		"cut at a semicolon": {[]wire.Packet{part("1", 2, 1, at+"a-Avg=1;"), part("1", 2, 2, "b-Avg=2")}, at + "a-Avg=1;b-Avg=2", "1 1"},
+		"nothing in common":  {[]wire.Packet{part("1", 2, 1, at+"a-Avg=1"), part("2", 2, 2, "b-Avg=2")}, "", ""},
+		"another moment":     {[]wire.Packet{part("", 2, 1, at+"a-Avg=1"), part("", 2, 2, "DataTime=20261123120100;b-Avg=2")}, "", ""},
+		"another's":          {[]wire.Packet{part("1", 2, 1, at), {QN: "1", CN: wire.Minute, MN: "2", Flag: 7, PNUM: 2, PNO: 2}}, "", ""},
 		"two at the same time": {[]wire.Packet{part("1", 2, 1, "a-Avg=1"), part("2", 2, 1, "a-Avg=3"), part("2", 2, 2, "b-Avg=4"), part("1", 2, 2, "b-Avg=2")},
 			"a-Avg=3;b-Avg=4|a-Avg=1;b-Avg=2", "2 2 1 1"},
 	} {
@@ -101,10 +101,10 @@ func TestReportsThatCannotBeUsed(t *testing.T) {
 	zone, err := wire.Zone("")
 	must(t, err)
 	for data, want := range map[string]string{
-		"":                        "no DataTime",
-		"w01018-Rtd=1":            "before their DataTime",
-		"DataTime=20261323120000": "no moment",
-		"DataTime=20261123120000;w01018":                     "not code-Field=value",
+		"":                               "no DataTime",
+		"w01018-Rtd=1":                   "before their DataTime",
+		"DataTime=20261323120000":        "no moment",
+		"DataTime=20261123120000;w01018": "not code-Field=value",
 		"DataTime=20261123120000;w01018-Rtd=1;w01018-Rtd=2": "there twice",
 	} {
 		if got, err := reports(wire.Packet{CN: wire.Realtime, Data: data}, zone); err == nil || !strings.Contains(err.Error(), want) {

@@ -228,15 +228,15 @@ func TestConnectionsAreBounded(t *testing.T) {
 
 func TestPacketsInOneLineForPeople(t *testing.T) {
 	for want, p := range map[string]wire.Packet{
-		"realtime report of logger 1: 2 factors at 20261123120000":              {CN: "2011", MN: "1", Data: "DataTime=20261123120000;a-Rtd=1,a-Flag=N;b-Rtd=2"},
-		"minute report of logger 1, packet 2 of 3: 1 factors at ":               {CN: "2051", MN: "1", PNUM: 3, PNO: 2, Data: "a-Avg=1"},
+		"realtime report of logger 1: 2 factors at 20261123120000":                   {CN: "2011", MN: "1", Data: "DataTime=20261123120000;a-Rtd=1,a-Flag=N;b-Rtd=2"},
+		"minute report of logger 1, packet 2 of 3: 1 factors at ":                    {CN: "2051", MN: "1", PNUM: 3, PNO: 2, Data: "a-Avg=1"},
 		"request for hour reports of logger 1 from 20260101000000 to 20260102000000": {CN: "2061", MN: "1", Data: "BeginTime=20260101000000,EndTime=20260102000000"},
-		"report of logger 1 acknowledged":                                       {CN: "9014", MN: "1"},
-		"request of logger 1 answered: the password (PW) is wrong":              {CN: "9011", MN: "1", Data: "QnRtn=3"},
-		"request of logger 1 ended: done":                                       {CN: "9012", MN: "1", Data: "ExeRtn=1"},
-		"clock of logger 1 is asked for":                                        {CN: "1011", MN: "1"},
-		"clock of logger 1 says 20260101000000":                                 {CN: "1011", MN: "1", Data: "SystemTime=20260101000000"},
-		"command 3020 of logger 1":                                              {CN: "3020", MN: "1"},
+		"report of logger 1 acknowledged":                                            {CN: "9014", MN: "1"},
+		"request of logger 1 answered: the password (PW) is wrong":                   {CN: "9011", MN: "1", Data: "QnRtn=3"},
+		"request of logger 1 ended: done":                                            {CN: "9012", MN: "1", Data: "ExeRtn=1"},
+		"clock of logger 1 is asked for":                                             {CN: "1011", MN: "1"},
+		"clock of logger 1 says 20260101000000":                                      {CN: "1011", MN: "1", Data: "SystemTime=20260101000000"},
+		"command 3020 of logger 1":                                                   {CN: "3020", MN: "1"},
 	} {
 		if got, ok := Dissect(bus.In, p.Append(nil)); !ok || got != want {
 			t.Errorf("got %q, want %q", got, want)

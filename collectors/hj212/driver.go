@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	defaultSilence = 2 * time.Hour // a logger may report hourly, and once too late
+	defaultSilence = 2 * time.Hour   // a logger may report hourly, and once too late
 	defaultTimeout = 5 * time.Second // OverTime as it is usually set
 )
 

@@ -27,10 +27,10 @@ type Options struct {
 
 // PointOptions is one value in the logger's reports.
 type PointOptions struct {
-	Name             string `yaml:"name" required:"true" doc:"the name of the value in readings"`
-	Factor           Factor `yaml:"factor" required:"true" doc:"code and field as they stand in reports: w01018-Rtd, a34004-Avg; a code alone means its Rtd"`
-	Period           Period `yaml:"period" doc:"which reports it is taken from; default: realtime for Rtd, minute for all other fields" enum:"realtime,minute,hour,day"`
-	Unit             string `yaml:"unit" doc:"shown beside the value; default: what the table of codes says"`
+	Name              string `yaml:"name" required:"true" doc:"the name of the value in readings"`
+	Factor            Factor `yaml:"factor" required:"true" doc:"code and field as they stand in reports: w01018-Rtd, a34004-Avg; a code alone means its Rtd"`
+	Period            Period `yaml:"period" doc:"which reports it is taken from; default: realtime for Rtd, minute for all other fields" enum:"realtime,minute,hour,day"`
+	Unit              string `yaml:"unit" doc:"shown beside the value; default: what the table of codes says"`
 	collectors.Policy `yaml:",inline"`
 }
 
