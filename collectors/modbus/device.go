@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"sluice/collectors"
@@ -25,8 +24,7 @@ const (
 // anew, so that other devices on it and commands have their turn.
 type device struct {
 	*planner
-	unit  *unit
-	inUse atomic.Bool // since it was closed last
+	unit *unit
 }
 
 func newDevice(o *Options, u *unit, overhead int) *device {
@@ -47,18 +45,9 @@ func (d *device) Part(indexes []int) collectors.Device {
 	return &device{planner: newPlanner(points, d.limits, d.known), unit: d.unit}
 }
 
-// use notes that the device will take the line.
-func (d *device) use() {
-	if !d.inUse.Swap(true) {
-		d.unit.users.Add(1)
-	}
-}
-
-// Close lets go of the line when no other part uses it. A Read after it connects anew.
+// Close lets go of the line, for all parts. A Read after it connects anew.
 func (d *device) Close() error {
-	if d.inUse.Swap(false) && d.unit.users.Add(-1) == 0 {
-		d.unit.wire.rest()
-	}
+	d.unit.wire.rest()
 	return nil
 }
 
@@ -84,7 +73,6 @@ func (d *device) point(name string) *point {
 // its chance, on a new connection if need be; the device as a whole has failed when no request got
 // an answer that belongs to it.
 func (d *device) Read(ctx context.Context, r *message.Reading) error {
-	d.use()
 	r.Points = r.Points[:0]
 	for i := range d.points {
 		r.Points = append(r.Points, message.Point{Name: d.points[i].name})

@@ -15,7 +15,6 @@ import (
 )
 
 var _ collectors.Writer = (*device)(nil)
-var _ collectors.Divisible = (*device)(nil)
 
 func TestReadGivesEveryPointOfThePlant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

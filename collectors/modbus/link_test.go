@@ -132,7 +132,7 @@ func TestResetConnectionIsPlainlySaid(t *testing.T) {
 	}
 }
 
-// Parts of a device and devices behind one gateway share its connection, and the last one to be
+// Parts of a device and devices behind one gateway share its connection, and the last device to be
 // closed closes it.
 func TestConnectionIsSharedAndClosedByTheLast(t *testing.T) {
 	rack := &modbussim.Rack{Devices: map[byte]*modbussim.Server{1: {}, 2: {}}}
@@ -166,42 +166,19 @@ func TestConnectionIsSharedAndClosedByTheLast(t *testing.T) {
 		t.Errorf("%d connections, want one for all", n)
 	}
 	first.Close()
-	if _, err := read(t, part); err != nil {
-		t.Errorf("after its sister was closed: %v", err)
+	if _, err := read(t, second); err != nil {
+		t.Errorf("after its neighbour was closed: %v", err)
 	}
 	if n := rack.Connections(); n != 1 {
-		t.Errorf("%d connections, want that a part keeps it", n)
+		t.Errorf("%d connections, want that the neighbour keeps it", n)
 	}
-}
-
-func TestLineIsLeftOnlyByItsLastUser(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		server := &modbussim.Server{}
-		newPlant(server)
-		w := newPipes(t, server)
-		whole := openOn(t, &Driver{}, w, options("tcp://10.0.0.9:502", plantPoints()...))
-		part := whole.Part([]int{3}).(*device)
-		for _, d := range []*device{whole, part} {
-			if _, err := read(t, d); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for _, step := range []struct {
-			close *device
-			rests int
-		}{{whole, 0}, {whole, 0}, {part, 1}, {part, 1}} {
-			if err := step.close.Close(); err != nil || w.rests != step.rests {
-				t.Errorf("%v, rested %d times, want %d", err, w.rests, step.rests)
-			}
-		}
-		if got, err := read(t, part); err != nil || len(got) != 1 || got[0].Name != "level" {
-			t.Errorf("after Close: %v, %v, want to read anew", got, err)
-		}
-		part.Close()
-		if w.rests != 2 {
-			t.Errorf("rested %d times, want 2", w.rests)
-		}
-	})
+	second.Close()
+	if _, err := read(t, part); err != nil {
+		t.Errorf("after all were closed: %v", err)
+	}
+	if n := rack.Connections(); n != 2 {
+		t.Errorf("%d connections, want a new one after all were closed", n)
+	}
 }
 
 func TestUnusableLineEndsThePollAtOnce(t *testing.T) {

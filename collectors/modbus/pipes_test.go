@@ -31,8 +31,8 @@ type pipes struct {
 
 	conn  net.Conn
 	heard chan []byte // closed when the connection has ended
-	left  []byte // behind the last answer
-	rests int    // how often nobody used the line any more
+	left  []byte      // behind the last answer
+	rests int         // how often nobody used the line any more
 
 	silences int // in a row
 

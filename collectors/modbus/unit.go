@@ -14,8 +14,7 @@ type unit struct {
 	bits  BitStyle
 	known *holes
 
-	alive atomic.Bool  // it answered in the last poll
-	users atomic.Int32 // devices that have used the line since they were closed last
+	alive atomic.Bool // it answered in the last poll
 
 	// Who has the turn owns what follows.
 	lacks   map[byte]bool // functions that it refused as unknown to it

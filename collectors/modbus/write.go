@@ -50,7 +50,6 @@ func (d *device) Write(ctx context.Context, name string, value json.RawMessage) 
 	if err != nil {
 		return message.Value{}, fmt.Errorf("point %s: %w", name, err)
 	}
-	d.use()
 	if err := d.unit.take(ctx, true); err != nil {
 		return message.Value{}, fmt.Errorf("point %s: not written: %w", name, err)
 	}

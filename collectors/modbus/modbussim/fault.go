@@ -97,6 +97,13 @@ func (s *Server) Always(f Fault) {
 	s.always = f
 }
 
+// Behave forgets all that Misbehave and Always asked for.
+func (s *Server) Behave() {
+	s.state.Lock()
+	defer s.state.Unlock()
+	s.faults, s.always = nil, Fault{}
+}
+
 // Speak makes the device answer in a dialect, whatever it is asked in, like a converter that was set
 // to another mode; "" ends that.
 func (s *Server) Speak(d Dialect) {
