@@ -73,9 +73,9 @@ func scale(t *testing.T, d *custom.Driver, address string, timeout time.Duration
 		{Name: "state", Send: "T", Match: `^T=`},
 	}
 	o.Points = []custom.PointOptions{
-		{Name: "weight", Group: 2, Unit: "kg"},
+		{Name: "weight", Capture: 2, Unit: "kg"},
 		{Name: "tons", Formula: "weight / 1000"},
-		{Name: "net", Formula: `groups[1] == "NT"`},
+		{Name: "net", Formula: `captures[1] == "NT"`},
 		{Name: "t", Request: "state", Find: `T=([0-9.]+)`, Unit: "°C"},
 		{Name: "set", Request: "state", Find: `SP=([0-9.]+)`, Access: "rw", Write: "SP {value:.1}"},
 		{Name: "state", Request: "state", Find: `S=(\w+)`, Type: "text"},
@@ -389,8 +389,8 @@ func TestMistakesInOptionsAreAllReported(t *testing.T) {
 		{func(o *custom.Options) { o.Tail = "" }, "requests[0].length requests[1].length"},
 		{func(o *custom.Options) { o.Requests[0].Trailer = 1 }, "requests[0].trailer"},
 		{func(o *custom.Options) { o.Requests[1].Match = "(" }, "requests[1].match"},
-		{func(o *custom.Options) { o.Points[0].Group = 3 }, "points[0].group"},
-		{func(o *custom.Options) { o.Points[0].Group = 0 }, "points[0].at"}, // two groups: which?
+		{func(o *custom.Options) { o.Points[0].Capture = 3 }, "points[0].capture"},
+		{func(o *custom.Options) { o.Points[0].Capture = 0 }, "points[0].at"}, // two groups: which?
 		{func(o *custom.Options) { o.Points[0].At = at(0) }, "points[0].at"},
 		{func(o *custom.Options) { o.Points[0].Type = "uint16" }, "points[0].type"},
 		{func(o *custom.Options) { o.Points[1].Formula = "later + 1" }, "points[1].formula"},

@@ -194,8 +194,8 @@ func (m *matcher) matches(frame []byte) bool {
 	return true
 }
 
-// groups gives what the parentheses of the expression caught.
-func (m *matcher) groups(frame []byte) []string {
+// captures gives what the parentheses of the expression caught.
+func (m *matcher) captures(frame []byte) []string {
 	if m == nil || m.regexp == nil {
 		return nil
 	}
