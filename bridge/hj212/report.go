@@ -142,32 +142,20 @@ func plain(raw json.RawMessage) (text string, good bool) {
 	}
 }
 
-// mostData is what the data area of one packet may hold, by the edition.
-func (u *Uplink) mostData() int {
+// mostData is what the data area of a packet may hold: less in the edition of 2017, and less behind a
+// long head.
+func (u *Uplink) mostData(head wire.Packet) int {
+	most := 950
 	if u.options.Edition == edition2005 {
-		return 960
+		most = 960
 	}
-	return 950
+	head.PNUM, head.PNO = 99, 99 // in two digits
+	return min(most, wire.MaxStandardSegment-len(head.Segment(nil)))
 }
 
 // packets spreads a report. Each packet has whole groups and the report's DataTime; together they
 // have one QN.
 func (u *Uplink) packets(r *report, qn, password string) ([]wire.Packet, error) {
-	head := "DataTime=" + r.at
-	var parts []string
-	part := head
-	for i := range r.groups {
-		group := r.groups[i].String()
-		if len(head)+1+len(group) > u.mostData() {
-			return nil, fmt.Errorf("%.40s… is too long for a packet", group)
-		}
-		if len(part)+1+len(group) > u.mostData() {
-			parts = append(parts, part)
-			part = head
-		}
-		part += ";" + group
-	}
-	parts = append(parts, part)
 	flag := 0
 	if u.options.Edition != edition2005 {
 		flag = wire.Version2017
@@ -175,14 +163,31 @@ func (u *Uplink) packets(r *report, qn, password string) ([]wire.Packet, error) 
 	if u.options.Ack != ackNone {
 		flag |= wire.AckWanted
 	}
+	p := wire.Packet{QN: qn, ST: u.options.ST, CN: r.command, PW: password, MN: u.options.MN, Flag: flag}
+	begin, most := "DataTime="+r.at, u.mostData(p)
+	part := begin
+	var parts []string
+	for i := range r.groups {
+		group := r.groups[i].String()
+		if len(begin)+1+len(group) > most {
+			return nil, fmt.Errorf("%.40s… is too long for a packet", group)
+		}
+		if len(part)+1+len(group) > most {
+			parts = append(parts, part)
+			part = begin
+		}
+		part += ";" + group
+	}
+	parts = append(parts, part)
 	if len(parts) > 1 {
-		flag |= wire.Packetised
+		p.Flag |= wire.Packetised
+		p.PNUM = len(parts)
 	}
 	var all []wire.Packet
 	for i, data := range parts {
-		p := wire.Packet{QN: qn, ST: u.options.ST, CN: r.command, PW: password, MN: u.options.MN, Flag: flag, Data: data}
-		if len(parts) > 1 {
-			p.PNUM, p.PNO = len(parts), i+1
+		p.Data = data
+		if p.PNUM > 0 {
+			p.PNO = i + 1
 		}
 		all = append(all, p)
 	}

@@ -12,7 +12,7 @@ import (
 
 func TestPublishedChecksums(t *testing.T) {
 	for segment, want := range map[string]int{
-		"QN=20211022183050223;ST=32;CN=2011;PW=123456;MN=88888880082086206;Flag=5;CP=&&RtdInterval=30&&":                                              0xB041,
+		"QN=20211022183050223;ST=32;CN=2011;PW=123456;MN=88880082086206;Flag=5;CP=&&RtdInterval=30&&":                                                 0xB041,
 		"ST=32;CN=2011;PW=123456;MN=LD130133000015;CP=&&DataTime=20160824003817000;B01-Rtd=36.91;011-Rtd=231.0,011-Flag=N;060-Rtd=1.803,060-Flag=N&&": 0x4980,
 	} {
 		if got := crc(segment); got != want {
