@@ -184,7 +184,7 @@ func (p *point) exact(value json.RawMessage) (uint64, error) {
 		return 0, fmt.Errorf("%s does not fit %s", clip(value), p.kind)
 	case f != math.Trunc(f):
 		return 0, fmt.Errorf("%s is not a whole number", clip(value))
-	case math.Abs(f) > 1<<53:
+	case math.Abs(f) >= 1<<53: // it stands for its neighbours too
 		return 0, fmt.Errorf("%s has to be written in plain digits", clip(value))
 	case f < 0:
 		return uint64(int64(f)), nil

@@ -434,8 +434,8 @@ func TestReasons(t *testing.T) {
 		"1 coil:0 00001+1 [coil:0] 0: gap of 2999 coils; at most 1920 are read along|",
 		"1 coil:3000 03001+1 [coil:3000] 0: |",
 		"4 input:4 30005+4 [input:4 uint64] 0: input registers 5 to 6 together are refused with exception 3: illegal data value, which lies within, so this is asked alone and only now and then|exception 3: illegal data value",
-		"3 holding:0 40001+104 [holding:0 holding:100 float64] 99: limit of 125 holding registers, cut where 96 need not be read|",
-		"3 holding:200 40201+1 [holding:200] 0: holding register 203 is refused with exception 2: illegal data address|",
+		"3 holding:0 40001+1 [holding:0] 0: limit of 125 holding registers, cut where 99 need not be read|",
+		"3 holding:100 40101+101 [holding:100 float64 holding:200] 96: holding register 203 is refused with exception 2: illegal data address|",
 		"3 holding:207 40208+94 [holding:207 holding:300] 92: limit of 125 holding registers, cut where 119 need not be read|",
 		"3 holding:420 40421+7 [holding:420 holding:426] 5: |",
 	}

@@ -235,4 +235,3 @@ func TestDecodeDoesNotAllocate(t *testing.T) {
 		}
 	}
 }
-
