@@ -71,8 +71,9 @@ func New(options Options) (*Gateway, error) {
 	var queues atomic.Pointer[queue.Queues]
 	buses, err := bus.NewSet(nil)
 	if err != nil {
-		return nil, fmt.Errorf("make the serial lines: %w", err)
+		return nil, fmt.Errorf("make the lines to devices: %w", err)
 	}
+	buses.Log = options.Log.With("part", "buses")
 	log, err := store.Open(store.Options{
 		Dir:           limits.Dir,
 		Limit:         int64(limits.Limit),
@@ -133,6 +134,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.parts.start("broker", g.broker.Run)
 	g.parts.start("queues", g.queues.Run)
 	g.parts.start("sessions", backend{g.broker, g.store}.tend)
+	g.parts.start("buses", g.buses.Run)
 	g.parts.start("watcher", g.watcher.Run)
 	g.parts.start("gaps", func(ctx context.Context) error {
 		return g.gaps.run(ctx, func() string { return g.Config().Gateway.Name }, g.broker)

@@ -9,6 +9,7 @@ import (
 	"sluice/bridge/payload"
 	drivers "sluice/collectors/all"
 	"sluice/collectors/bus"
+	"sluice/collectors/profiles"
 	"sluice/gateway/config"
 )
 
@@ -31,11 +32,14 @@ func Kinds() config.Kinds {
 			}
 			return uplink.Options(), true
 		},
-		UplinkNames: slices.Sorted(maps.Keys(uplinks)),
+		UplinkNames:  slices.Sorted(maps.Keys(uplinks)),
+		Profile:      profiles.YAML,
+		ProfileNames: profiles.Names(),
 		Payload: func(p config.Payload, report func(path, problem string)) {
 			o := payload.Options(p)
 			o.Validate(report)
 		},
+		Devices: checkDevices,
 	}
 }
 
@@ -63,24 +67,46 @@ func (g *Gateway) places(c *config.Config) (all []place) {
 	return all
 }
 
-// addLines puts the serial lines of a configuration, nil for none, into lines.
+// addLines puts the buses of a configuration, nil for none, into lines.
 func addLines(lines map[string]bus.Settings, c *config.Config) {
 	if c == nil {
 		return
 	}
 	for _, b := range c.Buses {
-		lines[b.Name] = bus.Settings{
-			Serial: b.Serial, Baud: b.Baud, DataBits: b.DataBits, Parity: b.Parity, StopBits: b.StopBits,
-			Silence: time.Duration(b.Silence),
-		}
+		lines[b.Name] = lineOf(&b)
 	}
 }
 
-// linesOf are the serial lines of several configurations; of two with the same name the later counts.
+func lineOf(b *config.Bus) bus.Settings {
+	line := bus.Settings{
+		Serial: b.Serial, Dial: b.TCP, Listen: b.Listen, Registration: []byte(b.Registration), Heartbeat: []byte(b.Heartbeat),
+		Character: bus.Character{Baud: b.Baud, DataBits: b.DataBits, Parity: b.Parity, StopBits: b.StopBits},
+		Silence:   time.Duration(b.Silence), Gap: time.Duration(b.Gap), Turnaround: time.Duration(b.Turnaround), Echo: b.Echo,
+	}
+	if r := b.RS485; r != nil {
+		line.RS485 = &bus.RS485{
+			RTSLow: r.RTSLow, Before: time.Duration(r.Before), After: time.Duration(r.After),
+			HearItself: r.HearItself, Termination: r.Termination,
+		}
+	}
+	return line
+}
+
+// linesOf are the lines of several configurations; of two that cannot be beside each other, by their
+// name or by what they are, the later counts.
 func linesOf(configs ...*config.Config) map[string]bus.Settings {
 	lines := map[string]bus.Settings{}
 	for _, c := range configs {
-		addLines(lines, c)
+		next := map[string]bus.Settings{}
+		addLines(next, c)
+		for name, line := range lines {
+			for _, later := range next {
+				if later.Collides(line) {
+					delete(lines, name)
+				}
+			}
+		}
+		maps.Copy(lines, next)
 	}
 	return lines
 }

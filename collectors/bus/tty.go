@@ -11,32 +11,48 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// line is an open way to devices. Who has the turn owns it.
+type line interface {
+	// read waits for bytes until that moment, which may have passed: then it takes what is there.
+	// Without an error 0 means that nothing came.
+	read(b []byte, until time.Time) (int, error)
+	// write sends b and returns before it has all left.
+	write(b []byte) error
+	close() error
+}
+
 // tty is one open serial port: tarm/serial for settings and data, and beside it a second descriptor
 // of the same terminal. tarm alone cannot wait less than 100 ms, tell a hang-up from silence, check
-// parity, or keep others out of the port; the companion can.
+// parity, change the rate of an open port, wait until all is sent, or keep others out of the port; the
+// companion can.
 type tty struct {
 	data      *serial.Port
 	companion int
+	path      string
+	now       Character
+
+	poll    [1]unix.PollFd // of wait
+	timeout unix.Timespec
 }
 
-// errSpurious means that the port was announced readable and then gave nothing.
-var errSpurious = errors.New("nothing to read")
+// pulled is what a hang-up of a serial port means.
+const pulled = "the adapter was pulled out, or its driver ended"
 
-func openTTY(s Settings) (*tty, error) {
+func openTTY(s *Settings) (*tty, error) {
 	// The companion and its lock come first: tarm's open already changes the baud rate, under the
 	// hands of who has the port.
 	companion, err := unix.Open(s.Serial, unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, openError(s.Serial, err)
 	}
-	t := &tty{companion: companion}
+	t := &tty{companion: companion, path: s.Serial}
 	if err := t.open(s); err != nil {
 		return nil, errors.Join(err, t.close())
 	}
 	return t, nil
 }
 
-func (t *tty) open(s Settings) error {
+func (t *tty) open(s *Settings) error {
 	// TIOCEXCL alone would not do: root ignores it.
 	if err := unix.Flock(t.companion, unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return openError(s.Serial, err)
@@ -55,11 +71,14 @@ func (t *tty) open(s Settings) error {
 	if err := t.exclude(); err != nil {
 		return fmt.Errorf("claim %s: %w", s.Serial, err)
 	}
-	if s.Parity == "none" {
-		return nil
+	// tarm has set all but the checking of parity.
+	if err := t.become(s.Character); err != nil {
+		return fmt.Errorf("set %s: %w", s.Serial, err)
 	}
-	if err := t.checkParity(); err != nil {
-		return fmt.Errorf("switch parity checking on for %s: %w", s.Serial, err)
+	if s.RS485 != nil {
+		if err := t.transceive(s.RS485); err != nil {
+			return fmt.Errorf("open %s: %w", s.Serial, err)
+		}
 	}
 	return nil
 }
@@ -89,17 +108,6 @@ func (t *tty) exclude() error {
 	return err
 }
 
-// checkParity makes the kernel drop characters with wrong parity: tarm sets IGNPAR without INPCK,
-// which delivers them as good.
-func (t *tty) checkParity() error {
-	settings, err := unix.IoctlGetTermios(t.companion, unix.TCGETS)
-	if err != nil {
-		return err
-	}
-	settings.Iflag |= unix.INPCK
-	return unix.IoctlSetTermios(t.companion, unix.TCSETS, settings)
-}
-
 func (t *tty) isPseudo() bool {
 	var info unix.Stat_t
 	if err := unix.Fstat(t.companion, &info); err != nil {
@@ -109,11 +117,28 @@ func (t *tty) isPseudo() bool {
 	return major >= 136 && major <= 143 // Linux: Unix98 pseudo-terminal slaves
 }
 
-// wait waits for something to read, at most for d, which is rounded up to milliseconds. It returns
-// ErrHungUp when the other end is gone.
+// read polls first, since only the companion tells a hang-up from silence.
+func (t *tty) read(b []byte, until time.Time) (int, error) {
+	readable, err := t.wait(time.Until(until))
+	if err != nil || !readable {
+		return 0, err
+	}
+	n, err := t.data.Read(b)
+	if n > 0 {
+		return n, nil
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return 0, fmt.Errorf("%w: %w", ErrHungUp, err)
+	}
+	return 0, nil // announced and then gone, or the end: the next wait tells
+}
+
+// wait waits for something to read. The kernel's clock for it has nanoseconds; poll's milliseconds
+// would add half of one to every silence of 1.75 ms.
 func (t *tty) wait(d time.Duration) (readable bool, err error) {
-	poll := []unix.PollFd{{Fd: int32(t.companion), Events: unix.POLLIN}}
-	n, err := unix.Poll(poll, int((d+time.Millisecond-1)/time.Millisecond))
+	t.poll[0] = unix.PollFd{Fd: int32(t.companion), Events: unix.POLLIN}
+	t.timeout = unix.NsecToTimespec(int64(max(0, d)))
+	n, err := unix.Ppoll(t.poll[:], &t.timeout, nil)
 	switch {
 	case errors.Is(err, unix.EINTR):
 		return false, nil
@@ -121,24 +146,10 @@ func (t *tty) wait(d time.Duration) (readable bool, err error) {
 		return false, fmt.Errorf("poll: %w", err)
 	case n == 0:
 		return false, nil
-	case poll[0].Revents&(unix.POLLHUP|unix.POLLERR|unix.POLLNVAL) != 0:
-		return false, ErrHungUp
+	case t.poll[0].Revents&(unix.POLLHUP|unix.POLLERR|unix.POLLNVAL) != 0:
+		return false, fmt.Errorf("%w: %s", ErrHungUp, pulled)
 	}
 	return true, nil
-}
-
-// read takes what has arrived, after wait said that something has.
-func (t *tty) read(b []byte) (int, error) {
-	n, err := t.data.Read(b)
-	switch {
-	case n > 0:
-		return n, nil
-	case errors.Is(err, io.EOF):
-		return 0, errSpurious // or the end: the next wait tells
-	case err == nil:
-		return 0, errSpurious
-	}
-	return 0, fmt.Errorf("%w: %w", ErrHungUp, err)
 }
 
 // write sends b, which must be small: an empty output queue takes it without blocking.

@@ -24,6 +24,7 @@ func (d *decoder) check(c *Config) {
 	d.checkUsers(&c.MQTT)
 	d.checkCluster(c)
 	d.checkBuses(c)
+	d.checkProfiles(c)
 	d.checkRoutes(c)
 	d.checkReferences(c)
 }
@@ -105,6 +106,9 @@ func (d *decoder) checkListeners(c *Config) {
 		add("rocketmq.listen", c.RocketMQ.Listen)
 		add("rocketmq.nameserver", c.RocketMQ.NameServer)
 		add("rocketmq.grpc", c.RocketMQ.GRPC)
+	}
+	for i, address := range dtuListen(c.Buses) {
+		add(item("buses", i)+".listen", address)
 	}
 	add("web.listen", c.Web.Listen)
 	line := func(l listener) int { line, _ := d.root.find(l.path); return line }
@@ -222,17 +226,11 @@ func (d *decoder) checkListenerKeys(m *MQTT) {
 	}
 }
 
-func (d *decoder) checkBuses(c *Config) {
-	first := map[string]int{}
-	for i, bus := range c.Buses {
-		if bus.Serial == "" {
-			continue
+func (d *decoder) checkProfiles(c *Config) {
+	for i := range c.Devices {
+		if len(c.Devices[i].Only) > 0 && c.Devices[i].Profile == "" {
+			d.reportAt(item("devices", i)+".only", "goes with a profile; without one, list the points that are wanted under points")
 		}
-		if j, twice := first[bus.Serial]; twice {
-			d.reportAt(item("buses", i)+".serial", fmt.Sprintf("%s is the port of %s already; a port is one bus, which many devices share", bus.Serial, item("buses", j)))
-			continue
-		}
-		first[bus.Serial] = i
 	}
 }
 

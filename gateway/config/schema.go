@@ -13,7 +13,7 @@ type Config struct {
 	Web      Web       `yaml:"web" doc:"The page and the HTTP API."`
 	MQTT     MQTT      `yaml:"mqtt" doc:"The MQTT listener for devices and applications."`
 	RocketMQ *RocketMQ `yaml:"rocketmq" doc:"The RocketMQ listener; without this section there is none."`
-	Buses    []Bus     `yaml:"buses" unique:"name" doc:"Serial ports and shared links; a TCP device needs none."`
+	Buses    []Bus     `yaml:"buses" unique:"name" doc:"Lines that devices share: serial ports, serial servers, and DTUs that connect to the gateway. A TCP device needs none."`
 	Devices  []Device  `yaml:"devices" unique:"name" doc:"The devices that are polled."`
 	Uplinks  []Uplink  `yaml:"uplinks" unique:"name" doc:"The ways to the clouds, each with its own place in the log."`
 
@@ -161,25 +161,71 @@ type RocketMQAccess struct {
 	Admin     bool     `yaml:"admin" doc:"Whether topics and groups may be changed."`
 }
 
-// Bus is a serial port that several devices share.
+// Bus is a line that several devices share: a serial port, a connection that the gateway opens, or one
+// that a DTU opens to it.
 type Bus struct {
-	Name     string   `yaml:"name" required:"true" check:"name" doc:"What devices call it, as in bus://NAME."`
-	Serial   string   `yaml:"serial" required:"true" path:"true" doc:"The serial port, for example /dev/ttyS1."`
-	Baud     int      `yaml:"baud" default:"9600" enum:"50,75,110,134,150,200,300,600,1200,1800,2400,4800,9600,19200,38400,57600,115200,230400,460800,500000,576000,921600,1000000,1152000,1500000,2000000,2500000,3000000,3500000,4000000" doc:"Bits a second; the rates that serial ports have."`
-	DataBits int      `yaml:"data_bits" default:"8" min:"5" max:"8" doc:"Bits of a character."`
-	Parity   string   `yaml:"parity" default:"none" enum:"none,even,odd" doc:"The parity bit."`
-	StopBits int      `yaml:"stop_bits" default:"1" min:"1" max:"2" doc:"Stop bits behind a character."`
-	Silence  Duration `yaml:"silence" default:"0s" max:"1s" doc:"How long the line is quiet before a request; 0: three and a half characters."`
+	Name         string   `yaml:"name" required:"true" check:"name" doc:"What devices call it, as in bus://NAME."`
+	Serial       string   `yaml:"serial" path:"true" doc:"The serial port, for example /dev/ttyS1; or one of the next two instead."`
+	TCP          string   `yaml:"tcp" doc:"A serial server that the gateway connects to, host:port; what devices say passes through it unchanged."`
+	Listen       string   `yaml:"listen" check:"listen" doc:"An address where a DTU connects to the gateway, for example 0.0.0.0:9000."`
+	Registration Packet   `yaml:"registration" doc:"With listen: what the DTU sends first, as text or as hex:0A0B; it tells apart the DTUs of buses that listen at the same address. Empty: whoever comes."`
+	Heartbeat    Packet   `yaml:"heartbeat" doc:"With listen: what the DTU sends from time to time beside its data, as text or as hex:0A0B; it is kept out of answers."`
+	Baud         int      `yaml:"baud" default:"9600" enum:"50,75,110,134,150,200,300,600,1200,1800,2400,4800,9600,19200,38400,57600,115200,230400,460800,500000,576000,921600,1000000,1152000,1500000,2000000,2500000,3000000,3500000,4000000" doc:"Bits a second; the rates that serial ports have."`
+	DataBits     int      `yaml:"data_bits" default:"8" min:"5" max:"8" doc:"Bits of a character."`
+	Parity       string   `yaml:"parity" default:"none" enum:"none,even,odd" doc:"The parity bit."`
+	StopBits     int      `yaml:"stop_bits" default:"1" min:"1" max:"2" doc:"Stop bits behind a character."`
+	Silence      Duration `yaml:"silence" default:"0s" max:"1s" doc:"How long the line is quiet before a request; 0: three and a half characters, over TCP none."`
+	Gap          Duration `yaml:"gap" default:"0s" max:"10s" doc:"The longest pause within an answer, after which it counts as ended; 0: 50ms, over TCP 250ms."`
+	Turnaround   Duration `yaml:"turnaround" default:"0s" max:"10s" doc:"How long the line rests before a request to another device than the last; some converters need it. 0: the silence alone."`
+	Echo         string   `yaml:"echo" default:"auto" enum:"auto,on,off" doc:"Whether the adapter hears what it sends itself; auto finds out."`
+	RS485        *RS485   `yaml:"rs485" doc:"Lets the port's driver switch an RS485 transceiver by RTS; without this section it is left alone, as is right for adapters on USB."`
+}
+
+// RS485 is how a serial port's driver switches an RS485 transceiver.
+type RS485 struct {
+	RTSLow      bool     `yaml:"rts_low" doc:"Whether RTS is low, not high, while sending."`
+	Before      Duration `yaml:"before" default:"0s" max:"100ms" doc:"From RTS to the first bit, in whole milliseconds."`
+	After       Duration `yaml:"after" default:"0s" max:"100ms" doc:"From the last bit to RTS, in whole milliseconds."`
+	HearItself  bool     `yaml:"hear_itself" doc:"Whether the receiver stays on while sending."`
+	Termination bool     `yaml:"termination" doc:"Whether the port's terminating resistor is switched on, where there is one."`
 }
 
 // Device is one polled device: what every device has, and its driver's own keys beside it.
 type Device struct {
-	Name     string   `yaml:"name" required:"true" check:"name" doc:"The name in topics, as {device}."`
-	Driver   string   `yaml:"driver" required:"true" doc:"What the device speaks; decides which other keys there are."`
-	Interval Duration `yaml:"interval" default:"1s" min:"10ms" doc:"The time from one poll to the next."`
+	Name     string    `yaml:"name" required:"true" check:"name" doc:"The name in topics, as {device}."`
+	Profile  string    `yaml:"profile" doc:"The model of the device, if there is a profile of it: its driver, points and defaults go under what stands here; docs/profiles.md lists them."`
+	Only     []string  `yaml:"only" doc:"With a profile: the names of its points that are wanted; empty: all of them. Points that stand here are always wanted."`
+	Driver   string    `yaml:"driver" required:"true" doc:"What the device speaks; decides which other keys there are. A profile says it by itself."`
+	Interval Duration  `yaml:"interval" default:"1s" min:"10ms" doc:"The time from one poll to the next; of a device that speaks unasked, how often it is expected to."`
+	Aligned  bool      `yaml:"aligned" doc:"Whether polls happen when the clock shows a whole multiple of the interval, so that readings of many gateways belong to the same moments; else devices are spread over the interval."`
+	Groups   []Group   `yaml:"groups" unique:"name" doc:"Scan groups: points that name one are polled at its interval and make readings of their own."`
+	Derived  []Derived `yaml:"derived" unique:"name" doc:"Points that are computed from other points."`
+
+	Report     string   `yaml:"report" default:"always" enum:"always,change" doc:"For points that do not say it: whether a reading has every point, or only those that have changed; without any there is no reading."`
+	MaxSilence Duration `yaml:"max_silence" default:"1h" doc:"With report: change, how long a point may go unreported."`
+	OnError    string   `yaml:"on_error" default:"bad" enum:"bad,hold" doc:"For points that do not say it: whether one that cannot be read is an error, or repeats its last good value beside the error."`
 
 	// Options is what the driver's Options gave, filled in.
 	Options any `options:"driver" yaml:"-"`
+}
+
+// Group is a scan group of a device.
+type Group struct {
+	Name     string   `yaml:"name" required:"true" check:"name" doc:"What points call it."`
+	Interval Duration `yaml:"interval" required:"true" min:"10ms" doc:"The time from one poll to the next."`
+}
+
+// Derived is a point that is computed from others of its device.
+type Derived struct {
+	Name            string   `yaml:"name" required:"true" doc:"The value's name in readings."`
+	Expression      string   `yaml:"expression" required:"true" doc:"What it is, for example voltage * current / 1000; points are called by their names, those that are no identifiers as $env[\"flow rate\"]."`
+	Unit            string   `yaml:"unit" doc:"Unit of measure, for people."`
+	Group           string   `yaml:"group" doc:"The scan group with which it is computed; empty: with the device's own interval."`
+	Report          string   `yaml:"report" enum:"always,change" doc:"As for other points; empty: as the device says."`
+	Deadband        float64  `yaml:"deadband" min:"0" doc:"A change smaller than this is none."`
+	DeadbandPercent float64  `yaml:"deadband_percent" min:"0" max:"100" doc:"The same, in percent of the value reported last."`
+	MaxSilence      Duration `yaml:"max_silence" doc:"With report: change, how long it may go unreported; 0: as the device says."`
+	MinInterval     Duration `yaml:"min_interval" doc:"It is in readings no more often than this."`
 }
 
 // Equal says whether d and other are configured alike, so that a running device can stay.
