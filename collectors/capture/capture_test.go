@@ -147,7 +147,7 @@ func TestFileIsMadeOfBlocks(t *testing.T) {
 }
 
 func TestDissectorIsNamedOnlyForWhatIsWhole(t *testing.T) {
-	for i, want := range []string{"mbrtu", "mbrtu", "data", "mbrtu", "mbtcp", "mbtcp", "data", "data-text-lines", "sml", "data"} {
+	for i, want := range []string{"mbrtu", "mbrtu", "data", "mbrtu", "mbtcp", "mbtcp", "data", "data-text-lines", "tcp.port", "data"} {
 		f := frames(t)[i]
 		b := tags(&f)
 		n := int(binary.BigEndian.Uint16(b[2:]))

@@ -9,11 +9,13 @@ import (
 // endian, whatever the file is.
 const (
 	tagDissector  = 12
+	tagTable      = 14
 	tagIPv4Source = 20
 	tagIPv4Target = 21
 	tagPortType   = 24
 	tagSourcePort = 25
 	tagTargetPort = 26
+	tagTableValue = 32
 	tagColumn     = 33 // what the protocol column says
 	tagDirection  = 35
 
@@ -28,7 +30,6 @@ var dissectors = map[string]string{
 	"modbus-tcp":   "mbtcp",
 	"modbus-rtu":   "mbrtu",
 	"modbus-ascii": "data-text-lines",
-	"sml":          "sml",
 	"iec62056":     "data-text-lines",
 	"hj212":        "data-text-lines",
 }
@@ -41,8 +42,13 @@ var columns = map[string]string{
 	"dlt645":       "DL/T 645",
 	"cjt188":       "CJ/T 188",
 	"mbus":         "M-Bus",
+	"sml":          "SML",
 	"custom":       "custom",
 }
+
+// SMLPort stands for SML. Wireshark's dissector for it has no name by which a frame could ask for it, but
+// it can be chosen for this TCP port: tshark -d tcp.port==49153,sml, or Decode As in Wireshark.
+const SMLPort = 49153
 
 const (
 	modbusPort = 502
@@ -65,7 +71,12 @@ func tags(f *Frame) []byte {
 		b = append(b, make([]byte, padded-len(value))...)
 	}
 	number := func(tag uint16, n uint32) { add(tag, binary.BigEndian.AppendUint32(nil, n)) }
-	add(tagDissector, []byte(name))
+	if f.Protocol == "sml" {
+		add(tagTable, []byte("tcp.port"))
+		number(tagTableValue, SMLPort)
+	} else {
+		add(tagDissector, []byte(name))
+	}
 	if column := columns[f.Protocol]; column != "" {
 		add(tagColumn, []byte(column))
 	}

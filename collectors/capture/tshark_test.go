@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -34,11 +35,11 @@ func tshark(t *testing.T, arguments ...string) []string {
 
 // Wireshark decodes what it knows, without any set-up.
 func TestTsharkDecodesFrames(t *testing.T) {
-	got := tshark(t, "-T", "fields", "-E", "separator=|",
-		"-e", "_ws.col.Protocol", "-e", "modbus.func_code", "-e", "modbus.exception_code", "-e", "mbtcp.trans_id", "-e", "modbus.regval_uint16", "-e", "mbrtu.crc16.status")
+	got := tshark(t, "-d", fmt.Sprintf("tcp.port==%d,sml", SMLPort), "-o", "mbrtu.crc_verification:TRUE", "-T", "fields", "-E", "separator=|",
+		"-e", "_ws.col.Protocol", "-e", "modbus.func_code", "-e", "modbus.exception_code", "-e", "mbtcp.trans_id", "-e", "modbus.regval_uint16", "-e", "mbrtu.crc16.status", "-e", "sml.abort")
 	want := []string{
-		"Modbus RTU|3||||1", "Modbus RTU|3|||1,2|1", "", "Modbus RTU|3|2|||1",
-		"Modbus/TCP|3||7||", "Modbus/TCP|3||7|42|", "DL/T 645|||||", "HJ 212|||||", "SML|||||", "",
+		"Modbus RTU|3||||1|", "Modbus RTU|3|||1,2|1|", "", "Modbus RTU|3|2|||1|",
+		"Modbus/TCP|3||7|||", "Modbus/TCP|3||7|42||", "DL/T 645||||||", "HJ 212||||||", "SML||||||0x00,0x00,0x00", "",
 	}
 	if len(got) != len(want) {
 		t.Fatalf("tshark shows %d frames, want %d:\n%s", len(got), len(want), strings.Join(got, "\n"))
