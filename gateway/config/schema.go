@@ -175,9 +175,9 @@ type Bus struct {
 // Device is one polled device: what every device has, and its driver's own keys beside it.
 type Device struct {
 	Name     string   `yaml:"name" required:"true" check:"name" doc:"The name in topics, as {device}."`
+	Driver   string   `yaml:"driver" required:"true" doc:"What the device speaks; decides which other keys there are. A profile says it by itself."`
 	Profile  string   `yaml:"profile" doc:"The model of the device, if there is a profile of it: its driver, points and defaults go under what stands here; docs/profiles.md lists them."`
 	Only     []string `yaml:"only" doc:"With a profile: the names of its points that are wanted; empty: all of them. Points that stand here are always wanted."`
-	Driver   string   `yaml:"driver" required:"true" doc:"What the device speaks; decides which other keys there are. A profile says it by itself."`
 	Interval Duration `yaml:"interval" default:"1s" min:"10ms" doc:"The time from one poll to the next."`
 
 	// Options is what the driver's Options gave, filled in.
