@@ -46,6 +46,7 @@ type Options struct {
 	Kermit         bool             // its telegrams have the other checksum
 	KermitMessages bool             // its messages have it
 	Locked         bool             // no PIN was entered: it tells energies alone
+	NoEscapes      bool             // no value looks like the end of a telegram, which some readers trip over
 	OldDZG         bool             // it is one of those that send positive power as negative
 	Baud           int              // 0: 9600
 	Link           string           // a symbolic link to the port, which changes its name with every start
