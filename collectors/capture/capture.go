@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"sluice/collectors/bus"
 )
 
 // The block and option codes of pcapng (draft-ietf-opsawg-pcapng) that are used.
@@ -47,6 +49,14 @@ type Frame struct {
 	Protocol string // as bus.Request has it: modbus-rtu, dlt645, …
 	Verdict  string // why it was not an answer; "" for a good one
 	Summary  string // what it says in one line, if somebody knows
+}
+
+// Of takes a frame from a bus's monitor. summary is what it says in one line; it may be empty.
+func Of(f *bus.Frame, summary string) Frame {
+	return Frame{
+		At: f.At, Outbound: f.Direction == bus.Out, Bytes: f.Bytes, Cut: f.Cut,
+		Device: f.Device, Protocol: f.Protocol, Verdict: f.Verdict, Summary: summary,
+	}
 }
 
 // Writer writes one file. It is used by one goroutine at a time.

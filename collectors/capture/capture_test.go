@@ -8,9 +8,12 @@ import (
 	"errors"
 	"io"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"sluice/collectors/bus"
 )
 
 func unhex(t testing.TB, text string) []byte {
@@ -162,6 +165,18 @@ func TestFrameWithoutEndIsCut(t *testing.T) {
 	body := blocks[2].body
 	if captured, whole := binary.LittleEndian.Uint32(body[12:]), binary.LittleEndian.Uint32(body[16:]); captured > maxFrame+100 || whole < 100<<10+1<<20 {
 		t.Errorf("%d of %d bytes are there", captured, whole)
+	}
+}
+
+func TestFrameOfTheMonitor(t *testing.T) {
+	at := time.Now()
+	got := Of(&bus.Frame{At: at, Direction: bus.Out, Bytes: []byte{1}, Cut: 2, Device: "d", Protocol: "p", Verdict: "v"}, "s")
+	want := Frame{At: at, Outbound: true, Bytes: got.Bytes, Cut: 2, Device: "d", Protocol: "p", Verdict: "v", Summary: "s"}
+	if len(got.Bytes) != 1 || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if Of(&bus.Frame{Direction: bus.In}, "").Outbound {
+		t.Error("what came in went out")
 	}
 }
 
