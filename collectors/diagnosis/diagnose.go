@@ -61,8 +61,8 @@ func Diagnose(e *Evidence) []Finding {
 	return all
 }
 
-// bus makes a row's see of a condition about the whole bus.
-func bus(when func(e *Evidence) bool, english, chinese string, values func(e *Evidence) []any) func(*Evidence) []sight {
+// whole makes a row's see of a condition about the whole bus.
+func whole(when func(e *Evidence) bool, english, chinese string, values func(e *Evidence) []any) func(*Evidence) []sight {
 	return func(e *Evidence) []sight {
 		if !when(e) {
 			return nil

@@ -31,7 +31,7 @@ func anyDamagedAlone(e *Evidence) bool {
 
 // problem makes the see of a line that is not open.
 func problem(kind OpenProblem) func(*Evidence) []sight {
-	return bus(func(e *Evidence) bool { return e.Problem == kind },
+	return whole(func(e *Evidence) bool { return e.Problem == kind },
 		"The line is not open: %s.", "线路未打开：%s。", func(e *Evidence) []any { return []any{e.OpenText} })
 }
 
@@ -73,14 +73,14 @@ var lineRows = []row{
 	},
 	{
 		name: "adapter-unplugged",
-		see: bus(func(e *Evidence) bool { return e.Kind == Serial && e.HangUps > 0 },
+		see: whole(func(e *Evidence) bool { return e.Kind == Serial && e.HangUps > 0 },
 			"The port went away %d times.", "串口消失了 %d 次。", func(e *Evidence) []any { return []any{e.HangUps} }),
 		cause: Text{"The USB adapter loses contact or power.", "USB 转换器接触不良或供电不足。"},
 		next:  Text{"Use another USB socket or a hub with its own supply, and fasten the plug.", "换一个 USB 口或使用带电源的集线器，并固定插头。"},
 	},
 	{
 		name: "connection-cut",
-		see: bus(func(e *Evidence) bool { return e.Kind != Serial && e.HangUps >= 2 },
+		see: whole(func(e *Evidence) bool { return e.Kind != Serial && e.HangUps >= 2 },
 			"The other end closed the connection %d times.", "对方断开了连接 %d 次。", func(e *Evidence) []any { return []any{e.HangUps} }),
 		cause: Text{"The device serves one connection only and another client takes it, or its idle time is shorter than the polling interval.", "设备只支持一个连接而被其他客户端抢占，或其空闲超时短于采集间隔。"},
 		next:  Text{"End other clients of the device, and raise its idle time-out or number of connections.", "关闭访问该设备的其他客户端，并调大设备的空闲超时或连接数。"},
@@ -90,63 +90,63 @@ var lineRows = []row{
 var speechRows = []row{
 	{
 		name: "speaks-tcp", ends: true,
-		see: bus(func(e *Evidence) bool { return e.TCPOnRTU > 0 },
+		see: whole(func(e *Evidence) bool { return e.TCPOnRTU > 0 },
 			"%d answers have a Modbus TCP header where RTU was expected.", "期望 RTU 报文，却收到 %d 个带 Modbus TCP 报文头的应答。", func(e *Evidence) []any { return []any{e.TCPOnRTU} }),
 		cause: Text{"The converter speaks Modbus TCP, and the gateway is set to RTU over TCP.", "转换器使用的是 Modbus TCP，而网关设置为 RTU over TCP。"},
 		next:  Text{"Set the device's mode to Modbus TCP, or the converter to transparent.", "把设备模式改为 Modbus TCP，或把转换器改为透明传输。"},
 	},
 	{
 		name: "speaks-rtu", ends: true,
-		see: bus(func(e *Evidence) bool { return e.RTUOnTCP > 0 },
+		see: whole(func(e *Evidence) bool { return e.RTUOnTCP > 0 },
 			"%d answers are RTU frames where a Modbus TCP header was expected.", "期望 Modbus TCP 报文头，却收到 %d 个 RTU 帧。", func(e *Evidence) []any { return []any{e.RTUOnTCP} }),
 		cause: Text{"The converter is transparent, and the gateway is set to Modbus TCP.", "转换器为透明传输，而网关设置为 Modbus TCP。"},
 		next:  Text{"Set the device's mode to RTU over TCP, or the converter to Modbus gateway.", "把设备模式改为 RTU over TCP，或把转换器改为 Modbus 网关模式。"},
 	},
 	{
 		name: "only-echo", ends: true,
-		see: bus(func(e *Evidence) bool { t := e.total(); return e.EchoOnly >= enough && t.Answers == 0 },
+		see: whole(func(e *Evidence) bool { t := e.total(); return e.EchoOnly >= enough && t.Answers == 0 },
 			"In %d exchanges nothing but the own request was heard.", "%d 次交互中只收到自己发出的请求。", func(e *Evidence) []any { return []any{e.EchoOnly} }),
 		cause: Text{"The adapter hears itself and nobody answers: it sends, but no device understands, or A and B are swapped.", "转换器只听到自己的回声，没有设备应答：设备听不懂，或 A、B 线接反。"},
 		next:  Text{"Swap A and B, then check the device's address and baud rate.", "先对调 A、B 线，再检查设备地址和波特率。"},
 	},
 	{
 		name: "echo-in-the-way",
-		see: bus(func(e *Evidence) bool { return e.EchoOff && e.Echoes > 0 },
+		see: whole(func(e *Evidence) bool { return e.EchoOff && e.Echoes > 0 },
 			"The own request came back before %d answers.", "%d 个应答之前收到了自己发出的请求。", func(e *Evidence) []any { return []any{e.Echoes} }),
 		cause: Text{"The half-duplex adapter echoes what the gateway sends.", "半双工转换器会回送网关发出的数据。"},
 		next:  Text{"Set echo of the bus to auto or on, so that it is cut off.", "把总线的回声设置改为 auto 或 on，网关会自动去除。"},
 	},
 	{
 		name: "all-silent", ends: true,
-		see: bus(func(e *Evidence) bool { t := e.total(); return t.dead() && e.EchoOnly == 0 },
+		see: whole(func(e *Evidence) bool { t := e.total(); return t.dead() && e.EchoOnly == 0 },
 			"Not one byte came back in %d exchanges with %d devices.", "%d 次交互（%d 台设备）没有收到一个字节。", func(e *Evidence) []any { return []any{e.total().Exchanges, len(e.Devices)} }),
 		cause: Text{"Nobody on the bus hears the gateway: wiring broken, A and B swapped, wrong baud rate or parity, or no bias on the line.", "总线上没有设备听到网关：断线、A/B 接反、波特率或校验位错误，或总线没有偏置电阻。"},
 		next:  Text{"Measure between A and B (0.2 to 5 V when idle), swap A and B, then let the scanner try other baud rates.", "测量 A、B 间电压（空闲时 0.2～5 V），对调 A/B 线，再用扫描功能尝试其他波特率。"},
 	},
 	{
 		name: "only-noise", ends: true,
-		see: bus(func(e *Evidence) bool { t := e.total(); return t.Answers == 0 && mostly(t.Garbled, t) },
+		see: whole(func(e *Evidence) bool { t := e.total(); return t.Answers == 0 && mostly(t.Garbled, t) },
 			"Bytes came in %d of %d exchanges, and no frame.", "%d 次交互收到字节（共 %d 次），但没有一帧有效报文。", func(e *Evidence) []any { t := e.total(); return []any{t.Garbled, t.Exchanges} }),
 		cause: Text{"Somebody answers at another speed: baud rate, data bits or the protocol differ.", "有设备应答，但速率不同：波特率、数据位或协议不一致。"},
 		next:  Text{"Look at the device's display for its baud rate, or let the scanner try all of them.", "在设备面板上查看波特率，或用扫描功能逐一尝试。"},
 	},
 	{
 		name: "all-damaged", ends: true,
-		see: bus(func(e *Evidence) bool { t := e.total(); return t.Answers == 0 && mostly(t.Damaged, t) },
+		see: whole(func(e *Evidence) bool { t := e.total(); return t.Answers == 0 && mostly(t.Damaged, t) },
 			"All %d answers have a wrong checksum.", "%d 个应答的校验码全部错误。", func(e *Evidence) []any { return []any{e.total().Damaged} }),
 		cause: Text{"Parity or stop bits differ from the device's, or the checksum is another one.", "校验位或停止位与设备不一致，或校验算法不同。"},
 		next:  Text{"Try 8E1 instead of 8N1, and the other way round; then 8N2.", "将 8N1 改为 8E1 试试，或反之；然后试 8N2。"},
 	},
 	{
 		name: "parity-errors",
-		see: bus(func(e *Evidence) bool { return e.Parity > 0 },
+		see: whole(func(e *Evidence) bool { return e.Parity > 0 },
 			"%d characters came with a parity or framing error.", "%d 个字符出现校验位或帧错误。", func(e *Evidence) []any { return []any{e.Parity} }),
 		cause: Text{"Parity or stop bits differ from a device's, or its clock is off.", "校验位或停止位与某台设备不一致，或设备时钟偏差过大。"},
 		next:  Text{"Compare parity and stop bits with every device on the bus.", "逐台核对总线上设备的校验位和停止位。"},
 	},
 	{
 		name: "two-masters",
-		see: bus(func(e *Evidence) bool { return e.ForeignRequests > 0 },
+		see: whole(func(e *Evidence) bool { return e.ForeignRequests > 0 },
 			"%d requests were heard that the gateway did not send.", "听到 %d 个不是网关发出的请求。", func(e *Evidence) []any { return []any{e.ForeignRequests} }),
 		cause: Text{"A second master polls the same bus: a PLC, a panel or another gateway.", "总线上有第二个主站在轮询：PLC、触摸屏或另一台网关。"},
 		next:  Text{"Take one master off, or let it read from the gateway instead.", "去掉其中一个主站，或让它改为从网关读取。"},
@@ -174,7 +174,7 @@ var speechRows = []row{
 	},
 	{
 		name: "some-damaged",
-		see: bus(func(e *Evidence) bool {
+		see: whole(func(e *Evidence) bool {
 			t := e.total()
 			return t.Answers > 0 && t.share(t.Damaged+t.Garbled) >= some && !anyDamagedAlone(e)
 		},
@@ -201,14 +201,14 @@ var speechRows = []row{
 	},
 	{
 		name: "bytes-unasked",
-		see: bus(func(e *Evidence) bool { return e.Unasked > 0 && e.ForeignRequests == 0 },
+		see: whole(func(e *Evidence) bool { return e.Unasked > 0 && e.ForeignRequests == 0 },
 			"%d bytes came while nobody was asked.", "未发出请求时收到 %d 个字节。", func(e *Evidence) []any { return []any{e.Unasked} }),
 		cause: Text{"The idle line floats for lack of bias, or a device speaks by itself.", "总线没有偏置而悬空，或有设备主动上报。"},
 		next:  Text{"Add bias resistors at one place (560 ohms to 5 V and ground); for a device that pushes choose its driver.", "在一处加偏置电阻（560 Ω 接 5 V 和地）；若设备主动上报，请选用相应驱动。"},
 	},
 	{
 		name: "bus-crowded",
-		see: bus(func(e *Evidence) bool { return e.Busy >= crowded },
+		see: whole(func(e *Evidence) bool { return e.Busy >= crowded },
 			"The bus is busy for %.0f%% of the time.", "总线占用率为 %.0f%%。", func(e *Evidence) []any { return []any{100 * e.Busy} }),
 		cause: Text{"More is asked than the line can carry: polls run late.", "请求量超过线路能力：采集会延迟。"},
 		next:  Text{"Raise the baud rate, poll slow values less often, or put devices on a second bus; silent devices cost their time-out.", "提高波特率，降低慢变量的采集频率，或把部分设备移到另一条总线；无应答设备会占用其超时时间。"},
