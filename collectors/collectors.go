@@ -40,8 +40,8 @@ type Spec struct {
 // Divisible is a Device of which some points can be read alone, which scan groups need.
 type Divisible interface {
 	// Part gives a device that has the points with these indexes only. It shares the connection and
-	// whatever was learned about the device with the whole; one of them is read at a time, and
-	// closing the whole is enough.
+	// whatever was learned about the device with the whole; one of them is read at a time. The
+	// connection is let go of when the whole and all parts that were read are closed.
 	Part(points []int) Device
 }
 

@@ -52,6 +52,7 @@ func (p *Poller) Run(ctx context.Context) error {
 	}
 	defer p.Device.Close()
 	w := newWork(p)
+	defer w.closeParts()
 	defer w.settle()
 	if reporter, ok := p.Device.(Reporter); ok {
 		w.listen(ctx, reporter)
@@ -64,6 +65,14 @@ func (p *Poller) Run(ctx context.Context) error {
 			return nil
 		}
 		w.poll(ctx, s)
+	}
+}
+
+func (w *work) closeParts() {
+	for _, s := range w.scans {
+		if s.device != w.Device {
+			s.device.Close()
+		}
 	}
 }
 

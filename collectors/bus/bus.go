@@ -25,7 +25,7 @@ type Set struct {
 
 	changed chan struct{} // the doors are others than Run has seen
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex       // guards what follows
 	ports  map[string]*Port // by their names
 	links  map[string]*Port // by host:port
 	doors  map[string]*door // by the address to listen on

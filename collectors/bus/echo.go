@@ -10,7 +10,13 @@ import "bytes"
 type echo struct {
 	mode  string // auto, on or off
 	state echoState
+	plain int  // answers in a row without a copy
+	doubt bool // the last answer equalled its request
 }
+
+// surePlain is how many answers without a copy make sure that there is no echo: one could have been
+// found behind an echo that was damaged.
+const surePlain = 3
 
 type echoState int
 
@@ -60,16 +66,30 @@ func (e *echo) learn(request, received []byte, good bool) {
 		return
 	}
 	copied := len(received) >= len(request) && bytes.Equal(request, received[:len(request)])
+	e.doubt = good && copied && e.state == echoAbsent
+	if !good || copied {
+		e.plain = 0
+	} else {
+		e.plain++
+	}
 	switch {
 	case good && copied && len(received) > len(request):
 		if e.state != echoAbsent { // else the answer equals the request, and something came behind it
 			e.state = echoHeard
 		}
-	case good && !copied && e.state == echoUnknown:
+	case good && !copied && e.state == echoUnknown && e.plain >= surePlain:
 		e.state = echoAbsent
 	case good && !copied && e.state == echoHeard:
 		e.state = echoUnknown // another adapter, or an echo that was damaged
 	case !good && copied && e.state == echoAbsent:
 		e.state = echoUnknown
+	}
+}
+
+// tail hears that something came behind an answer. If that answer equalled its request it was an echo,
+// and this the answer.
+func (e *echo) tail() {
+	if e.doubt {
+		e.state, e.plain, e.doubt = echoUnknown, 0, false
 	}
 }

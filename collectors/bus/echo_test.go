@@ -27,8 +27,9 @@ func TestEchoIsLearnedAndCutOff(t *testing.T) {
 	}
 	// Another adapter: what does not come is not waited for.
 	line.Echo(false)
-	want(t, c, "cd?", "cd!")
-	want(t, c, "cd?", "cd!")
+	for range 1 + surePlain {
+		want(t, c, "cd?", "cd!")
+	}
 	if c.Port().Stats().Echo {
 		t.Error("the echo has gone, and this was not noticed")
 	}
@@ -73,7 +74,7 @@ func TestAnAnswerThatEqualsItsRequestIsNoEcho(t *testing.T) {
 				}
 				return exclaim(request)
 			})
-			if c.read {
+			for i := 0; c.read && i < surePlain; i++ {
 				want(t, meter, "r?", "r!")
 			}
 			answer, err := meter.Exchange(t.Context(), mirror(300*time.Millisecond))
@@ -97,13 +98,13 @@ func TestEchoCutter(t *testing.T) {
 		rest     string
 		hold     bool
 	}{
-		{echoUnknown, "ab", "", true},      // perhaps the beginning of an echo
-		{echoUnknown, "abc", "", true},     // an echo, or an answer that equals the request
-		{echoUnknown, "abcX", "X", false},  // an echo and the beginning of an answer
-		{echoUnknown, "aX", "aX", false},   // no echo
-		{echoHeard, "abc", "", false},      // certainly the echo
+		{echoUnknown, "ab", "", true},       // perhaps the beginning of an echo
+		{echoUnknown, "abc", "", true},      // an echo, or an answer that equals the request
+		{echoUnknown, "abcX", "X", false},   // an echo and the beginning of an answer
+		{echoUnknown, "aX", "aX", false},    // no echo
+		{echoHeard, "abc", "", false},       // certainly the echo
 		{echoHeard, "abcabc", "abc", false}, // the echo, and an answer that equals the request
-		{echoHeard, "aX", "aX", false},     // another adapter
+		{echoHeard, "aX", "aX", false},      // another adapter
 		{echoHeard, "ab", "", true},
 		{echoAbsent, "ab", "ab", false},
 		{echoAbsent, "abcX", "abcX", false},
@@ -126,7 +127,7 @@ func TestWhatAnEchoTeaches(t *testing.T) {
 	}{
 		{"auto", echoUnknown, "abcX", true, echoHeard},
 		{"auto", echoUnknown, "abc", true, echoUnknown},
-		{"auto", echoUnknown, "X", true, echoAbsent},
+		{"auto", echoUnknown, "X", true, echoUnknown}, // perhaps behind an echo that was damaged
 		{"auto", echoUnknown, "abcX", false, echoUnknown},
 		{"auto", echoUnknown, "X", false, echoUnknown},
 		{"auto", echoAbsent, "abc", true, echoAbsent},
@@ -142,6 +143,25 @@ func TestWhatAnEchoTeaches(t *testing.T) {
 		if e.state != c.after {
 			t.Errorf("%+v: got state %d", c, e.state)
 		}
+	}
+	e := newEcho("auto")
+	for i := range surePlain {
+		if e.state != echoUnknown {
+			t.Errorf("sure after %d answers", i)
+		}
+		e.learn([]byte("abc"), []byte("X"), true)
+	}
+	if e.state != echoAbsent {
+		t.Error("not sure after three answers without a copy")
+	}
+	e.tail() // behind an answer that did not equal its request
+	e.learn([]byte("abc"), []byte("abc"), true)
+	if e.state != echoAbsent {
+		t.Error("an answer that equals its request was taken for an echo")
+	}
+	e.tail()
+	if e.state != echoUnknown {
+		t.Error("the answer came behind a copy that was taken for one, and nothing was learned")
 	}
 }
 

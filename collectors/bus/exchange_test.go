@@ -165,7 +165,7 @@ func TestADeadDeviceCostsItsOwnTimeOnly(t *testing.T) {
 				t.Errorf("dead: %+v", c)
 			}
 		case "alive":
-			if c.Exchanges != 5 || c.NoReply != 0 || c.Fastest <= 0 || c.Mean < c.Fastest || c.Slowest < c.Mean || c.LastGood.IsZero() {
+			if c.Exchanges != 5 || c.NoReply != 0 || c.Fastest < 0 || c.Mean < c.Fastest || c.Slowest < c.Mean || c.LastGood.IsZero() {
 				t.Errorf("alive: %+v", c)
 			}
 		}
@@ -176,7 +176,7 @@ func TestADeadDeviceCostsItsOwnTimeOnly(t *testing.T) {
 func TestAGarbledAnswerIsFlushedToItsEnd(t *testing.T) {
 	line := newLine(t)
 	settings := fast(line.Path())
-	settings.Gap = 40 * time.Millisecond
+	settings.Gap = 200 * time.Millisecond
 	set := newSet(t, map[string]Settings{"line": settings})
 	a, b := client(t, set, "bus://line", "a"), client(t, set, "bus://line", "b")
 	first := true
@@ -188,7 +188,7 @@ func TestAGarbledAnswerIsFlushedToItsEnd(t *testing.T) {
 		if _, err := line.Write([]byte("broken")); err != nil {
 			t.Error(err)
 		}
-		time.Sleep(60 * time.Millisecond) // longer than an answer may pause
+		time.Sleep(300 * time.Millisecond) // longer than an answer may pause
 		return []byte("tail!")
 	})
 	_, err := a.Exchange(t.Context(), ask("x?"))

@@ -144,7 +144,7 @@ func (p *Port) account(c *Client, q *Request, err error) {
 		s.lastError = ""
 	}
 	p.mu.Unlock()
-	c.account(p.lastByte.Sub(p.x.sentAt), p.ended, err)
+	c.account(max(0, p.lastByte.Sub(p.x.sentAt)), p.ended, err) // a virtual port is faster than its rate
 }
 
 // begin and end frame a turn.

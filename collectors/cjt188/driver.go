@@ -225,7 +225,7 @@ type link struct {
 
 	orderFixed, placeFixed bool // the configuration says so
 
-	mu     sync.Mutex // guards what follows: parts are read at the same time
+	mu     sync.Mutex // guards what follows: a Write may run beside a Read
 	order  idOrder
 	place  unitPlace
 	misses int
@@ -274,7 +274,8 @@ func (l *link) ask(ctx context.Context, id ID, urgent bool) ([]byte, error) {
 }
 
 func (l *link) askOn(ctx context.Context, line exchanger, id ID) ([]byte, error) {
-	var first error
+	var silence error
+	var refusal *refusalError
 	for _, order := range l.orders() {
 		q := question{kind: l.kind, meter: l.number, function: readData, id: id, order: order, serial: l.serial}
 		data, err := l.exchange(ctx, line, q)
@@ -282,18 +283,22 @@ func (l *link) askOn(ctx context.Context, line exchanger, id ID) ([]byte, error)
 			l.learned(order)
 			return data, nil
 		}
-		if first == nil {
-			first = err
+		if refused, ok := errors.AsType[*refusalError](err); ok {
+			refusal = refused
+			continue
 		}
-		if _, refused := errors.AsType[*refusalError](err); !refused && !silent(err) {
+		if silence == nil {
+			silence = err
+		}
+		if !silent(err) {
 			break
 		}
 	}
-	if _, refused := errors.AsType[*refusalError](first); refused {
-		return nil, first
+	if refusal != nil {
+		return nil, refusal
 	}
 	l.missed()
-	return nil, fmt.Errorf("meter %s on %s: %w", l.number, l.where(), first)
+	return nil, fmt.Errorf("meter %s on %s: %w", l.number, l.where(), silence)
 }
 
 func silent(err error) bool {

@@ -13,6 +13,7 @@ import (
 
 	"sluice/collectors"
 	"sluice/collectors/bus"
+	"sluice/collectors/bus/pty"
 	"sluice/collectors/cjt188"
 	"sluice/collectors/cjt188/cjt188sim"
 	"sluice/collectors/drivertest"
@@ -304,10 +305,11 @@ func TestValveIsSwitchedOnceAndReadBack(t *testing.T) {
 }
 
 func TestASlowValveIsWaitedFor(t *testing.T) {
-	meters := []cjt188sim.Meter{{Number: water, Serial: -1, ValveTime: time.Second}}
+	meters := []cjt188sim.Meter{{Number: water, Serial: -1, ValveTime: 200 * time.Millisecond}}
 	line, address := simulate(t, cjt188sim.Options{Meters: meters, Clock: time.Now})
 	driver := newDriver(t)
 	o := options(t, driver, address, water, "water", patient, "rw valve", "volume")
+	o.ValveTime = 500 * time.Millisecond
 	device := open(t, driver, o)
 	got, err := device.(collectors.Writer).Write(t.Context(), "valve", json.RawMessage(`"closed"`))
 	if err != nil || got.String() != `"closed"` {
@@ -320,6 +322,45 @@ func TestASlowValveIsWaitedFor(t *testing.T) {
 		if _, err := device.(collectors.Writer).Write(t.Context(), point, json.RawMessage(`"open"`)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", point, err, want)
 		}
+	}
+}
+
+func TestOnASerialLine(t *testing.T) {
+	wire, err := pty.Open()
+	must(t, err)
+	wire.Pace(2400, 11)
+	line, err := cjt188sim.New(cjt188sim.Options{Preamble: 4, Clock: func() time.Time { return noon }})
+	must(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := line.Serve(ctx, wire); err != nil {
+			t.Errorf("simulator: %v", err)
+		}
+	})
+	t.Cleanup(func() { cancel(); running.Wait() })
+	set, err := bus.NewSet(map[string]bus.Settings{"line": {Serial: wire.Path(), Character: bus.Character{Baud: 2400, Parity: "even"}}})
+	must(t, err)
+	t.Cleanup(func() { set.Close() })
+	driver := &cjt188.Driver{Buses: set}
+	s := cjt188sim.StateAt(noon)
+	first := open(t, driver, options(t, driver, "bus://line", heat, "heat", patient, "heat"))
+	second := open(t, driver, options(t, driver, "bus://line", water, "water", patient, "volume"))
+	for range 2 {
+		if got, err := read(t, first); err != nil || got != fmt.Sprintf("heat=%v", float64(s.Energy)/100) {
+			t.Errorf("got %q, %v", got, err)
+		}
+		if got, err := read(t, second); err != nil || got != fmt.Sprintf("volume=%v", float64(s.Volume)/100) {
+			t.Errorf("got %q, %v", got, err)
+		}
+	}
+	line.Misbehave(cjt188sim.Silence)
+	o := options(t, driver, "bus://line", water, "water", brief, "volume")
+	if _, err := read(t, open(t, driver, o)); err == nil || !strings.Contains(err.Error(), "meter "+water+" on bus line: no answer within 300ms") {
+		t.Errorf("got %v", err)
+	}
+	if seen := line.Seen(); seen.Damaged != 0 || seen.Requests != 6 {
+		t.Errorf("the line saw %+v", seen)
 	}
 }
 
@@ -349,9 +390,9 @@ func TestMetersAreFound(t *testing.T) {
 		want   string
 		fails  string
 	}{
-		{"none", []cjt188sim.Meter{{Number: "00000000000001", Type: 0x48, Serial: -1, Fussy: true}}, "00000000000001", ""},
+		{"of another type", []cjt188sim.Meter{{Number: "00000000000001", Type: 0x48, Serial: -1, Fussy: true}}, "00000000000001", ""},
 		{"one", []cjt188sim.Meter{{Number: heat, Type: 0x20}}, heat, ""},
-		{"three at once", cjt188sim.DefaultMeters(), gas + " " + heat + " " + water, ""},
+		{"three at once", cjt188sim.DefaultMeters(), heat + " " + gas + " " + water, ""},
 		{"alike in the last digits", []cjt188sim.Meter{{Number: "11223344550055"}, {Number: "11223344550155"}}, "11223344550055 11223344550155", ""},
 		{"deaf to parts", []cjt188sim.Meter{{Number: "11223344550055", Fussy: true}, {Number: "11223344550156", Fussy: true}}, "", "connect one at a time"},
 	} {
@@ -366,7 +407,7 @@ func TestMetersAreFound(t *testing.T) {
 			defer client.Rest()
 			asked, told := 0, 0
 			found, err := cjt188.Find(t.Context(), client, cjt188.Search{
-				Timeout:  20 * time.Millisecond,
+				Timeout:  40 * time.Millisecond,
 				Progress: func(n, of int) { asked = n },
 				Found:    func(cjt188.Found) { told++ },
 			})

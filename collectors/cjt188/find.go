@@ -18,9 +18,9 @@ type Found struct {
 
 // Search says how to look for meters.
 type Search struct {
-	Timeout  time.Duration        // for one question; 0: half a second
-	Progress func(asked, of int)  // called after every question; nil: nobody watches
-	Found    func(Found)          // called for every meter at once; nil likewise
+	Timeout  time.Duration       // for one question; 0: half a second
+	Progress func(asked, of int) // called after every question; nil: nobody watches
+	Found    func(Found)         // called for every meter at once; nil likewise
 }
 
 // Find asks whoever is on the line for its address. When several meters answer at once, which shows

@@ -80,7 +80,9 @@ func sum(b []byte) (s byte) {
 
 // Decode takes exactly one frame, which preamble bytes may precede.
 func Decode(b []byte) (Frame, error) {
-	b = bytes.TrimLeft(b, "\xfe")
+	for len(b) > 0 && b[0] == preamble {
+		b = b[1:]
+	}
 	f, n, err := decode(b)
 	if err != nil {
 		return Frame{}, err

@@ -82,7 +82,7 @@ func (o *Options) Validate(report func(path, problem string)) {
 		report("address", "is missing: bus://NAME, with a name from buses:, or tcp://host:port")
 	}
 	switch {
-	case o.Meter == MeterNumber{}:
+	case o.Meter == (MeterNumber{}):
 		report("meter", "is missing: the 14 digits of the meter's address")
 	case slices.Contains(o.Meter[:], byte(wildcard)):
 		report("meter", "has AA in it, which stands for whichever meter; name one")
@@ -154,6 +154,7 @@ func (p *PointOptions) validate(k *kind, report func(key, problem string)) {
 	if p.Decimals != nil && (quantity == noQuantity || *p.Decimals < 0 || *p.Decimals > 7) {
 		report("decimals", "is for quantities, from 0 to 7")
 	}
+	p.Policy.ValidateFor(quantity != noQuantity || what.name == "status", report)
 	switch p.Access {
 	case "", "r":
 	case "rw":

@@ -106,7 +106,7 @@ type point struct {
 	at      int
 	length  int // of the bytes at that place; 0: it is not one of those
 	find    *regexp.Regexp
-	group   int
+	capture int
 	program *formula.Program
 
 	codec
@@ -138,8 +138,8 @@ func newPoint(o *Options, index int) (point, error) {
 		p.at, p.length = *from.At, max(sizes[from.Type], from.Length)
 	case "find":
 		p.find, err = regexp.Compile(from.Find)
-	case "group":
-		p.group = max(from.Group, 1)
+	case "capture":
+		p.capture = max(from.Capture, 1)
 	case "formula":
 		p.program, err = formula.Compile(from.Formula, o.names(index))
 	}
@@ -206,24 +206,12 @@ func (d *device) Points() []collectors.Spec {
 
 // Part is the same device with some of its points.
 func (d *device) Part(points []int) collectors.Device {
-	part := &device{client: d.client, timeout: d.timeout, seal: d.seal, requests: d.requests, points: d.ownPrograms()}
+	part := &device{client: d.client, timeout: d.timeout, seal: d.seal, requests: d.requests, points: d.points}
 	for _, i := range points {
 		part.shown = append(part.shown, d.shown[i])
 	}
 	part.plan()
 	return part
-}
-
-// ownPrograms copies the points with formulas of their own: a program runs once at a time, parts are
-// read at the same time.
-func (d *device) ownPrograms() []point {
-	points := slices.Clone(d.points)
-	for i := range points {
-		if points[i].program != nil {
-			points[i].program = points[i].program.Clone()
-		}
-	}
-	return points
 }
 
 // Close lets go of the line; the other devices on it keep it.
@@ -314,8 +302,11 @@ type exchanger interface {
 func (d *device) ask(ctx context.Context, line exchanger, r *request) answer {
 	l := &listener{shape: &r.shape}
 	q := bus.Request{Frame: r.frame, Timeout: d.timeout, Gap: r.gap, Answer: l.hear, Protocol: "custom"}
-	if r.shape.silence {
+	switch {
+	case r.shape.silence:
 		q.Late = -1 // the line takes every answer that a pause ends for none
+	case r.frame == nil:
+		q.Gap = d.timeout // between the end of one sentence, of which the beginning was missed, and the next
 	}
 	_, err := line.Exchange(ctx, q)
 	noReply, ok := errors.AsType[*bus.NoReplyError](err)
@@ -339,10 +330,10 @@ type answer struct {
 	match *matcher
 	err   error
 
-	taken  bool // the rest is filled in
-	text   string
-	groups []string
-	bytes  []float64
+	taken    bool // the rest is filled in
+	text     string
+	captures []string
+	bytes    []float64
 }
 
 // take makes what regular expressions and formulas see.
@@ -352,7 +343,7 @@ func (a *answer) take() {
 	}
 	a.taken = true
 	a.text = latin(a.frame)
-	a.groups = a.match.groups(a.frame)
+	a.captures = a.match.captures(a.frame)
 }
 
 // value cuts the point out of the answer, or computes it.
@@ -387,10 +378,10 @@ func (p *point) value(a *answer, known map[string]any) (value, error) {
 func (p *point) text(a *answer) (string, error) {
 	if p.find == nil {
 		a.take()
-		if p.group >= len(a.groups) {
-			return "", fmt.Errorf("the answer has no group %d", p.group)
+		if p.capture >= len(a.captures) {
+			return "", fmt.Errorf("the answer has no group %d", p.capture)
 		}
-		return a.groups[p.group], nil
+		return a.captures[p.capture], nil
 	}
 	found := p.find.FindSubmatch(a.frame)
 	switch {
@@ -405,12 +396,12 @@ func (p *point) text(a *answer) (string, error) {
 func (p *point) compute(a *answer, known map[string]any) (value, error) {
 	for _, name := range p.program.Uses() {
 		switch name {
-		case "text", "groups", "bytes":
+		case "text", "captures", "bytes":
 			if a.err != nil {
 				return value{}, a.err
 			}
 			a.take()
-			known["text"], known["groups"] = a.text, a.groups
+			known["text"], known["captures"] = a.text, a.captures
 			if name == "bytes" && a.bytes == nil {
 				a.bytes = make([]float64, len(a.frame))
 				for i, c := range a.frame {

@@ -12,6 +12,7 @@ import (
 
 	"sluice/collectors"
 	"sluice/collectors/bus"
+	"sluice/collectors/bus/pty"
 	"sluice/collectors/custom"
 	"sluice/collectors/custom/customsim"
 	"sluice/collectors/drivertest"
@@ -72,9 +73,9 @@ func scale(t *testing.T, d *custom.Driver, address string, timeout time.Duration
 		{Name: "state", Send: "T", Match: `^T=`},
 	}
 	o.Points = []custom.PointOptions{
-		{Name: "weight", Group: 2, Unit: "kg"},
+		{Name: "weight", Capture: 2, Unit: "kg"},
 		{Name: "tons", Formula: "weight / 1000"},
-		{Name: "net", Formula: `groups[1] == "NT"`},
+		{Name: "net", Formula: `captures[1] == "NT"`},
 		{Name: "t", Request: "state", Find: `T=([0-9.]+)`, Unit: "°C"},
 		{Name: "set", Request: "state", Find: `SP=([0-9.]+)`, Access: "rw", Write: "SP {value:.1}"},
 		{Name: "state", Request: "state", Find: `S=(\w+)`, Type: "text"},
@@ -246,6 +247,33 @@ func TestADeviceThatSpeaksByItself(t *testing.T) {
 	}
 }
 
+func TestOnASerialLineThatHearsItself(t *testing.T) {
+	line, err := pty.Open()
+	must(t, err)
+	line.Pace(9600, 10)
+	line.Echo(true)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := customsim.New(customsim.Options{}).Serve(ctx, line); err != nil {
+			t.Errorf("simulator: %v", err)
+		}
+	})
+	t.Cleanup(func() { cancel(); running.Wait() })
+	set, err := bus.NewSet(map[string]bus.Settings{"line": {Serial: line.Path()}})
+	must(t, err)
+	t.Cleanup(func() { set.Close() })
+	driver := &custom.Driver{Buses: set}
+	for name, o := range map[string]*custom.Options{scaleReads: scale(t, driver, "bus://line", patient), controllerReads: controller(t, driver, "bus://line", patient)} {
+		device := open(t, driver, o)
+		for range 2 {
+			if got, err := read(t, device); err != nil || got != name {
+				t.Errorf("got %q, %v; want %q", got, err, name)
+			}
+		}
+	}
+}
+
 func TestAPauseEndsAnAnswer(t *testing.T) {
 	_, address := simulate(t, customsim.Options{})
 	driver := newDriver(t)
@@ -361,8 +389,8 @@ func TestMistakesInOptionsAreAllReported(t *testing.T) {
 		{func(o *custom.Options) { o.Tail = "" }, "requests[0].length requests[1].length"},
 		{func(o *custom.Options) { o.Requests[0].Trailer = 1 }, "requests[0].trailer"},
 		{func(o *custom.Options) { o.Requests[1].Match = "(" }, "requests[1].match"},
-		{func(o *custom.Options) { o.Points[0].Group = 3 }, "points[0].group"},
-		{func(o *custom.Options) { o.Points[0].Group = 0 }, "points[0].at"}, // two groups: which?
+		{func(o *custom.Options) { o.Points[0].Capture = 3 }, "points[0].capture"},
+		{func(o *custom.Options) { o.Points[0].Capture = 0 }, "points[0].at"}, // two groups: which?
 		{func(o *custom.Options) { o.Points[0].At = at(0) }, "points[0].at"},
 		{func(o *custom.Options) { o.Points[0].Type = "uint16" }, "points[0].type"},
 		{func(o *custom.Options) { o.Points[1].Formula = "later + 1" }, "points[1].formula"},
@@ -373,6 +401,7 @@ func TestMistakesInOptionsAreAllReported(t *testing.T) {
 		{func(o *custom.Options) { o.Points[4].Write = "" }, "points[4].write"},
 		{func(o *custom.Options) { o.Points[4].Access = "" }, "points[4].access"},
 		{func(o *custom.Options) { o.Requests[1].Send = "" }, "points[4].access"},
+		{func(o *custom.Options) { o.Requests[1].Send, o.Requests[1].Match = "", "" }, "requests[1].match points[4].access"},
 		{func(o *custom.Options) { o.Points[0] = custom.PointOptions{Name: "weight", At: at(0), Type: "float16"} }, "points[0].type"},
 		{func(o *custom.Options) { o.Points[0] = custom.PointOptions{Name: "weight", At: at(0), Type: "bcd"} }, "points[0].length"},
 		{func(o *custom.Options) { o.Points[0] = custom.PointOptions{Name: "weight", At: at(-1), Type: "uint16"} }, "points[0].at"},

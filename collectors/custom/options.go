@@ -38,7 +38,7 @@ type RequestOptions struct {
 	Terminator Bytes         `yaml:"terminator" doc:"what the answer ends with; default: tail"`
 	Trailer    int           `yaml:"trailer" doc:"how many bytes follow the terminator, such as a checksum behind ETX" min:"0" max:"16"`
 	Gap        time.Duration `yaml:"gap" doc:"the answer ends when nothing comes for so long; for devices that leave no other choice" min:"0s" max:"5s"`
-	Match      string        `yaml:"match" doc:"what the answer must be like: a regular expression, whose groups points can refer to, or its first bytes as hex:02 ?? 41"`
+	Match      string        `yaml:"match" doc:"what the answer must be like: a regular expression, whose groups points can capture, or its first bytes as hex:02 ?? 41"`
 }
 
 // PointOptions is one value: bytes at a place, a text that an expression finds, or a formula.
@@ -51,8 +51,8 @@ type PointOptions struct {
 	Length  int     `yaml:"length" doc:"bytes of bcd, number, text and hex" min:"0" max:"256"`
 	Bit     *int    `yaml:"bit" doc:"which bit of the byte a bool is; without it any" min:"0" max:"7"`
 	Find    string  `yaml:"find" doc:"a regular expression that finds the value's text in the answer: all of it, or its first group: T=([-0-9.]+)"`
-	Group   int     `yaml:"group" doc:"the value is this group of the request's match" min:"0" max:"64"`
-	Formula string  `yaml:"formula" doc:"an expression over text, bytes, groups (of match, 0 is all) and the points above: (bytes[3]*256 + bytes[4]) / 10"`
+	Capture int     `yaml:"capture" doc:"the value is what this group of the request's match caught, counted from 1" min:"0" max:"64"`
+	Formula string  `yaml:"formula" doc:"an expression over text, bytes, captures (of match, 0 is all) and the points above: (bytes[3]*256 + bytes[4]) / 10"`
 	Scale   float64 `yaml:"scale" doc:"the value is multiplied by this"`
 	Offset  float64 `yaml:"offset" doc:"and then this is added"`
 	Unit    string  `yaml:"unit" doc:"unit of measure, for people"`
@@ -166,6 +166,10 @@ func (r *RequestOptions) validate(o *Options, report reporter) {
 	case ends > 1:
 		report("length", "an answer ends in one way: length, length_at, terminator or gap")
 	}
+	sealed := o.Checksum != "" && o.Checksum != "none" && o.AnswerChecksum == "" || o.AnswerChecksum != "" && o.AnswerChecksum != "none"
+	if r.Send == "" && len(r.Start) == 0 && r.Match == "" && !sealed {
+		report("match", "who listens may begin in the middle of an answer: say match, start or a checksum, lest a part be taken for the whole")
+	}
 	if r.Length < 0 || r.Length > maxAnswer {
 		report("length", fmt.Sprintf("%d is not from 1 to %d", r.Length, maxAnswer))
 	}
@@ -190,15 +194,16 @@ func (p *PointOptions) validate(o *Options, index int, report reporter) {
 	switch p.source(o) {
 	case "at":
 		p.validatePlace(report)
-	case "find", "group":
+	case "find", "capture":
 		p.validateText(r, report)
 	case "formula":
 		p.validateFormula(o, index, report)
 	case "":
-		report("at", "say where the value is: at and type, find, group of the request's match, or formula")
+		report("at", "say where the value is: at and type, find, capture of the request's match, or formula")
 	default:
-		report("at", "a value comes from one of at, find, group and formula")
+		report("at", "a value comes from one of at, find, capture and formula")
 	}
+	p.Policy.ValidateFor(p.Type != "text" && p.Type != "bool" && (p.Type != "hex" || p.At == nil), report)
 	p.validateWrite(o, report)
 }
 
@@ -208,13 +213,13 @@ func (p *PointOptions) source(o *Options) string {
 	for _, s := range []struct {
 		is  bool
 		key string
-	}{{p.At != nil, "at"}, {p.Find != "", "find"}, {p.Group != 0, "group"}, {p.Formula != "", "formula"}} {
+	}{{p.At != nil, "at"}, {p.Find != "", "find"}, {p.Capture != 0, "capture"}, {p.Formula != "", "formula"}} {
 		if s.is {
 			sources = append(sources, s.key)
 		}
 	}
 	if len(sources) == 0 && p.groups(o.request(p.Request)) == 1 {
-		return "group" // a match with one group says it all
+		return "capture" // a match with one group says it all
 	}
 	return strings.Join(sources, "+")
 }
@@ -260,8 +265,8 @@ func (p *PointOptions) validateText(r *RequestOptions, report reporter) {
 		if _, err := regexp.Compile(p.Find); err != nil {
 			report("find", fmt.Sprintf("%q is not a regular expression: %s", p.Find, plain(err)))
 		}
-	} else if n := p.groups(r); p.Group > n {
-		report("group", fmt.Sprintf("the request's match has %d groups", n))
+	} else if n := p.groups(r); p.Capture > n {
+		report("capture", fmt.Sprintf("the request's match has %d groups", n))
 	}
 	if p.Length != 0 || p.Order != "" || p.Bit != nil {
 		report("type", "length, order and bit go with at")
@@ -277,7 +282,7 @@ func (p *PointOptions) validateScale(report reporter) {
 
 // names are what the formula of the index-th point may use.
 func (o *Options) names(index int) []string {
-	names := []string{"text", "bytes", "groups"}
+	names := []string{"text", "bytes", "captures"}
 	for i := range o.Points[:index] {
 		names = append(names, o.Points[i].Name)
 	}
@@ -293,7 +298,7 @@ func (p *PointOptions) validateFormula(o *Options, index int, report reporter) {
 	}
 	for i := range o.Points[:index] {
 		switch earlier := o.Points[i].Name; earlier {
-		case "text", "bytes", "groups":
+		case "text", "bytes", "captures":
 			report("formula", fmt.Sprintf("there is a point %q, which a formula takes for the answer's", earlier))
 		}
 	}

@@ -54,7 +54,7 @@ func (l *listener) hear(received []byte) ([]byte, bool) {
 		}
 		if l.settle(rest[:n]) {
 			l.used += n
-			return l.frame, true
+			return rest[:n], true // itself, not a copy: what is behind it is for the next who listens
 		}
 		l.used += l.stride(n)
 	}
@@ -194,8 +194,8 @@ func (m *matcher) matches(frame []byte) bool {
 	return true
 }
 
-// groups gives what the parentheses of the expression caught.
-func (m *matcher) groups(frame []byte) []string {
+// captures gives what the parentheses of the expression caught.
+func (m *matcher) captures(frame []byte) []string {
 	if m == nil || m.regexp == nil {
 		return nil
 	}

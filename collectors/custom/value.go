@@ -29,9 +29,9 @@ type value struct {
 	operand any // float64, bool or string
 }
 
-func integer(n int64) value         { return value{message.Int(n), float64(n)} }
-func floating(f float64) value      { return value{message.Float64(f), f} }
-func textual(s string) value        { return value{message.Text(s), s} }
+func integer(n int64) value          { return value{message.Int(n), float64(n)} }
+func floating(f float64) value       { return value{message.Float64(f), f} }
+func textual(s string) value         { return value{message.Text(s), s} }
 func unsignedInteger(n uint64) value { return value{message.Uint(n), float64(n)} }
 
 // codec turns bytes at a place into a value.

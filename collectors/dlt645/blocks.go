@@ -5,9 +5,16 @@ import "bytes"
 // blockOf gives the identifier that brings a value together with its neighbours, and where in that
 // answer the value is, counted in values. ok is false for what is in no block.
 func blockOf(id ID) (block ID, index int, ok bool) {
-	if id.bytes == 2 {
+	switch id.bytes {
+	case 2:
 		return blockOf1997(uint16(id.code))
+	case 4:
+		return blockOf2007(id)
 	}
+	return ID{}, 0, false
+}
+
+func blockOf2007(id ID) (block ID, index int, ok bool) {
 	group, item, sub, last := byte(id.code>>24), byte(id.code>>16), byte(id.code>>8), byte(id.code)
 	inSub := ID{id.code&0xFFFF00FF | 0xFF00, 4}
 	switch {

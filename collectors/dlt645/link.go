@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,7 +25,7 @@ type link struct {
 	broadcast                  bool // the clock is set by broadcast
 	useBlocks                  bool
 
-	mu      sync.Mutex // guards what follows: parts are read at the same time
+	mu      sync.Mutex // guards what follows: a Write may run beside a Read
 	blocks  map[ID]blockState
 	learned int
 }
@@ -73,7 +74,7 @@ func (l *link) fetch(ctx context.Context, line exchanger, id ID) ([]byte, error)
 
 // varied says whether b is more than one byte again and again, as counters that stand at 0 are.
 func varied(b []byte) bool {
-	return len(b) > 0 && len(bytes.Trim(b, string(b[:1]))) > 0
+	return slices.ContainsFunc(b, func(c byte) bool { return c != b[0] })
 }
 
 // ask does one exchange.

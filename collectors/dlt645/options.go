@@ -90,6 +90,8 @@ func (o *Options) Validate(report func(path, problem string)) {
 		seen[p.Name] = true
 		o.validateID(at, p, report)
 		o.validateAccess(at, p, report)
+		kind := p.format().kind
+		p.Policy.ValidateFor(kind == unknown && p.ID != clockID || kind == number || kind == bits, func(key, problem string) { report(at+"."+key, problem) })
 	}
 }
 

@@ -1,6 +1,7 @@
 package dlt645
 
 import (
+	"cmp"
 	"context"
 	"slices"
 )
@@ -106,7 +107,7 @@ func (m *meter) probe(ctx context.Context) {
 	if len(doubted) == 0 {
 		return
 	}
-	block := slices.MinFunc(doubted, func(a, b ID) int { return int(int64(a.code) - int64(b.code)) })
+	block := slices.MinFunc(doubted, func(a, b ID) int { return cmp.Compare(a.code, b.code) })
 	switch _, err := m.fetch(ctx, m.client, block); {
 	case err == nil:
 		m.learn(block, goodBlock)

@@ -85,11 +85,6 @@ func options(names []string) []expr.Option {
 	return append(all, expr.Patch(decimals{}))
 }
 
-// Clone gives the same expression for another goroutine to run.
-func (p *Program) Clone() *Program {
-	return &Program{code: p.code, machine: vm.VM{MemoryBudget: maxMemory}, uses: p.uses, needs: p.needs}
-}
-
 // Uses gives the names that the expression mentions, in the order in which Compile got them.
 func (p *Program) Uses() []string { return p.uses }
 

@@ -3,6 +3,7 @@ package formula
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -42,6 +43,11 @@ var functions = []function{
 	{"bit", bit, new(func(any, any) bool)},
 	{"bits", bits, new(func(any, any, any) float64)},
 	{"signed", signed, new(binary)},
+}
+
+// ours says whether the name is one of our functions, which go before expr's of the same name.
+func ours(name string) bool {
+	return slices.ContainsFunc(functions, func(f function) bool { return f.name == name })
 }
 
 func mathOf(f func(float64) float64) func(...any) (any, error) {

@@ -37,7 +37,7 @@ func (s *survey) Visit(node *ast.Node) {
 	case *ast.PredicateNode, *ast.PointerNode:
 		s.refuse("loops (all, any, map and their like) are not possible in a formula")
 	case *ast.BuiltinNode:
-		if !builtins[n.Name] {
+		if !builtins[n.Name] && !ours(n.Name) {
 			s.refuse(n.Name + " is not possible in a formula")
 		}
 	case *ast.VariableDeclaratorNode:

@@ -49,6 +49,7 @@ type Options struct {
 	Every     time.Duration     // how often it pushes; 0: a second
 	Full      bool              // codes as 1-0:1.8.0*255 instead of 1.8.0
 	Registers map[string]string // further ones: code and values in parentheses
+	Link      string            // a symbolic link to the port, which changes its name with every start
 	Clock     func() time.Time  // nil: the system's
 }
 
@@ -110,7 +111,11 @@ func Open(o Options) (*Line, error) {
 	if o.identification() == "" {
 		return nil, fmt.Errorf("a meter of mode %q at %d baud is not one that this simulator knows", o.Mode, o.Rate)
 	}
-	terminal, err := pty.Open()
+	open := pty.Open
+	if o.Link != "" {
+		open = func() (*pty.Line, error) { return pty.OpenAt(o.Link) }
+	}
+	terminal, err := open()
 	if err != nil {
 		return nil, err
 	}

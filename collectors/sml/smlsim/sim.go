@@ -49,6 +49,7 @@ type Options struct {
 	NoEscapes      bool             // no value looks like the end of a telegram, which some readers trip over
 	OldDZG         bool             // it is one of those that send positive power as negative
 	Baud           int              // 0: 9600
+	Link           string           // a symbolic link to the port, which changes its name with every start
 	Clock          func() time.Time // nil: the system's
 }
 
@@ -84,7 +85,11 @@ func Open(o Options) (*Line, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	terminal, err := pty.Open()
+	open := pty.Open
+	if o.Link != "" {
+		open = func() (*pty.Line, error) { return pty.OpenAt(o.Link) }
+	}
+	terminal, err := open()
 	if err != nil {
 		return nil, err
 	}
