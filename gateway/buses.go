@@ -14,17 +14,20 @@ import (
 	"sluice/web"
 )
 
-// judgedFor is how long a look at a line's figures serves as the beginning of what the line is judged by:
-// what was mended is not held against it for longer.
-const judgedFor = 3 * time.Minute
+// judgedFor is how far back, at least, a line is judged by its figures. What was mended is not held against
+// it for more than twice as long, unless nobody has looked since.
+const judgedFor = 2 * time.Minute
 
 // buses shows the gateway's lines.
 type buses struct {
 	gateway *Gateway
 
 	mu   sync.Mutex // guards what follows
-	seen map[string]look
+	seen map[string]looks
 }
+
+// looks are an earlier look at a line, which it is judged by, and a later one that will take its place.
+type looks struct{ before, next look }
 
 // look is what a line's figures were at a time.
 type look struct {
@@ -32,30 +35,31 @@ type look struct {
 	stats bus.Stats
 }
 
-func newBuses(g *Gateway) *buses { return &buses{gateway: g, seen: make(map[string]look)} }
+func newBuses(g *Gateway) *buses { return &buses{gateway: g, seen: make(map[string]looks)} }
 
 // List gives all lines as they are now.
 func (b *buses) List() (list []web.Bus) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	seen := make(map[string]look) // without those of lines that have gone
+	seen := make(map[string]looks) // without those of lines that have gone
 	for _, p := range b.gateway.buses.Ports() {
 		now := look{time.Now(), p.Stats()}
-		before, known := b.seen[p.Name()]
-		if !known {
-			before = look{at: b.gateway.started}
+		earlier, known := b.seen[p.Name()]
+		switch {
+		case !known:
+			earlier = looks{look{at: b.gateway.started}, now}
+		case now.at.Sub(earlier.next.at) > judgedFor:
+			earlier = looks{earlier.next, now}
 		}
+		seen[p.Name()] = earlier
 		shown := show(&now.stats)
-		evidence := diagnosis.Between(&before.stats, &now.stats)
+		evidence := diagnosis.Between(&earlier.before.stats, &now.stats)
 		for _, f := range diagnosis.Diagnose(&evidence) {
 			shown.Findings = append(shown.Findings, web.BusFinding{
 				Rule: f.Row, Device: f.Device, Evidence: web.BusText(f.Evidence), Cause: web.BusText(f.Cause), Next: web.BusText(f.Next),
 			})
 		}
-		shown.Seconds = now.at.Sub(before.at).Seconds()
-		if seen[p.Name()] = before; !known || now.at.Sub(before.at) > judgedFor {
-			seen[p.Name()] = now
-		}
+		shown.Seconds = now.at.Sub(earlier.before.at).Seconds()
 		list = append(list, shown)
 	}
 	b.seen = seen
