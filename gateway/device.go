@@ -71,7 +71,7 @@ func checkDevices(c *config.Config, report func(path, problem string)) {
 		return // which is reported where the buses stand
 	}
 	defer buses.Close()
-	known := drivers.Drivers(buses)
+	known := drivers.Drivers(buses, nil)
 	for i, d := range c.Devices {
 		at := fmt.Sprintf("devices[%d].", i)
 		opened, err := known[d.Driver].Open(d.Name, d.Options)

@@ -15,7 +15,7 @@ import (
 
 // Kinds are the drivers of devices and uplinks that this build has, for reading a configuration.
 func Kinds() config.Kinds {
-	devices, uplinks := drivers.Drivers(nil), bridges.Uplinks(nil)
+	devices, uplinks := drivers.Drivers(nil, nil), bridges.Uplinks(nil)
 	return config.Kinds{
 		Driver: func(kind string) (any, bool) {
 			driver, ok := devices[kind]
@@ -60,7 +60,7 @@ func (g *Gateway) places(c *config.Config) (all []place) {
 		all = append(all, g.uplinkPlace(c, u, kinds))
 	}
 	all = append(all, g.straysPlace(c))
-	known := drivers.Drivers(g.buses)
+	known := drivers.Drivers(g.buses, g.log)
 	for _, d := range c.Devices {
 		all = append(all, g.devicePlace(c, d, known))
 	}

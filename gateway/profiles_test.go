@@ -32,7 +32,7 @@ func TestEveryProfileReadsItsGoldenReading(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, ok := drivers.Drivers(nil)[p.Driver]; !ok {
+			if _, ok := drivers.Drivers(nil, nil)[p.Driver]; !ok {
 				t.Skipf("the driver %s is not in this build", p.Driver)
 			}
 			var got message.Reading
@@ -66,7 +66,7 @@ func openProfile(t *testing.T, p *profiles.Profile, keys string, buses *bus.Set)
 		t.Fatal(err)
 	}
 	d := c.Devices[0]
-	device, err := drivers.Drivers(buses)[d.Driver].Open(d.Name, d.Options)
+	device, err := drivers.Drivers(buses, nil)[d.Driver].Open(d.Name, d.Options)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,7 +45,7 @@ func (p *Port) attempt(ctx context.Context, c *Client, q *Request) ([]byte, erro
 	if err := p.ready(ctx, c, q); err != nil {
 		return nil, err
 	}
-	if err := p.send(c, q); err != nil {
+	if err := p.send(ctx, c, q); err != nil {
 		return nil, err
 	}
 	return p.receive(ctx, c, q)
@@ -255,8 +255,11 @@ func later(a, b time.Time) time.Time {
 }
 
 // send puts the request on the line and says when it will be there as a whole.
-func (p *Port) send(c *Client, q *Request) error {
+func (p *Port) send(ctx context.Context, c *Client, q *Request) error {
 	now := time.Now()
+	if end, ok := ctx.Deadline(); ok && !end.After(now) {
+		return context.DeadlineExceeded // the context's own timer is a little late
+	}
 	p.x.sentAt = now
 	if len(q.Frame) == 0 {
 		return nil
@@ -305,7 +308,7 @@ func (p *Port) read(ctx context.Context, b []byte, until time.Time) (int, error)
 		}
 		if end, ok := ctx.Deadline(); ok && end.Before(stop) {
 			if !end.After(now) {
-				return 0, context.DeadlineExceeded // the context's own timer is a little late
+				return 0, context.DeadlineExceeded
 			}
 			stop, last = end, false
 		}

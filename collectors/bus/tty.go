@@ -35,6 +35,9 @@ type tty struct {
 	timeout unix.Timespec
 }
 
+// shortWait is below what 50 µs are nothing of: the silences of quick lines.
+const shortWait = 5 * time.Millisecond
+
 // pulled is what a hang-up of a serial port means.
 const pulled = "the adapter was pulled out, or its driver ended"
 
@@ -136,6 +139,11 @@ func (t *tty) read(b []byte, until time.Time) (int, error) {
 // wait waits for something to read. The kernel's clock for it has nanoseconds; poll's milliseconds
 // would add half of one to every silence of 1.75 ms.
 func (t *tty) wait(d time.Duration) (readable bool, err error) {
+	if 0 < d && d < shortWait {
+		// The kernel rounds a thread's waits up by 50 µs to save wake-ups: 97 µs too long in the
+		// median, 56 µs without. Where the thread changes in between, the wait is as it was.
+		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
+	}
 	t.poll[0] = unix.PollFd{Fd: int32(t.companion), Events: unix.POLLIN}
 	t.timeout = unix.NsecToTimespec(int64(max(0, d)))
 	n, err := unix.Ppoll(t.poll[:], &t.timeout, nil)

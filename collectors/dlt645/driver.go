@@ -116,7 +116,11 @@ func (m *meter) Read(ctx context.Context, r *message.Reading) error {
 	for i := range n {
 		at := (first + i) % n
 		q := &m.requests[at]
-		data, err := m.fetch(ctx, m.client, q.id)
+		var data []byte
+		err := overdue(ctx)
+		if err == nil {
+			data, err = m.fetch(ctx, m.client, q.id)
+		}
 		switch {
 		case answered(err):
 			if !heard {
@@ -148,6 +152,14 @@ func (m *meter) Read(ctx context.Context, r *message.Reading) error {
 	m.askSingly(ctx, r, failed)
 	m.probe(ctx)
 	return nil
+}
+
+// overdue says that the time is over, a moment before the context does: its timer is a little late.
+func overdue(ctx context.Context) error {
+	if end, ok := ctx.Deadline(); ok && !time.Now().Before(end) {
+		return context.DeadlineExceeded
+	}
+	return ctx.Err()
 }
 
 func (m *meter) absent(err error) error {

@@ -320,7 +320,7 @@ func TestSilentPointsDoNotHideTheMeter(t *testing.T) {
 func TestTimeForAPollRunsOut(t *testing.T) {
 	line := simulate(t, atNoon(dlt645sim.Options{Mute: []uint32{0x0F000001}}))
 	driver := &dlt645.Driver{Buses: busOn(t, line.Path())}
-	device := open(t, driver, "000000000161", time.Minute/2, "a=04000402", "b=0F000001/XX", "c=04000402")
+	device := open(t, driver, "000000000161", time.Minute/2, "a=04000402", "b=0F000001/XX", "c=04000401")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	var r message.Reading

@@ -150,15 +150,7 @@ func (l *link) listen(ctx context.Context, turn *bus.Turn) ([]Item, error) {
 	var doubt error
 	for range 1 + repetitions {
 		f := &pushed{checked: l.o.Mode == modeP1}
-		_, err := turn.Exchange(ctx, bus.Request{
-			Timeout: l.o.Wait, Gap: l.o.Wait, Answer: listener{f}.hear,
-			Character: l.o.character(l.o.start()), Protocol: protocol,
-		})
-		err = silence("telegram", err)
-		if silent, ok := errors.AsType[*silenceError](err); ok && f.err != nil {
-			silent.why = f.err.Error()
-		}
-		if err != nil {
+		if err := l.hear(ctx, turn, f); err != nil {
 			return nil, errors.Join(doubt, err)
 		}
 		if !f.checked {
@@ -170,6 +162,25 @@ func (l *link) listen(ctx context.Context, turn *bus.Turn) ([]Item, error) {
 		turn.Verdict(doubt.Error())
 	}
 	return nil, doubt
+}
+
+// hear waits for one telegram. A meter whose telegrams are all damaged never pauses: the wait ends all
+// the same.
+func (l *link) hear(ctx context.Context, turn *bus.Turn, f *pushed) error {
+	ctx, cancel := context.WithTimeout(ctx, l.o.Wait)
+	defer cancel()
+	_, err := turn.Exchange(ctx, bus.Request{
+		Timeout: l.o.Wait, Gap: l.o.Wait, Answer: listener{f}.hear,
+		Character: l.o.character(l.o.start()), Protocol: protocol,
+	})
+	err = silence("telegram", err)
+	if silent, ok := errors.AsType[*silenceError](err); ok && f.err != nil {
+		silent.why = f.err.Error()
+	}
+	if errors.Is(err, bus.ErrNoise) && f.err != nil {
+		return fmt.Errorf("no valid telegram: %w", f.err)
+	}
+	return err
 }
 
 // fill looks every point up in a readout.

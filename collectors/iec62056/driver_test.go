@@ -186,6 +186,31 @@ func TestPushedTelegramsAreRead(t *testing.T) {
 	}
 }
 
+func TestDamagedTelegramsAreNoReadings(t *testing.T) {
+	for _, mode := range []string{"p1", "d"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			line := simulate(t, fast(iec62056sim.Options{Mode: mode, Start: 115200, Every: 50 * time.Millisecond}))
+			line.Misbehave(iec62056sim.Flipped)
+			d := &Driver{Buses: busOn(t, line.Path())}
+			o := options(t, d, "energy=1.8.1")
+			o.Mode, o.Baud, o.Wait = mode, 115200, 500*time.Millisecond
+			device := open(t, d, o)
+			want := "its checksum is "
+			if mode == "d" {
+				want = "it holds a character 00"
+			}
+			if got, err := read(t, device); err == nil || !strings.Contains(err.Error(), "no telegram within ") || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %s, %v; want %q", got, err, want)
+			}
+			line.Misbehave(iec62056sim.Healthy)
+			if got, err := read(t, device); err != nil || got != fmt.Sprintf("energy=%v", iec62056sim.StateAt(noon).Tariff[0]) {
+				t.Errorf("after the fault: got %s, %v", got, err)
+			}
+		})
+	}
+}
+
 func TestSingleRegistersAreRead(t *testing.T) {
 	line := simulate(t, fast(iec62056sim.Options{Registers: map[string]string{"00:04:00": "(0007)"}}))
 	d := &Driver{Buses: busOn(t, line.Path())}
@@ -198,6 +223,9 @@ func TestSingleRegistersAreRead(t *testing.T) {
 		if got, err := read(t, device); err != nil || got != want {
 			t.Errorf("\n got %s, %v\nwant %s", got, err, want)
 		}
+	}
+	for limit := time.Now().Add(5 * time.Second); line.Seen().Breaks < 2 && time.Now().Before(limit); {
+		time.Sleep(5 * time.Millisecond) // nothing answers the break
 	}
 	if seen := line.Seen(); seen.SignOns != 2 || seen.Commands != 12 || seen.Breaks != 2 || seen.Damaged != 0 {
 		t.Errorf("the meter saw %+v", seen)

@@ -61,7 +61,7 @@ type obisValue struct {
 // so both ends of ours agree with a third party and not only with each other.
 func TestAForeignReaderReadsOurMeter(t *testing.T) {
 	t.Parallel()
-	line := simulate(t, iec62056sim.Options{Start: 300, Rate: 9600, Clock: func() time.Time { return noon }})
+	line := simulate(t, iec62056sim.Options{Start: 300, Rate: 9600, Delay: 300 * time.Millisecond, Clock: func() time.Time { return noon }})
 	told := smartmeterOBIS(t, "SerialRequestResponseTransport", line.Path(), 300)
 	s := iec62056sim.StateAt(noon)
 	for code, want := range map[string]obisValue{

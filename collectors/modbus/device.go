@@ -55,7 +55,7 @@ func (d *device) Close() error {
 func (d *device) Points() []collectors.Spec {
 	specs := make([]collectors.Spec, len(d.points))
 	for i := range d.points {
-		specs[i] = collectors.Spec{Name: d.points[i].name, Unit: d.points[i].unit}
+		specs[i] = d.points[i].spec
 	}
 	return specs
 }
@@ -177,7 +177,6 @@ func isBusy(err error) bool {
 func (w *walk) fail(req *request, err error) {
 	for _, i := range req.points {
 		w.out[i].Value, w.out[i].Error = message.Value{}, err.Error()
-		w.points[i].hasReported = false
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -21,13 +22,13 @@ const longestDebt = 10 * time.Second
 type debts struct{ owed []debt }
 
 type debt struct {
-	function byte
-	bytes    int // of the data that a right answer has
-	at       time.Time
+	function    byte
+	bytes       int // of the data that a right answer has
+	first, last time.Time
 }
 
 func debtOf(o order, at time.Time) debt {
-	d := debt{function: o.function, at: at}
+	d := debt{function: o.function, first: at, last: at}
 	if o.reads() {
 		d.bytes = 2 * o.count
 		if o.area.bits() {
@@ -37,7 +38,7 @@ func debtOf(o order, at time.Time) debt {
 	return d
 }
 
-// unanswered remembers one; of several alike only the last, so that the list has a bound.
+// unanswered remembers one; several alike are one entry, so that the list has a bound.
 func (d *debts) unanswered(o order, at time.Time) {
 	if d == nil {
 		return
@@ -45,61 +46,74 @@ func (d *debts) unanswered(o order, at time.Time) {
 	added := debtOf(o, at)
 	for i := range d.owed {
 		if d.owed[i].function == added.function && d.owed[i].bytes == added.bytes {
-			d.owed[i].at = at
+			d.owed[i].last = at
 			return
 		}
 	}
 	d.owed = append(d.owed, added)
 }
 
-// answered forgets everything, if the answer to o proves that nothing older is on its way. One that
-// may be the late one leaves the answer to o itself owed.
+// answered forgets what the answer to o proves not to be on its way any more: everything, if it can
+// only be that to o. It may also be to an earlier request like o; then what is older than that is
+// settled, and o itself is owed now.
 func (d *debts) answered(o order, refused bool, at time.Time) {
 	if d == nil || len(d.owed) == 0 {
 		return
 	}
-	if refused && d.function(o.function) || !refused && d.exactly(o) {
-		d.unanswered(o, at)
+	oldest, mistakable := time.Time{}, false
+	for _, one := range d.owed {
+		if one.alike(debtOf(o, at), refused) && (!mistakable || one.first.Before(oldest)) {
+			oldest, mistakable = one.first, true
+		}
+	}
+	if !mistakable {
+		d.owed = d.owed[:0]
 		return
 	}
-	d.owed = d.owed[:0]
+	d.keep(func(one debt) bool { return !one.last.Before(oldest) })
+	d.unanswered(o, at)
+}
+
+// alike says whether the answers to both look the same: an exception does not tell what was asked.
+func (d debt) alike(other debt, refused bool) bool {
+	return d.function == other.function && (refused || d.bytes == other.bytes)
 }
 
 // expire forgets what is so old that it will not come any more.
 func (d *debts) expire(now time.Time, after time.Duration) {
-	kept := d.owed[:0]
-	for _, one := range d.owed {
-		if now.Sub(one.at) < after {
-			kept = append(kept, one)
-		}
-	}
-	d.owed = kept
+	d.keep(func(one debt) bool { return now.Sub(one.last) < after })
+}
+
+func (d *debts) keep(keep func(debt) bool) {
+	d.owed = slices.DeleteFunc(d.owed, func(one debt) bool { return !keep(one) })
 }
 
 // function says whether an answer to this function is owed, an exception being one to all lengths.
 func (d *debts) function(function byte) bool {
-	for _, one := range d.owed {
-		if one.function == function {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(d.owed, func(one debt) bool { return one.function == function })
 }
 
 func (d *debts) exactly(o order) bool {
 	wanted := debtOf(o, time.Time{})
+	return slices.ContainsFunc(d.owed, func(one debt) bool { return one.alike(wanted, false) })
+}
+
+// since says whether answers to a function are owed that were all asked for after those to another.
+func (d *debts) since(function, other byte) bool {
 	for _, one := range d.owed {
-		if one.function == wanted.function && one.bytes == wanted.bytes {
-			return true
+		for _, before := range d.owed {
+			if one.function == function && before.function == other && !before.last.Before(one.first) {
+				return false
+			}
 		}
 	}
-	return false
+	return true
 }
 
 const maxProbes = 4
 
-// probes are harmless requests in the place of o whose answers cannot be mistaken: first fewer of
-// the same registers, which the device is likeliest to have, then another function.
+// probes are harmless requests in the place of o whose answers settle what is owed to its function:
+// first fewer of the same registers, which the device is likeliest to have, then another function.
 func (d *debts) probes(o order) []order {
 	var out []order
 	if o.reads() {
@@ -116,7 +130,7 @@ func (d *debts) probes(o order) []order {
 	}
 	for _, area := range []Area{Holding, Input, Coil, Discrete} {
 		other := readOrder(span{area, o.start, 1})
-		if !d.function(other.function) {
+		if other.function != o.function && d.since(other.function, o.function) {
 			out = append(out, other)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -131,6 +132,7 @@ func TestRandomDelaysGiveNoWrongValue(t *testing.T) {
 						if random.IntN(4) == 0 {
 							server.Always(modbussim.Fault{Kind: modbussim.Slow, Delay: time.Duration(random.IntN(3000)) * time.Millisecond})
 						}
+						time.Sleep(300 * time.Millisecond)
 						got, err := read(t, d)
 						if err != nil {
 							continue
@@ -192,27 +194,56 @@ func TestDebtsAreBoundedAndExpire(t *testing.T) {
 	})
 }
 
-func TestProbesCannotBeMistaken(t *testing.T) {
-	for _, asked := range []order{
-		readOrder(span{Holding, 5, 1}), readOrder(span{Holding, 5, 3}), readOrder(span{Coil, 5, 1}), readOrder(span{Coil, 5, 20}),
-		{function: 6, span: span{Holding, 5, 1}},
-	} {
-		d := &debts{}
-		for round := range 40 {
-			d.unanswered(asked, time.Time{})
-			probes := d.probes(asked)
-			if len(probes) > maxProbes+3 {
-				t.Errorf("%d probes in the place of %+v", len(probes), asked)
-			}
-			for _, probe := range probes {
-				if !probe.reads() || d.exactly(probe) || probe.function != asked.function && d.function(probe.function) {
-					t.Errorf("round %d: %+v could be mistaken", round, probe)
+// Whatever was not answered so far, there is a probe whose answer settles it, and be it an exception.
+func TestThereIsAlwaysAProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, asked := range []order{
+			readOrder(span{Holding, 5, 1}), readOrder(span{Holding, 5, 3}), readOrder(span{Coil, 5, 1}), readOrder(span{Coil, 5, 20}),
+			{function: 6, span: span{Holding, 5, 1}},
+		} {
+			d := &debts{}
+			d.unanswered(asked, time.Now())
+			for round := range 40 {
+				time.Sleep(time.Second)
+				probes := d.probes(asked)
+				if len(probes) == 0 || len(probes) > maxProbes+4 {
+					t.Fatalf("round %d: %d probes in the place of %+v", round, len(probes), asked)
 				}
+				for _, probe := range probes {
+					if !probe.reads() {
+						t.Errorf("%+v is no harmless probe", probe)
+					}
+				}
+				last := probes[len(probes)-1]
+				if last.function == asked.function {
+					t.Errorf("round %d: no other function among the probes for %+v", round, asked)
+				}
+				after := &debts{owed: slices.Clone(d.owed)}
+				after.answered(last, true, time.Now())
+				if after.function(asked.function) {
+					t.Errorf("round %d: an exception to %+v leaves %+v owed", round, last, after.owed)
+				}
+				d.unanswered(probes[0], time.Now())
 			}
-			if len(probes) == 0 {
-				break
-			}
-			d.unanswered(probes[0], time.Time{})
 		}
-	}
+	})
+}
+
+// What may be the answer to an older probe settles what was asked before that, and no more.
+func TestAnswerThatMayBeOldSettlesWhatIsOlder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &debts{}
+		for _, o := range []order{readOrder(span{Holding, 0, 1}), readOrder(span{Input, 0, 1}), readOrder(span{Coil, 0, 1})} {
+			d.unanswered(o, time.Now())
+			time.Sleep(time.Second)
+		}
+		d.answered(readOrder(span{Input, 0, 1}), false, time.Now())
+		if d.function(3) || !d.function(4) || !d.function(1) {
+			t.Errorf("%+v is owed, want the coils and the probe", d.owed)
+		}
+		d.answered(readOrder(span{Discrete, 0, 1}), false, time.Now())
+		if len(d.owed) != 0 {
+			t.Errorf("%+v is owed after an answer that is certain", d.owed)
+		}
+	})
 }

@@ -175,8 +175,8 @@ show("register", c.write_register(200, 7, slave=1))
 show("registers", c.write_registers(201, [8, 9], slave=1))
 show("coil", c.write_coil(20, True, slave=1))
 show("some coils", c.write_coils(21, [True, False, True], slave=1))
-show("mask", c.mask_write_register(200, 0xFFFE, 0x0010, slave=1))
-show("swap", c.readwrite_registers(read_address=200, read_count=3, write_address=203, write_registers=[10], slave=1), "registers")
+show("mask", c.mask_write_register(200, 0xFFEF, 0x0010, unit=1))
+show("swap", c.readwrite_registers(read_address=200, read_count=3, write_address=203, write_registers=[10], unit=1), "registers")
 show("hole", c.read_holding_registers(500, 1, slave=1))
 c.close()
 `
@@ -189,7 +189,7 @@ registers done
 coil done
 some coils done
 mask done
-swap [22, 8, 9]
+swap [23, 8, 9]
 hole error 2
 `
 

@@ -3,6 +3,8 @@ package modbus
 import (
 	"fmt"
 	"math"
+
+	"sluice/collectors"
 )
 
 // Point is one value of the device.
@@ -17,9 +19,10 @@ type Point struct {
 	Precision *int              `yaml:"precision" doc:"digits behind the decimal point that the value is rounded to; missing: all there are" min:"0" max:"15"`
 	Enum      map[string]string `yaml:"enum" doc:"what a whole number stands for, as {0: stopped, 1: running}: the value is that text, and the digits for a number that is not there"`
 	Bits      map[string]string `yaml:"bits" doc:"what the bits of an unsigned number stand for, 0 being the least significant, as {0: fault, 3: door}: the value is the names of those that are set, with a comma and a space between"`
-	Deadband  float64           `yaml:"deadband" doc:"a change smaller than this is not reported: the reading repeats the value reported last" min:"0"`
 	Unit      string            `yaml:"unit" doc:"unit of measure, for people"`
 	Access    Access            `yaml:"access" doc:"r, or rw for what commands may write" enum:"r,rw"`
+
+	collectors.Policy `yaml:",inline"`
 }
 
 // Access says who may do what with a point.
@@ -152,19 +155,18 @@ func (p *Point) validateNumbers(form form, report func(key, problem string)) {
 	if p.Precision != nil && (*p.Precision < 0 || *p.Precision > 15) {
 		report("precision", fmt.Sprintf("%d is not a number of digits from 0 to 15", *p.Precision))
 	}
-	if !form.number() || p.Enum != nil || p.Bits != nil {
-		if p.Scale != 0 || p.Offset != 0 || p.Precision != nil || p.Deadband != 0 {
-			report("type", "scale, offset, precision and deadband go with numbers, not with truth values, text or names")
+	number := form.number() && p.Enum == nil && p.Bits == nil
+	p.Policy.ValidateFor(number, report)
+	if !number {
+		if p.Scale != 0 || p.Offset != 0 || p.Precision != nil {
+			report("type", "scale, offset and precision go with numbers, not with truth values, text or names")
 		}
 		return
 	}
-	for key, number := range map[string]float64{"scale": p.Scale, "offset": p.Offset, "deadband": p.Deadband} {
+	for key, number := range map[string]float64{"scale": p.Scale, "offset": p.Offset} {
 		if math.IsNaN(number) || math.IsInf(number, 0) {
 			report(key, "must be a finite number")
 		}
-	}
-	if p.Deadband < 0 {
-		report("deadband", "must not be negative")
 	}
 }
 

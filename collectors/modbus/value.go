@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"sluice/collectors"
 	"sluice/gateway/message"
 )
 
@@ -26,15 +27,11 @@ type point struct {
 	offset    float64
 	precision int // digits behind the decimal point; -1 for all
 	names     *names
-	deadband  float64
-	unit      string
+	spec      collectors.Spec
 	writable  bool
 
-	reported      message.Value // last, for the deadband
-	reportedFloat float64
-	hasReported   bool
-	shown         string // the text of the bytes in shownRaw, which seldom change
-	shownRaw      string
+	shown    string // the text of the bytes in shownRaw, which seldom change
+	shownRaw string
 }
 
 func newPoint(p *Point) point {
@@ -43,7 +40,7 @@ func newPoint(p *Point) point {
 	out := point{
 		span: p.span(), form: form, name: p.Name, kind: kind, swaps: p.Order.swaps(form.bytes),
 		bit: -1, half: p.Address.Byte, length: p.Length, scale: p.Scale, offset: p.Offset, precision: -1,
-		deadband: p.Deadband, unit: p.Unit, writable: p.Access == "rw",
+		spec: collectors.Spec{Name: p.Name, Unit: p.Unit, Policy: p.Policy}, writable: p.Access == "rw",
 	}
 	if out.scale == 0 {
 		out.scale = 1
@@ -83,26 +80,9 @@ func (p *point) fill(out *message.Point, raw []byte) {
 	v, err := p.decode(raw)
 	if err != nil {
 		out.Value, out.Error = message.Value{}, err.Error()
-		p.hasReported = false
 		return
 	}
-	out.Value, out.Error = p.settle(v), ""
-}
-
-// settle holds small changes back.
-func (p *point) settle(v message.Value) message.Value {
-	if p.deadband <= 0 {
-		return v
-	}
-	f, ok := v.Float()
-	if !ok || !v.Finite() {
-		return v
-	}
-	if p.hasReported && math.Abs(f-p.reportedFloat) < p.deadband {
-		return p.reported
-	}
-	p.reported, p.reportedFloat, p.hasReported = v, f, true
-	return v
+	out.Value, out.Error = v, ""
 }
 
 // value is decode's for those who only show it: absent when the bytes are no value.

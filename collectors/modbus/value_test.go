@@ -207,19 +207,6 @@ func TestBytesThatAreNoDecimalNumber(t *testing.T) {
 	}
 }
 
-func TestDeadbandRepeatsTheReportedValue(t *testing.T) {
-	p := newPoint(&Point{Name: "x", Address: address("holding:0"), Type: "int16", Scale: 0.1, Deadband: 0.5})
-	for i, step := range []struct{ wire, want string }{
-		{"00 64", "10"}, {"00 67", "10"}, {"00 62", "10"}, {"00 69", "10.5"}, {"00 66", "10.5"}, {"00 64", "10"},
-	} {
-		var out message.Point
-		p.fill(&out, unhex(t, step.wire))
-		if got := out.Value.String(); got != step.want || out.Error != "" {
-			t.Errorf("step %d: got %s %s, want %s", i, got, out.Error, step.want)
-		}
-	}
-}
-
 // Every poll decodes every point, so numbers and what does not change must not be made anew.
 func TestDecodeDoesNotAllocate(t *testing.T) {
 	raw := unhex(t, "41 AA 66 66 00 00 00 00")

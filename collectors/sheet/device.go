@@ -66,7 +66,7 @@ func Insert(config, section []byte, name string) ([]byte, error) {
 	if into.start == into.end && into.missing {
 		added = append(trimEnd(added), "devices:")
 	} else {
-		added = append(added, "devices:"+into.remark)
+		added = append(added, into.key)
 		added = append(added, trimEnd(into.lines[into.start+1:into.end])...)
 	}
 	for _, item := range items {
@@ -93,7 +93,7 @@ type devices struct {
 	lines      []string
 	start, end int    // from the key to behind the last line that belongs to it
 	indent     int    // of the dashes
-	remark     string // behind the key
+	key        string // its line, without empty brackets
 	missing    bool   // there is no such key
 }
 
@@ -111,8 +111,10 @@ func findDevices(text []byte) (*devices, error) {
 	if parts == nil {
 		return nil, fmt.Errorf("line %d: the devices stand in brackets behind the key; write each on a line of its own, behind a dash", start+1)
 	}
-	d.start, d.remark = start, parts[2]
-	d.end = start + 1
+	d.start, d.end, d.key = start, start+1, d.lines[start]
+	if parts[1] != "" {
+		d.key = "devices:" + parts[2]
+	}
 	for i := start + 1; i < len(d.lines); i++ {
 		line := d.lines[i]
 		inside := strings.HasPrefix(line, " ") || strings.HasPrefix(line, "-") || strings.HasPrefix(line, "\t")

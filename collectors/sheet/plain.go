@@ -97,7 +97,7 @@ func (r *reader) access(out *Row) {
 var (
 	namedAddress   = regexp.MustCompile(`^(coil|discrete|input|holding):([0-9]+)(\.[0-9]+)?$`)
 	modiconAddress = regexp.MustCompile(`^[0134][0-9]{4,5}(\.[0-9]+)?$`)
-	prefixAddress  = regexp.MustCompile(`^([0134])[xX][- ]?([0-9]+)(\.[0-9]+)?$`)
+	prefixAddress  = regexp.MustCompile(`^([134])[xX][- ]?([0-9]+)(\.[0-9]+)?$`) // 0x may be hexadecimal
 	plainNumber    = regexp.MustCompile(`^(0[xX][0-9a-fA-F]+|[0-9a-fA-F]+[hH]|[0-9]+(\.0+)?)$`)
 	areaDigit      = map[string]string{"0": "coil", "1": "discrete", "3": "input", "4": "holding"}
 )

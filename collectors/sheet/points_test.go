@@ -126,7 +126,7 @@ func TestARowWithAMistakeDoesNotTakeOthersWithIt(t *testing.T) {
 
 func TestATableWithoutTheNecessaryHeadingsIsRefusedAsAWhole(t *testing.T) {
 	for text, want := range map[string]string{
-		"1,2,3\n4,5,6\n":      "no column is headed name; the headings are 1, 2, 3",
+		"1,2,3\n4,5,6\n":       "no column is headed name; the headings are 1, 2, 3",
 		"name,colour\na,red\n": "no column is headed address; the headings are name, colour",
 	} {
 		rows, problems := read(t, text, Options{})

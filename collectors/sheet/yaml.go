@@ -41,7 +41,7 @@ func WritePoints(rows []Row) []byte {
 	return b.Bytes()
 }
 
-var plainScalar = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var plainScalar = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
 
 // scalar writes a text as YAML, in quotes where it could be taken for something else.
 func scalar(s string) string {

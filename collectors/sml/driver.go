@@ -152,9 +152,18 @@ func (l *link) telegram(ctx context.Context) (Telegram, error) {
 		q.Frame = request(h.transaction, clientID, []byte(l.o.Server), []byte(l.o.List))
 		q.Gap = answerGap
 	}
+	if l.o.Mode == modePush {
+		// A meter whose telegrams are all damaged never pauses: the wait ends all the same.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, l.o.Wait)
+		defer cancel()
+	}
 	_, err = turn.Exchange(ctx, q)
 	if noReply, ok := errors.AsType[*bus.NoReplyError](err); ok {
-		err = h.explain(noReply)
+		err = h.explain(noReply, l.o.Wait)
+	}
+	if errors.Is(err, bus.ErrNoise) && h.problem != nil {
+		err = fmt.Errorf("no valid telegram: %w", h.problem)
 	}
 	if err != nil {
 		l.strike(err)

@@ -207,7 +207,7 @@ func TestFaultsNeverGiveAWrongValue(t *testing.T) {
 		{fault: smlsim.BadChecksum, err: "the telegram is damaged: its checksum is "},
 		{fault: smlsim.BadMessage, err: "the telegram is damaged: the checksum of a message is wrong"},
 		{fault: smlsim.Flipped, err: "the telegram is damaged: its checksum is "},
-		{fault: smlsim.Dropped, err: "the telegram is damaged: "},
+		{fault: smlsim.Dropped, err: "the telegram is damaged: bytes got lost from it"},
 		{fault: smlsim.Short, err: "the telegram is "},
 		{fault: smlsim.NoList, err: "it holds no list of values"},
 		{fault: smlsim.Refuse, asked: true, err: "the meter refused: no such list (attention 8181C7C7FE01)"},
@@ -313,7 +313,7 @@ func TestMetersAreFound(t *testing.T) {
 	c, err := busOn(t, line.Path()).Client("bus://line", "scan")
 	must(t, err)
 	found, err := Find(t.Context(), c, 3*time.Second, 115200)
-	if err != nil || len(found) != 1 || found[0].Server != smlsim.DefaultServer || len(found[0].Codes) != 16 || found[0].Codes[2] != "1-0:1.8.0*255" {
+	if err != nil || len(found) != 1 || found[0].Server != smlsim.DefaultServer || len(found[0].Codes) != 17 || found[0].Codes[2] != "1-0:1.8.0*255" {
 		t.Errorf("got %+v, %v", found, err)
 	}
 	line.Misbehave(smlsim.Silence)

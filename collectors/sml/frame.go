@@ -15,13 +15,13 @@ var (
 )
 
 const (
-	endMark     = 0x1A     // behind an escape: padding and checksum follow
-	maxTelegram = 8 << 10  // meters send a few hundred bytes
-	tailBytes   = 8        // of a telegram: escape, end mark, padding, checksum
-	maxPadding  = 3        // bytes, which fill the content up to a multiple of four
-	poly        = 0x8408   // of both checksums, reflected
-	initX25     = 0xFFFF   // X-25 starts with ones and is inverted, Kermit is neither
-	initKermit  = 0x0000   // what a few meters have instead
+	endMark     = 0x1A    // behind an escape: padding and checksum follow
+	maxTelegram = 8 << 10 // meters send a few hundred bytes
+	tailBytes   = 8       // of a telegram: escape, end mark, padding, checksum
+	maxPadding  = 3       // bytes, which fill the content up to a multiple of four
+	poly        = 0x8408  // of both checksums, reflected
+	initX25     = 0xFFFF  // X-25 starts with ones and is inverted, Kermit is neither
+	initKermit  = 0x0000  // what a few meters have instead
 )
 
 var (
@@ -150,6 +150,8 @@ func unescape(b []byte) (content []byte, n int, err error) {
 			// Content that ends in 1B, and the escape behind it: four bytes further on.
 			content = append(content, escape[0])
 			i++
+		case mark[0] == endMark:
+			return nil, i + tailBytes, fmt.Errorf("%w: bytes got lost from it", errDamaged)
 		default:
 			return nil, i + 4, fmt.Errorf("%w: an escape sequence with %02X, which is none", errDamaged, mark[0])
 		}

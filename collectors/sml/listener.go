@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"time"
 
 	"sluice/collectors/bus"
 )
@@ -60,16 +61,16 @@ func (l *listener) take(content []byte, frame Check) error {
 }
 
 // explain says what came instead of a telegram.
-func (l *listener) explain(e *bus.NoReplyError) error {
+func (l *listener) explain(e *bus.NoReplyError, waited time.Duration) error {
 	rest := e.Received[min(l.dealt, len(e.Received)):]
 	switch {
 	case l.problem != nil:
-		return fmt.Errorf("no valid telegram within %v: %w", e.Waited, l.problem)
+		return fmt.Errorf("no valid telegram within %v: %w", waited, l.problem)
 	case len(rest) == 0:
-		return fmt.Errorf("no telegram within %v", e.Waited)
+		return fmt.Errorf("no telegram within %v", waited)
 	}
 	if start := bytes.Index(rest, begin); start >= 0 {
-		return fmt.Errorf("no valid telegram within %v: %w: %d bytes", e.Waited, errShort, len(rest)-start)
+		return fmt.Errorf("no valid telegram within %v: %w: %d bytes", waited, errShort, len(rest)-start)
 	}
-	return fmt.Errorf("no telegram within %v, but %d bytes without the start of one: the rate may be wrong, or it is no SML meter", e.Waited, len(rest))
+	return fmt.Errorf("no telegram within %v, but %d bytes without the start of one: the rate may be wrong, or it is no SML meter", waited, len(rest))
 }

@@ -152,7 +152,7 @@ func (e element) int() (n int64, ok bool) {
 }
 
 // The elements that requests are made of.
-func octetsOf(b []byte) element        { return element{kind: octets, bytes: b} }
+func octetsOf(b []byte) element       { return element{kind: octets, bytes: b} }
 func listOf(items ...element) element { return element{kind: list, items: items} }
 
 func uint8Of(n byte) element { return element{kind: unsigned, bytes: []byte{n}} }

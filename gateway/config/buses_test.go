@@ -20,7 +20,7 @@ func TestABusIsOneLine(t *testing.T) {
 		{"{name: a, serial: /dev/null, heartbeat: x}", "buses[0].heartbeat: only a DTU"},
 		{"{name: a, tcp: 'host:4001', rs485: {}}", "buses[0].rs485: only a serial port"},
 		{"{name: a, listen: '127.0.0.1:9000', registration: 'hex:0'}", `buses[0].registration: "hex:0" is not hex:`},
-		{"{name: a, serial: /dev/null, echo: perhaps}", "buses[0].echo: perhaps is not possible"},
+		{"{name: a, serial: /dev/null, echo: perhaps}", `buses[0].echo: "perhaps" is not possible`},
 		{"{name: a, serial: /dev/null, rs485: {after: 1s}}", "buses[0].rs485.after: 1s is "},
 		{"{name: a, tcp: 'host:4001'}, {name: b, tcp: 'host:4001'}", "buses[1].tcp: host:4001 is the address of buses[0] already"},
 		{"{name: a, listen: '127.0.0.1:9000'}, {name: b, listen: '127.0.0.1:9000', registration: B}", "buses[1].listen: 127.0.0.1:9000 is the address of buses[0] already; give both a registration"},

@@ -193,9 +193,9 @@ type RS485 struct {
 // Device is one polled device: what every device has, and its driver's own keys beside it.
 type Device struct {
 	Name     string    `yaml:"name" required:"true" check:"name" doc:"The name in topics, as {device}."`
+	Driver   string    `yaml:"driver" required:"true" doc:"What the device speaks; decides which other keys there are. A profile says it by itself."`
 	Profile  string    `yaml:"profile" doc:"The model of the device, if there is a profile of it: its driver, points and defaults go under what stands here; docs/profiles.md lists them."`
 	Only     []string  `yaml:"only" doc:"With a profile: the names of its points that are wanted; empty: all of them. Points that stand here are always wanted."`
-	Driver   string    `yaml:"driver" required:"true" doc:"What the device speaks; decides which other keys there are. A profile says it by itself."`
 	Interval Duration  `yaml:"interval" default:"1s" min:"10ms" doc:"The time from one poll to the next; of a device that speaks unasked, how often it is expected to."`
 	Aligned  bool      `yaml:"aligned" doc:"Whether polls happen when the clock shows a whole multiple of the interval, so that readings of many gateways belong to the same moments; else devices are spread over the interval."`
 	Groups   []Group   `yaml:"groups" unique:"name" doc:"Scan groups: points that name one are polled at its interval and make readings of their own."`

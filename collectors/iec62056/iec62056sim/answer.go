@@ -107,7 +107,7 @@ func (l *Line) spoil(message []byte) []byte {
 		}
 		l.damaged = true
 	case Flipped:
-		// An even number of bits in one digit, which parity does not see.
+		// Two bits of one digit, which parity does not see.
 		if at := bytes.Index(message, []byte("*kWh")); at > 0 {
 			message[at-1] ^= 0x03
 		}

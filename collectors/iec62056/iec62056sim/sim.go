@@ -20,17 +20,17 @@ type Fault string
 // The faults. Healthy meters have none.
 const (
 	Healthy      Fault = ""
-	Silence      Fault = "silence"       // no answer
-	Mute         Fault = "mute"          // an identification, and then nothing
-	BadCheck     Fault = "bad-check"     // one bit of every block check is wrong
+	Silence      Fault = "silence"        // no answer
+	Mute         Fault = "mute"           // an identification, and then nothing
+	BadCheck     Fault = "bad-check"      // one bit of every block check is wrong
 	BadCheckOnce Fault = "bad-check-once" // of the first only; the repetition is good
-	Flipped      Fault = "flipped"       // one bit of one character is wrong
-	Short        Fault = "short"         // the readout breaks off
-	Garbage      Fault = "garbage"       // noise before every answer
-	Echo         Fault = "echo"          // the optical head hears its own request
-	EchoOnly     Fault = "echo-only"     // and there is no answer
-	NoSwitch     Fault = "no-switch"     // the meter stays at the first rate
-	Refuse       Fault = "refuse"        // single registers are refused
+	Flipped      Fault = "flipped"        // one bit of one character is wrong
+	Short        Fault = "short"          // the readout breaks off
+	Garbage      Fault = "garbage"        // noise before every answer
+	Echo         Fault = "echo"           // the optical head hears its own request
+	EchoOnly     Fault = "echo-only"      // and there is no answer
+	NoSwitch     Fault = "no-switch"      // the meter stays at the first rate
+	Refuse       Fault = "refuse"         // single registers are refused
 )
 
 // Faults lists all of them.
@@ -49,6 +49,7 @@ type Options struct {
 	Every     time.Duration     // how often it pushes; 0: a second
 	Full      bool              // codes as 1-0:1.8.0*255 instead of 1.8.0
 	Registers map[string]string // further ones: code and values in parentheses
+	Link      string            // a symbolic link to the port, which changes its name with every start
 	Clock     func() time.Time  // nil: the system's
 }
 
@@ -110,7 +111,11 @@ func Open(o Options) (*Line, error) {
 	if o.identification() == "" {
 		return nil, fmt.Errorf("a meter of mode %q at %d baud is not one that this simulator knows", o.Mode, o.Rate)
 	}
-	terminal, err := pty.Open()
+	open := pty.Open
+	if o.Link != "" {
+		open = func() (*pty.Line, error) { return pty.OpenAt(o.Link) }
+	}
+	terminal, err := open()
 	if err != nil {
 		return nil, err
 	}
@@ -220,11 +225,10 @@ func (l *Line) converse() error {
 	}
 }
 
-// hear gives what the meter makes of the characters: nothing readable when the rates differ.
+// hear takes the parity off. At which rate it was sent the terminal no longer knows by now: the gateway
+// may have changed to the next one. That it was the right one shows in the answer, which is sent at the
+// meter's.
 func (l *Line) hear(b []byte) []byte {
-	if !l.sameRate() {
-		return bytes.Repeat([]byte{0xFF}, len(b))
-	}
 	if bytes.IndexFunc(b, func(r rune) bool { return r > 0x7F }) >= 0 {
 		l.parity = true
 	}
@@ -260,6 +264,10 @@ func (l *Line) pause(d time.Duration) {
 func (l *Line) say(b []byte) error {
 	if l.parity || l.options.Mode == "d" {
 		b = even(b)
+		// Mode d has no other check than the parity.
+		if l.options.Mode == "d" && l.current() == Flipped {
+			b[len(b)/2] ^= 0x01
+		}
 	}
 	if !l.sameRate() {
 		b = bytes.Repeat([]byte{0x1F}, len(b))

@@ -72,10 +72,11 @@ func (o *Options) values(t time.Time) [][]byte {
 	all = append(all,
 		entry("010000020000", 0, 0, Octets([]byte("1.02.007")...)),
 		entry("8181C78205FF", 0, 0, Octets(unhex("E82E3051EF18A388DC0B4605DBFF2F27B9CBCB80A3B295FD9C7A5016D42774B2D086DBB1573CBE193842429840EDDB06")...)),
-		// A value that looks like an escape sequence, and one like the end.
-		entry("0100605AFF01", 0, 0, Octets(0x1B, 0x1B, 0x1B, 0x1B, 0x1A, 0x00, 0x1B)),
 		entry("0100600B0001", 0, 0, []byte{0x42, 0x01}),
 	)
+	if !o.NoEscapes {
+		all = append(all, entry("0100605AFF01", 0, 0, Octets(0x1B, 0x1B, 0x1B, 0x1B, 0x1A, 0x00, 0x1B)))
+	}
 	return all
 }
 

@@ -46,8 +46,10 @@ type Options struct {
 	Kermit         bool             // its telegrams have the other checksum
 	KermitMessages bool             // its messages have it
 	Locked         bool             // no PIN was entered: it tells energies alone
+	NoEscapes      bool             // no value looks like the end of a telegram, which some readers trip over
 	OldDZG         bool             // it is one of those that send positive power as negative
 	Baud           int              // 0: 9600
+	Link           string           // a symbolic link to the port, which changes its name with every start
 	Clock          func() time.Time // nil: the system's
 }
 
@@ -83,7 +85,11 @@ func Open(o Options) (*Line, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	terminal, err := pty.Open()
+	open := pty.Open
+	if o.Link != "" {
+		open = func() (*pty.Line, error) { return pty.OpenAt(o.Link) }
+	}
+	terminal, err := open()
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,7 @@ async function main() {
 	const serial = { baudRate: 115200 };
 	switch (mode) {
 	case "tcp": await client.connectTCP("127.0.0.1", { port: Number(at) }); break;
-	case "rtu+tcp": await client.connectTcpRTUBuffered("127.0.0.1", { port: Number(at) }); break;
+	case "rtu+tcp": await client.connectTelnet("127.0.0.1", { port: Number(at) }); break; // its TcpRTUBuffered is Modbus TCP
 	case "rtu": await client.connectRTUBuffered(at, serial); break;
 	case "ascii": await client.connectAsciiSerial(at, serial); break;
 	default: throw new Error("no mode " + mode);
