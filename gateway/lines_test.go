@@ -26,7 +26,7 @@ func TestLinesAreShown(t *testing.T) {
 	}
 	g := newGateway(t, parse(t, t.TempDir(), "web: {listen: ''}\ndevices:\n"+device("press", 1)+device("gone", 2)))
 	start(t, g.Run)
-	b := newBuses(g)
+	b := newFieldLines(g)
 	until(t, "both devices were asked, and the silence of one is found", func() bool {
 		list := b.List()
 		return len(list) == 1 && len(list[0].Devices) == 2 && slices.ContainsFunc(list[0].Findings, func(f web.BusFinding) bool { return f.Device == "gone" })

@@ -18,8 +18,8 @@ import (
 // it for more than twice as long, unless nobody has looked since.
 const judgedFor = 2 * time.Minute
 
-// buses shows the gateway's lines.
-type buses struct {
+// fieldLines shows the gateway's lines.
+type fieldLines struct {
 	gateway *Gateway
 
 	mu   sync.Mutex // guards what follows
@@ -35,10 +35,10 @@ type look struct {
 	stats bus.Stats
 }
 
-func newBuses(g *Gateway) *buses { return &buses{gateway: g, seen: make(map[string]looks)} }
+func newFieldLines(g *Gateway) *fieldLines { return &fieldLines{gateway: g, seen: make(map[string]looks)} }
 
 // List gives all lines as they are now.
-func (b *buses) List() (list []web.Bus) {
+func (b *fieldLines) List() (list []web.Bus) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	seen := make(map[string]looks) // without those of lines that have gone
@@ -90,7 +90,7 @@ func timeOrNil(t time.Time) *time.Time {
 	return &t
 }
 
-func (b *buses) port(name string) (*bus.Port, error) {
+func (b *fieldLines) port(name string) (*bus.Port, error) {
 	for _, p := range b.gateway.buses.Ports() {
 		if p.Name() == name {
 			return p, nil
@@ -100,7 +100,7 @@ func (b *buses) port(name string) (*bus.Port, error) {
 }
 
 // Frames gives what is kept of a line.
-func (b *buses) Frames(name string, after uint64) ([]web.BusFrame, error) {
+func (b *fieldLines) Frames(name string, after uint64) ([]web.BusFrame, error) {
 	p, err := b.port(name)
 	if err != nil {
 		return nil, err
@@ -120,7 +120,7 @@ func dissected(f *bus.Frame) web.BusFrame {
 }
 
 // Watch reports frames until ctx ends or the line goes.
-func (b *buses) Watch(ctx context.Context, name string, after uint64, report func(web.BusFrame)) error {
+func (b *fieldLines) Watch(ctx context.Context, name string, after uint64, report func(web.BusFrame)) error {
 	p, err := b.port(name)
 	if err != nil {
 		return err
@@ -140,7 +140,7 @@ func (b *buses) Watch(ctx context.Context, name string, after uint64, report fun
 }
 
 // Capture writes what is kept of a line for Wireshark.
-func (b *buses) Capture(name string, to io.Writer) error {
+func (b *fieldLines) Capture(name string, to io.Writer) error {
 	p, err := b.port(name)
 	if err != nil {
 		return err
