@@ -35,7 +35,9 @@ type look struct {
 	stats bus.Stats
 }
 
-func newFieldLines(g *Gateway) *fieldLines { return &fieldLines{gateway: g, seen: make(map[string]looks)} }
+func newFieldLines(g *Gateway) *fieldLines {
+	return &fieldLines{gateway: g, seen: make(map[string]looks)}
+}
 
 // List gives all lines as they are now.
 func (b *fieldLines) List() (list []web.Bus) {

@@ -17,7 +17,6 @@ import (
 	"sluice/collectors/cjt188"
 	"sluice/collectors/cjt188/cjt188sim"
 	"sluice/collectors/drivertest"
-	"sluice/gateway/message"
 )
 
 var noon = time.Date(2026, 11, 22, 12, 0, 1, 0, time.UTC)
@@ -101,26 +100,6 @@ func open(t *testing.T, d *cjt188.Driver, o *cjt188.Options) collectors.Device {
 	return device
 }
 
-// read polls once and gives the points as "name=value" or "name: error".
-func read(t *testing.T, device collectors.Device) (string, error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	var r message.Reading
-	if err := device.Read(ctx, &r); err != nil {
-		return "", err
-	}
-	var all []string
-	for _, p := range r.Points {
-		if p.Error != "" {
-			all = append(all, p.Name+": "+p.Error)
-			continue
-		}
-		all = append(all, p.Name+"="+p.Value.String())
-	}
-	return strings.Join(all, "; "), nil
-}
-
 func TestContract(t *testing.T) {
 	line, address := simulate(t, cjt188sim.Options{})
 	driver := newDriver(t)
@@ -166,7 +145,7 @@ func TestMetersOfEveryKindAreRead(t *testing.T) {
 			before := line.Seen().Requests
 			device := open(t, driver, options(t, driver, address, c.meter, c.kind, timeout, c.points...))
 			for poll := range 2 {
-				if got, err := read(t, device); err != nil || got != c.want {
+				if got, err := drivertest.Read(t, device); err != nil || got != c.want {
 					t.Errorf("poll %d:\n got %s, %v\nwant %s", poll, got, err, c.want)
 				}
 			}
@@ -228,7 +207,7 @@ func TestFaultsNeverGiveAWrongValue(t *testing.T) {
 			o.IDOrder = "901F"
 			device := open(t, driver, o)
 			line.Misbehave(c.fault)
-			got, err := read(t, device)
+			got, err := drivertest.Read(t, device)
 			switch {
 			case c.err != "":
 				if err == nil || !strings.Contains(err.Error(), c.err) || !strings.Contains(err.Error(), "meter "+heat+" on tcp://") {
@@ -242,7 +221,7 @@ func TestFaultsNeverGiveAWrongValue(t *testing.T) {
 				t.Errorf("got %q, %v; want %q", got, err, want)
 			}
 			line.Misbehave(cjt188sim.Healthy)
-			if got, err := read(t, device); err != nil || !strings.HasSuffix(got, want) {
+			if got, err := drivertest.Read(t, device); err != nil || !strings.HasSuffix(got, want) {
 				t.Errorf("after the fault: got %q, %v; want %q", got, err, want)
 			}
 		})
@@ -347,16 +326,16 @@ func TestOnASerialLine(t *testing.T) {
 	first := open(t, driver, options(t, driver, "bus://line", heat, "heat", patient, "heat"))
 	second := open(t, driver, options(t, driver, "bus://line", water, "water", patient, "volume"))
 	for range 2 {
-		if got, err := read(t, first); err != nil || got != fmt.Sprintf("heat=%v", float64(s.Energy)/100) {
+		if got, err := drivertest.Read(t, first); err != nil || got != fmt.Sprintf("heat=%v", float64(s.Energy)/100) {
 			t.Errorf("got %q, %v", got, err)
 		}
-		if got, err := read(t, second); err != nil || got != fmt.Sprintf("volume=%v", float64(s.Volume)/100) {
+		if got, err := drivertest.Read(t, second); err != nil || got != fmt.Sprintf("volume=%v", float64(s.Volume)/100) {
 			t.Errorf("got %q, %v", got, err)
 		}
 	}
 	line.Misbehave(cjt188sim.Silence)
 	o := options(t, driver, "bus://line", water, "water", brief, "volume")
-	if _, err := read(t, open(t, driver, o)); err == nil || !strings.Contains(err.Error(), "meter "+water+" on bus line: no answer within 300ms") {
+	if _, err := drivertest.Read(t, open(t, driver, o)); err == nil || !strings.Contains(err.Error(), "meter "+water+" on bus line: no answer within 300ms") {
 		t.Errorf("got %v", err)
 	}
 	if seen := line.Seen(); seen.Damaged != 0 || seen.Requests != 6 {
@@ -371,7 +350,7 @@ func TestPartsAreReadAlone(t *testing.T) {
 	part := device.(interface {
 		Part([]int) collectors.Device
 	}).Part([]int{2})
-	got, err := read(t, part)
+	got, err := drivertest.Read(t, part)
 	if err != nil || got != `clock="2026-11-22T12:00:01"` {
 		t.Errorf("got %q, %v", got, err)
 	}

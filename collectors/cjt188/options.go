@@ -3,18 +3,18 @@ package cjt188
 import (
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"sluice/collectors"
+	"sluice/collectors/bus"
 )
 
 // Options is what a device of this kind says in the configuration.
 type Options struct {
-	Address      Address        `yaml:"address" required:"true" doc:"where the meter is: bus://NAME, with a name from buses:, or tcp://host:port of a transparent serial server"`
+	Address      bus.Address    `yaml:"address" required:"true" doc:"where the meter is: bus://NAME, with a name from buses:, or tcp://host:port of a transparent serial server"`
 	Meter        MeterNumber    `yaml:"meter" required:"true" doc:"the 14 digits of the meter's address, in quotes; the first four are the maker's"`
 	Type         Type           `yaml:"type" default:"water" doc:"what it is: water (cold-water), hot-water, drinking-water, reclaimed-water, heat, cooling, gas, electricity, or the type byte in hex, such as 0x25"`
 	Timeout      time.Duration  `yaml:"timeout" default:"1s" doc:"how long the meter may take to begin its answer" min:"50ms" max:"30s"`
@@ -34,25 +34,6 @@ type PointOptions struct {
 	Access   string `yaml:"access" doc:"r, or rw for a valve that commands may write: open or closed" enum:"r,rw"`
 
 	collectors.Policy `yaml:",inline"`
-}
-
-// Address is a line: bus://NAME or tcp://host:port.
-type Address string
-
-// UnmarshalText takes bus://NAME and tcp://host:port.
-func (a *Address) UnmarshalText(text []byte) error {
-	if name, ok := strings.CutPrefix(string(text), "bus://"); ok && name != "" && !strings.ContainsAny(name, "/?# ") {
-		*a = Address(text)
-		return nil
-	}
-	if at, ok := strings.CutPrefix(string(text), "tcp://"); ok {
-		host, port, err := net.SplitHostPort(at)
-		if n, bad := strconv.ParseUint(port, 10, 16); err == nil && bad == nil && n > 0 && host != "" {
-			*a = Address(text)
-			return nil
-		}
-	}
-	return fmt.Errorf("%q is neither bus://NAME, with a name from buses:, nor tcp://host:port", text)
 }
 
 // Type is a meter's type byte.

@@ -16,7 +16,6 @@ import (
 	"sluice/collectors/custom"
 	"sluice/collectors/custom/customsim"
 	"sluice/collectors/drivertest"
-	"sluice/gateway/message"
 )
 
 const (
@@ -108,26 +107,6 @@ func open(t *testing.T, d *custom.Driver, o *custom.Options) collectors.Device {
 	return device
 }
 
-// read polls once and gives the points as "name=value" or "name: error".
-func read(t *testing.T, device collectors.Device) (string, error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	var r message.Reading
-	if err := device.Read(ctx, &r); err != nil {
-		return "", err
-	}
-	var all []string
-	for _, p := range r.Points {
-		if p.Error != "" {
-			all = append(all, p.Name+": "+p.Error)
-			continue
-		}
-		all = append(all, p.Name+"="+p.Value.String())
-	}
-	return strings.Join(all, "; "), nil
-}
-
 const (
 	scaleReads      = `weight=12.5; tons=0.0125; net=false; t=21.5; set=20; state="OK"; length=42`
 	controllerReads = `set=20; count=123456; flow=21.5; alarm=true`
@@ -185,12 +164,12 @@ func TestFaultsNeverGiveAWrongValue(t *testing.T) {
 				}
 				device := open(t, driver, o)
 				instrument.Misbehave(c.fault)
-				got, err := read(t, device)
+				got, err := drivertest.Read(t, device)
 				if c.err == "" && (err != nil || got != want) || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
 					t.Errorf("got %q, %v; want %q, %q", got, err, want, c.err)
 				}
 				instrument.Misbehave(customsim.Healthy)
-				if got, err := read(t, device); err != nil || got != healthy {
+				if got, err := drivertest.Read(t, device); err != nil || got != healthy {
 					t.Errorf("after the fault: got %q, %v; want %q", got, err, healthy)
 				}
 			})
@@ -219,12 +198,12 @@ func TestADeviceThatSpeaksByItself(t *testing.T) {
 	o.Requests[0].Send = ""
 	o.Requests, o.Points = o.Requests[:1], o.Points[:2]
 	device := open(t, driver, o)
-	if got, err := read(t, device); err != nil || got != "weight=12.5; tons=0.0125" {
+	if got, err := drivertest.Read(t, device); err != nil || got != "weight=12.5; tons=0.0125" {
 		t.Errorf("got %q, %v", got, err)
 	}
 	instrument.Load(-3)
 	for range 5 { // what was on its way is heard first
-		if got, err := read(t, device); err == nil && got == "weight=-3; tons=-0.003" {
+		if got, err := drivertest.Read(t, device); err == nil && got == "weight=-3; tons=-0.003" {
 			break
 		} else if err != nil {
 			t.Error(err)
@@ -235,7 +214,7 @@ func TestADeviceThatSpeaksByItself(t *testing.T) {
 	quiet := open(t, driver, o)
 	var err error
 	for range 3 {
-		if _, err = read(t, quiet); err != nil {
+		if _, err = drivertest.Read(t, quiet); err != nil {
 			break
 		}
 	}
@@ -267,7 +246,7 @@ func TestOnASerialLineThatHearsItself(t *testing.T) {
 	for name, o := range map[string]*custom.Options{scaleReads: scale(t, driver, "bus://line", patient), controllerReads: controller(t, driver, "bus://line", patient)} {
 		device := open(t, driver, o)
 		for range 2 {
-			if got, err := read(t, device); err != nil || got != name {
+			if got, err := drivertest.Read(t, device); err != nil || got != name {
 				t.Errorf("got %q, %v; want %q", got, err, name)
 			}
 		}
@@ -279,7 +258,7 @@ func TestAPauseEndsAnAnswer(t *testing.T) {
 	driver := newDriver(t)
 	o := controller(t, driver, address, patient)
 	o.Requests[0].LengthAt, o.Requests[0].Gap = nil, 60*time.Millisecond
-	if got, err := read(t, open(t, driver, o)); err != nil || got != controllerReads {
+	if got, err := drivertest.Read(t, open(t, driver, o)); err != nil || got != controllerReads {
 		t.Errorf("got %q, %v", got, err)
 	}
 }
@@ -345,7 +324,7 @@ func TestPartsAskForWhatTheyNeed(t *testing.T) {
 	part := device.(interface {
 		Part([]int) collectors.Device
 	}).Part([]int{1})
-	if got, err := read(t, part); err != nil || got != "tons=0.0125" {
+	if got, err := drivertest.Read(t, part); err != nil || got != "tons=0.0125" {
 		t.Errorf("got %q, %v", got, err)
 	}
 	if requests, _ := instrument.Seen(); requests != 1 {
@@ -361,7 +340,7 @@ func TestOneRequestWithoutAnAnswerDoesNotTakeTheOthers(t *testing.T) {
 	driver := newDriver(t)
 	o := scale(t, driver, address, brief)
 	o.Requests[0].Match = "^NEVER(.*)(.)"
-	got, err := read(t, open(t, driver, o))
+	got, err := drivertest.Read(t, open(t, driver, o))
 	if err != nil || !strings.HasPrefix(got, "weight: no valid answer: the answer ST,GS,+   12.50kg\\r\\n does not match ^NEVER") || !strings.Contains(got, "tons: weight has no value; ") || !strings.Contains(got, "; t=21.5; set=20") {
 		t.Errorf("got %q, %v", got, err)
 	}

@@ -3,19 +3,18 @@ package custom
 import (
 	"errors"
 	"fmt"
-	"net"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
 	"sluice/collectors"
+	"sluice/collectors/bus"
 	"sluice/collectors/formula"
 )
 
 // Options is what a device of this kind says in the configuration.
 type Options struct {
-	Address        Address          `yaml:"address" required:"true" doc:"where the device is: bus://NAME, with a name from buses:, or tcp://host:port"`
+	Address        bus.Address      `yaml:"address" required:"true" doc:"where the device is: bus://NAME, with a name from buses:, or tcp://host:port"`
 	Timeout        time.Duration    `yaml:"timeout" default:"1s" doc:"how long the device may take to begin its answer, or to say something when it is only listened to" min:"10ms" max:"1m"`
 	Checksum       string           `yaml:"checksum" default:"none" doc:"what is appended to requests and checked in answers; crc16-modbus has its low byte first, the other two their high byte, unless checksum_order says otherwise" enum:"none,sum8,xor8,lrc,crc16-modbus,crc16-ccitt,crc16-xmodem"`
 	AnswerChecksum string           `yaml:"answer_checksum" doc:"the checksum of answers, where it is another" enum:"none,sum8,xor8,lrc,crc16-modbus,crc16-ccitt,crc16-xmodem"`
@@ -60,25 +59,6 @@ type PointOptions struct {
 	Write   string  `yaml:"write" doc:"what to send to write the point, without checksum and tail: SP {value:.1}, or hex:01 06 00 10 {int16}"`
 
 	collectors.Policy `yaml:",inline"`
-}
-
-// Address is a line: bus://NAME or tcp://host:port.
-type Address string
-
-// UnmarshalText takes bus://NAME and tcp://host:port.
-func (a *Address) UnmarshalText(text []byte) error {
-	if name, ok := strings.CutPrefix(string(text), "bus://"); ok && name != "" && !strings.ContainsAny(name, "/?# ") {
-		*a = Address(text)
-		return nil
-	}
-	if at, ok := strings.CutPrefix(string(text), "tcp://"); ok {
-		host, port, err := net.SplitHostPort(at)
-		if n, bad := strconv.ParseUint(port, 10, 16); err == nil && bad == nil && n > 0 && host != "" {
-			*a = Address(text)
-			return nil
-		}
-	}
-	return fmt.Errorf("%q is neither bus://NAME, with a name from buses:, nor tcp://host:port", text)
 }
 
 // Endpoint is the line that the device is on.

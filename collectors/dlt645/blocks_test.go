@@ -9,6 +9,7 @@ import (
 	"sluice/collectors"
 	"sluice/collectors/dlt645"
 	"sluice/collectors/dlt645/dlt645sim"
+	"sluice/collectors/drivertest"
 )
 
 // withBlocks makes a device that asks for blocks, else as open does.
@@ -26,7 +27,7 @@ func TestNeighboursComeInOneRequest(t *testing.T) {
 	want := fmt.Sprintf("a=%v; b=%v; c=%v; energy=%v; tariff2=%v; ia=%v; ic=%v; factor=%v", volts(s.Voltage[0]), volts(s.Voltage[1]), volts(s.Voltage[2]),
 		float64(s.Energy)/100, float64(s.Energy/3)/100, float64(s.Current[0])/1000, float64(s.Current[2])/1000, float64(s.Factor)/1000)
 	for poll := range 2 {
-		if got, err := read(t, device); err != nil || got != want {
+		if got, err := drivertest.Read(t, device); err != nil || got != want {
 			t.Errorf("poll %d:\n got %s, %v\nwant %s", poll, got, err, want)
 		}
 	}
@@ -53,7 +54,7 @@ func TestAMeterWithoutBlocksIsAskedForEach(t *testing.T) {
 			driver := &dlt645.Driver{Buses: busOn(t, line.Path())}
 			device := withBlocks(t, driver, brief, "a=02010100", "b=02010200")
 			for poll, requests := range c.requests {
-				got, err := read(t, device)
+				got, err := drivertest.Read(t, device)
 				if poll == 0 && c.absent {
 					if err == nil {
 						t.Errorf("poll 0: got %q", got)
@@ -75,14 +76,14 @@ func TestAnAbsentMeterKeepsItsBlocks(t *testing.T) {
 	device := withBlocks(t, driver, brief, "a=02010100", "b=02010200")
 	line.Misbehave(dlt645sim.Silence)
 	for range 2 {
-		if got, err := read(t, device); err == nil {
+		if got, err := drivertest.Read(t, device); err == nil {
 			t.Errorf("got %q", got)
 		}
 	}
 	line.Misbehave(dlt645sim.Healthy)
 	var requests [4]int
 	for poll := range requests {
-		if _, err := read(t, device); err != nil {
+		if _, err := drivertest.Read(t, device); err != nil {
 			t.Error(err)
 		}
 		requests[poll] = line.Seen().Requests
@@ -100,7 +101,7 @@ func TestABlockThatLacksAValueIsAskedNoMore(t *testing.T) {
 	want := fmt.Sprintf("a=%v; b=%v", float64(s.Voltage[0])/10, float64(s.Voltage[1])/10)
 	device := withBlocks(t, driver, patient, "a=02010100", "b=02010200")
 	for range 2 {
-		if got, err := read(t, device); err != nil || got != want {
+		if got, err := drivertest.Read(t, device); err != nil || got != want {
 			t.Errorf("got %q, %v; want %q", got, err, want)
 		}
 	}
@@ -113,7 +114,7 @@ func TestPartsOfAnAnswer(t *testing.T) {
 	line := simulate(t, atNoon(dlt645sim.Options{Blocks: true}))
 	driver := &dlt645.Driver{Buses: busOn(t, line.Path())}
 	device := open(t, driver, "000000000161", patient, "frozen=05060101", "tariff1=05060101@4", "when=05060001", "demand=01010000", "at=01010000@3/YYMMDDhhmm", "far=01010000@7/XXXX")
-	got, err := read(t, device)
+	got, err := drivertest.Read(t, device)
 	must(t, err)
 	s := dlt645sim.StateAt(noon)
 	want := fmt.Sprintf(`frozen=%v; tariff1=%v; when="2026-11-22T00:00"; demand=24; at="2026-11-22T10:15"; far: the answer is too short: it has 8 bytes, the value would be at byte 7`,
@@ -131,11 +132,11 @@ func TestAnswersOf1997InSeveralFrames(t *testing.T) {
 	line.Misbehave(dlt645sim.Sequence)
 	driver := &dlt645.Driver{Buses: busOn(t, line.Path()), Edition: dlt645.Edition1997}
 	s := dlt645sim.StateAt(noon)
-	if got, err := read(t, open(t, driver, "000000000161", patient, "energy=9010")); err != nil || got != fmt.Sprintf("energy=%v", float64(s.Energy)/100) {
+	if got, err := drivertest.Read(t, open(t, driver, "000000000161", patient, "energy=9010")); err != nil || got != fmt.Sprintf("energy=%v", float64(s.Energy)/100) {
 		t.Errorf("got %q, %v", got, err)
 	}
 	line.Misbehave(dlt645sim.Endless)
-	if got, err := read(t, open(t, driver, "000000000161", patient, "energy=9010")); err != nil || !strings.Contains(got, "sent a part of the answer twice") {
+	if got, err := drivertest.Read(t, open(t, driver, "000000000161", patient, "energy=9010")); err != nil || !strings.Contains(got, "sent a part of the answer twice") {
 		t.Errorf("got %q, %v", got, err)
 	}
 }
@@ -145,7 +146,7 @@ func TestClockIsDateAndTime(t *testing.T) {
 		for _, at := range []time.Time{noon, time.Date(2026, 11, 23, 0, 0, 3, 0, time.UTC)} {
 			line := simulate(t, dlt645sim.Options{Clock: func() time.Time { return at }})
 			driver := &dlt645.Driver{Buses: busOn(t, line.Path()), Edition: edition}
-			got, err := read(t, open(t, driver, "000000000161", patient, "clock=clock"))
+			got, err := drivertest.Read(t, open(t, driver, "000000000161", patient, "clock=clock"))
 			if want := fmt.Sprintf("clock=%q", at.Format("2006-01-02T15:04:05")); err != nil || got != want {
 				t.Errorf("%d: got %q, %v; want %q", edition, got, err, want)
 			}

@@ -16,6 +16,7 @@ import (
 	"sluice/collectors/bus"
 	"sluice/collectors/dlt645"
 	"sluice/collectors/dlt645/dlt645sim"
+	"sluice/collectors/drivertest"
 	"sluice/gateway/message"
 )
 
@@ -97,26 +98,6 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// read polls once and gives the points as "name=value" or "name: error".
-func read(t *testing.T, device collectors.Device) (string, error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	var r message.Reading
-	if err := device.Read(ctx, &r); err != nil {
-		return "", err
-	}
-	var all []string
-	for _, p := range r.Points {
-		if p.Error != "" {
-			all = append(all, p.Name+": "+p.Error)
-			continue
-		}
-		all = append(all, p.Name+"="+p.Value.String())
-	}
-	return strings.Join(all, "; "), nil
-}
-
 const (
 	patient = 5 * time.Second        // an answer is coming; the machine may be slow
 	brief   = 500 * time.Millisecond // none is
@@ -128,7 +109,7 @@ func TestMeterIsRead(t *testing.T) {
 	device := open(t, driver, "000000000161", patient,
 		"energy=00010000", "voltage_a=02010100", "voltage_c=02010300", "power=02030000", "reactive=02040000",
 		"temperature=02800007", "number=04000402", "rated=04000404", "date=04000101", "time=04000102", "none=02070100")
-	got, err := read(t, device)
+	got, err := drivertest.Read(t, device)
 	must(t, err)
 	s := dlt645sim.StateAt(noon)
 	want := fmt.Sprintf(`energy=%v; voltage_a=%v; voltage_c=%v; power=%v; reactive=%v; temperature=%v; number="000000000161"; rated="220V"; date="2026-11-22"; time="12:00:01"; none: the meter refused: no such data (error byte 02)`,
@@ -144,7 +125,7 @@ func TestMeterIsRead(t *testing.T) {
 func TestMeterOf1997IsRead(t *testing.T) {
 	line := simulate(t, atNoon(dlt645sim.Options{}))
 	driver := &dlt645.Driver{Buses: busOn(t, line.Path()), Edition: dlt645.Edition1997}
-	got, err := read(t, open(t, driver, "000000000161", patient, "energy=9010", "voltage=B611", "number=C032", "none=B640/XX.XX"))
+	got, err := drivertest.Read(t, open(t, driver, "000000000161", patient, "energy=9010", "voltage=B611", "number=C032", "none=B640/XX.XX"))
 	must(t, err)
 	s := dlt645sim.StateAt(noon)
 	want := fmt.Sprintf(`energy=%v; voltage=%v; number="000000000161"; none: the meter refused: no such identifier (error byte 02)`, float64(s.Energy)/100, s.Voltage[0]/10)
@@ -192,7 +173,7 @@ func TestFaultsNeverGiveAWrongValue(t *testing.T) {
 			}
 			device := open(t, &dlt645.Driver{Buses: busOn(t, line.Path())}, "000000000161", timeout, "energy=00010000", "voltage=02010100")
 			line.Misbehave(c.fault)
-			got, err := read(t, device)
+			got, err := drivertest.Read(t, device)
 			switch {
 			case c.err != "":
 				if err == nil || !strings.Contains(err.Error(), c.err) {
@@ -209,7 +190,7 @@ func TestFaultsNeverGiveAWrongValue(t *testing.T) {
 				t.Errorf("the meter saw %+v", seen)
 			}
 			line.Misbehave(dlt645sim.Healthy)
-			if got, err := read(t, device); err != nil || got != want {
+			if got, err := drivertest.Read(t, device); err != nil || got != want {
 				t.Errorf("after the fault: got %q, %v; want %q", got, err, want)
 			}
 		})
@@ -237,7 +218,7 @@ func TestSignsAndStatusWords(t *testing.T) {
 	line.Set(0x04000501, []byte{0x01, 0x80})
 	line.Set(0x0F0E0D0C, []byte{0x21, 0x43})
 	driver := &dlt645.Driver{Buses: busOn(t, line.Path())}
-	got, err := read(t, open(t, driver, "000000000161", patient, "power=02030000", "status=04000501", "own=0F0E0D0C/XX.XX", "long=0F0E0D0C/XXXXXX"))
+	got, err := drivertest.Read(t, open(t, driver, "000000000161", patient, "power=02030000", "status=04000501", "own=0F0E0D0C/XX.XX", "long=0F0E0D0C/XXXXXX"))
 	must(t, err)
 	if want := "power=-5.1234; status=32769; own=43.21; long: the meter sent 2 bytes where XXXXXX has 3"; got != want {
 		t.Errorf("\n got %s\nwant %s", got, want)
@@ -255,7 +236,7 @@ func TestDevicesOnOneBusTakeTurns(t *testing.T) {
 		device := open(t, driver, number, patient, "a=04000402", "b=04000401", "c=04000402")
 		polls.Go(func() {
 			for range 5 {
-				got, err := read(t, device)
+				got, err := drivertest.Read(t, device)
 				if want := fmt.Sprintf("a=%[1]q; b=%[1]q; c=%[1]q", number); err != nil || got != want {
 					t.Errorf("meter %s: got %q, %v; want %q", number, got, err, want)
 				}
@@ -279,19 +260,19 @@ func TestPulledAdapterRecovers(t *testing.T) {
 		}
 	})
 	device := open(t, &dlt645.Driver{Buses: busOn(t, link)}, "000000000161", patient, "number=04000402")
-	if got, err := read(t, device); err != nil || got != `number="000000000161"` {
+	if got, err := drivertest.Read(t, device); err != nil || got != `number="000000000161"` {
 		t.Fatalf("got %q, %v", got, err)
 	}
 	must(t, first.Close())
 	running.Wait()
-	if _, err := read(t, device); !errors.Is(err, bus.ErrHungUp) {
+	if _, err := drivertest.Read(t, device); !errors.Is(err, bus.ErrHungUp) {
 		t.Errorf("adapter pulled: got %v, want %v", err, bus.ErrHungUp)
 	}
-	if _, err := read(t, device); err == nil || !strings.Contains(err.Error(), "open "+link+": no such file") {
+	if _, err := drivertest.Read(t, device); err == nil || !strings.Contains(err.Error(), "open "+link+": no such file") {
 		t.Errorf("adapter still out: got %v", err)
 	}
 	simulate(t, atNoon(dlt645sim.Options{Link: link}))
-	if got, err := read(t, device); err != nil || got != `number="000000000161"` {
+	if got, err := drivertest.Read(t, device); err != nil || got != `number="000000000161"` {
 		t.Errorf("adapter back: got %q, %v", got, err)
 	}
 }
@@ -302,7 +283,7 @@ func TestSilentPointsDoNotHideTheMeter(t *testing.T) {
 	line := simulate(t, atNoon(dlt645sim.Options{Mute: []uint32{0x0F000001, 0x0F000002, 0x0F000003}}))
 	driver := &dlt645.Driver{Buses: busOn(t, line.Path())}
 	device := open(t, driver, "000000000161", brief, "a=0F000001/XX", "b=0F000002/XX", "c=04000402", "d=0F000003/XX")
-	if got, err := read(t, device); err == nil {
+	if got, err := drivertest.Read(t, device); err == nil {
 		t.Errorf("first poll: got %q, want that nothing answers", got)
 	}
 	if seen := line.Seen(); seen.Requests != 2 {
@@ -311,7 +292,7 @@ func TestSilentPointsDoNotHideTheMeter(t *testing.T) {
 	silence := "no answer within 500ms"
 	want := fmt.Sprintf(`a: %[1]s; b: %[1]s; c="000000000161"; d: %[1]s`, silence)
 	for poll := range 2 {
-		if got, err := read(t, device); err != nil || got != want {
+		if got, err := drivertest.Read(t, device); err != nil || got != want {
 			t.Errorf("poll %d: got %q, %v; want %q", poll+2, got, err, want)
 		}
 	}
@@ -338,11 +319,11 @@ func TestALateAnswerIsNotTakenForTheNext(t *testing.T) {
 	line := simulate(t, atNoon(dlt645sim.Options{Delay: 300 * time.Millisecond}))
 	driver := &dlt645.Driver{Buses: busOn(t, line.Path())}
 	hasty := open(t, driver, "000000000161", 100*time.Millisecond, "voltage=02010100")
-	if got, err := read(t, hasty); err == nil {
+	if got, err := drivertest.Read(t, hasty); err == nil {
 		t.Errorf("got %q, want no answer in time", got)
 	}
 	// The answer about the voltage arrives while this one waits for its own.
-	if got, err := read(t, open(t, driver, "000000000161", patient, "number=04000402")); err != nil || got != `number="000000000161"` {
+	if got, err := drivertest.Read(t, open(t, driver, "000000000161", patient, "number=04000402")); err != nil || got != `number="000000000161"` {
 		t.Errorf("got %q, %v", got, err)
 	}
 }

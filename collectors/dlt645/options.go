@@ -3,17 +3,15 @@ package dlt645
 import (
 	"errors"
 	"fmt"
-	"net"
-	"strconv"
-	"strings"
 	"time"
 
 	"sluice/collectors"
+	"sluice/collectors/bus"
 )
 
 // Options is what a device of this kind says in the configuration.
 type Options struct {
-	Address      Address        `yaml:"address" required:"true" doc:"where the meter is: bus://NAME, with a name from buses:, or tcp://host:port of a transparent serial server"`
+	Address      bus.Address    `yaml:"address" required:"true" doc:"where the meter is: bus://NAME, with a name from buses:, or tcp://host:port of a transparent serial server"`
 	Meter        MeterNumber    `yaml:"meter" required:"true" doc:"the 12 digits of the meter's address, in quotes"`
 	Timeout      time.Duration  `yaml:"timeout" default:"1s" doc:"how long the meter may take to answer one request; the standard allows it half a second" min:"50ms" max:"30s"`
 	Blocks       bool           `yaml:"blocks" doc:"ask for neighbouring values, such as the voltages of all phases, in one request; a meter that does not answer that is asked for each as before"`
@@ -35,25 +33,6 @@ type PointOptions struct {
 	Access string `yaml:"access" doc:"r, or rw for what commands may write; it needs password_file" enum:"r,rw"`
 
 	collectors.Policy `yaml:",inline"`
-}
-
-// Address is a line: bus://NAME or tcp://host:port.
-type Address string
-
-// UnmarshalText takes bus://NAME and tcp://host:port.
-func (a *Address) UnmarshalText(text []byte) error {
-	if name, ok := strings.CutPrefix(string(text), "bus://"); ok && name != "" && !strings.ContainsAny(name, "/?# ") {
-		*a = Address(text)
-		return nil
-	}
-	if at, ok := strings.CutPrefix(string(text), "tcp://"); ok {
-		host, port, err := net.SplitHostPort(at)
-		if n, bad := strconv.ParseUint(port, 10, 16); err == nil && bad == nil && n > 0 && host != "" {
-			*a = Address(text)
-			return nil
-		}
-	}
-	return fmt.Errorf("%q is neither bus://NAME, with a name from buses:, nor tcp://host:port", text)
 }
 
 // Validate reports what cannot work, each with its place below the device.

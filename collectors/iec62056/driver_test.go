@@ -103,26 +103,6 @@ func open(t *testing.T, d *Driver, o *Options) collectors.Device {
 	return device
 }
 
-// read polls once and gives the points as "name=value" or "name: error".
-func read(t *testing.T, device collectors.Device) (string, error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	var r message.Reading
-	if err := device.Read(ctx, &r); err != nil {
-		return "", err
-	}
-	var all []string
-	for _, p := range r.Points {
-		if p.Error != "" {
-			all = append(all, p.Name+": "+p.Error)
-			continue
-		}
-		all = append(all, p.Name+"="+p.Value.String())
-	}
-	return strings.Join(all, "; "), nil
-}
-
 var somePoints = []string{"serial=0.0.0", "energy=1.8.0", "in_wh=1-0:1.8.0*255 Wh", "stored=1.8.0*01", "demand=1.6.0", "at=1.6.0@2", "power=16.7.0", "none=3.8.0"}
 
 // wantedPoints are what the simulator's registers give for somePoints at noon.
@@ -162,7 +142,7 @@ func TestMetersOfEveryModeAreRead(t *testing.T) {
 			}
 			device := open(t, d, o)
 			for range 2 {
-				if got, err := read(t, device); err != nil || got != wantedPoints() {
+				if got, err := drivertest.Read(t, device); err != nil || got != wantedPoints() {
 					t.Errorf("\n got %s, %v\nwant %s", got, err, wantedPoints())
 				}
 			}
@@ -178,7 +158,7 @@ func TestPushedTelegramsAreRead(t *testing.T) {
 	d := &Driver{Buses: busOn(t, line.Path())}
 	o := options(t, d, "version=1-3:0.2.8", "energy=1-0:1.8.1", "tariff=0-0:96.14.0/number", "gas=0-1:24.2.1@2", "text=0-0:96.13.0/text", "power=1.7.0 W")
 	o.Mode, o.Baud = "p1", 0
-	got, err := read(t, open(t, d, o))
+	got, err := drivertest.Read(t, open(t, d, o))
 	s := iec62056sim.StateAt(noon)
 	want := fmt.Sprintf(`version="50"; energy=%v; tariff=2; gas=%v; text=""; power=%v`, s.Tariff[0], s.Gas, message.Float64(float64(int64(max(s.Power, 0)*1000+0.5))))
 	if err != nil || got != want {
@@ -200,11 +180,11 @@ func TestDamagedTelegramsAreNoReadings(t *testing.T) {
 			if mode == "d" {
 				want = "it holds a character 00"
 			}
-			if got, err := read(t, device); err == nil || !strings.Contains(err.Error(), "no telegram within ") || !strings.Contains(err.Error(), want) {
+			if got, err := drivertest.Read(t, device); err == nil || !strings.Contains(err.Error(), "no telegram within ") || !strings.Contains(err.Error(), want) {
 				t.Errorf("got %s, %v; want %q", got, err, want)
 			}
 			line.Misbehave(iec62056sim.Healthy)
-			if got, err := read(t, device); err != nil || got != fmt.Sprintf("energy=%v", iec62056sim.StateAt(noon).Tariff[0]) {
+			if got, err := drivertest.Read(t, device); err != nil || got != fmt.Sprintf("energy=%v", iec62056sim.StateAt(noon).Tariff[0]) {
 				t.Errorf("after the fault: got %s, %v", got, err)
 			}
 		})
@@ -220,7 +200,7 @@ func TestSingleRegistersAreRead(t *testing.T) {
 	s := iec62056sim.StateAt(noon)
 	want := fmt.Sprintf(`energy=%v; again=%v; own=7; none: the meter refused: ER03; serial="12345678"`, s.Energy, message.Float64(float64(int64(s.Energy*1000+0.5))))
 	for range 2 {
-		if got, err := read(t, device); err != nil || got != want {
+		if got, err := drivertest.Read(t, device); err != nil || got != want {
 			t.Errorf("\n got %s, %v\nwant %s", got, err, want)
 		}
 	}
@@ -231,7 +211,7 @@ func TestSingleRegistersAreRead(t *testing.T) {
 		t.Errorf("the meter saw %+v", seen)
 	}
 	part := device.(collectors.Divisible).Part([]int{4, 0})
-	if got, err := read(t, part); err != nil || got != fmt.Sprintf(`serial="12345678"; energy=%v`, s.Energy) {
+	if got, err := drivertest.Read(t, part); err != nil || got != fmt.Sprintf(`serial="12345678"; energy=%v`, s.Energy) {
 		t.Errorf("of a part got %s, %v", got, err)
 	}
 	if seen := line.Seen(); seen.Commands != 14 {
@@ -267,7 +247,7 @@ func TestFaultsNeverGiveAWrongValue(t *testing.T) {
 			}
 			device := open(t, d, o)
 			line.Misbehave(c.fault)
-			got, err := read(t, device)
+			got, err := drivertest.Read(t, device)
 			switch {
 			case c.err == "" && (err != nil || got != wantedPoints()):
 				t.Errorf("\n got %s, %v\nwant %s", got, err, wantedPoints())
@@ -277,7 +257,7 @@ func TestFaultsNeverGiveAWrongValue(t *testing.T) {
 			line.Misbehave(iec62056sim.Healthy)
 			var again string
 			for range 3 {
-				if again, err = read(t, device); err == nil {
+				if again, err = drivertest.Read(t, device); err == nil {
 					break
 				}
 			}
@@ -299,7 +279,7 @@ func TestNoiseOnTheLineNeverGivesAWrongValue(t *testing.T) {
 	line.Terminal().Noise(pty.Noise{FlipBits: 0.0002, DropBytes: 0.001, RandomBytes: 0.0005, Seed: 7})
 	good := 0
 	for range 12 {
-		got, err := read(t, device)
+		got, err := drivertest.Read(t, device)
 		if err != nil {
 			continue
 		}
@@ -310,7 +290,7 @@ func TestNoiseOnTheLineNeverGivesAWrongValue(t *testing.T) {
 	line.Terminal().Noise(pty.Noise{})
 	var err error
 	for range 2 { // intervals
-		_, err = read(t, device)
+		_, err = drivertest.Read(t, device)
 	}
 	if err != nil || good == 12 {
 		t.Errorf("after the noise: %v; of 12 polls in it %d gave values", err, good)
@@ -324,7 +304,7 @@ func TestMetersBehindASerialServerAreRead(t *testing.T) {
 	d := &Driver{Buses: busOn(t, line.Path())}
 	o := options(t, d, somePoints...)
 	must(t, o.Address.UnmarshalText([]byte("tcp://"+serialServer(t, line.Path()))))
-	if got, err := read(t, open(t, d, o)); err != nil || got != wantedPoints() {
+	if got, err := drivertest.Read(t, open(t, d, o)); err != nil || got != wantedPoints() {
 		t.Errorf("\n got %s, %v\nwant %s", got, err, wantedPoints())
 	}
 }
@@ -365,14 +345,14 @@ func TestARefusedRegisterTakesNoOthersWithIt(t *testing.T) {
 	o := options(t, d, "a=1.8.0", "b=0.0.0")
 	o.Read = "R5"
 	device := open(t, d, o)
-	if got, err := read(t, device); err != nil || got != "a: the meter refused: ER03; b: the meter refused: ER03" {
+	if got, err := drivertest.Read(t, device); err != nil || got != "a: the meter refused: ER03; b: the meter refused: ER03" {
 		t.Errorf("got %s, %v", got, err)
 	}
 	// One register that is never answered costs its own time-out, two in a row the rest of them.
 	o.Timeout = 300 * time.Millisecond
 	device = open(t, d, o)
 	line.Misbehave(iec62056sim.Mute)
-	if got, err := read(t, device); err == nil || !strings.Contains(err.Error(), "no programming mode at 19200 baud within 300ms") {
+	if got, err := drivertest.Read(t, device); err == nil || !strings.Contains(err.Error(), "no programming mode at 19200 baud within 300ms") {
 		t.Errorf("got %s, %v", got, err)
 	}
 }
@@ -438,7 +418,7 @@ func TestMetersAreFound(t *testing.T) {
 
 func TestMistakesInOptionsAreAllReported(t *testing.T) {
 	for _, bad := range []string{"", "bus://", "bus://a/b", "tcp://", "tcp://a", "tcp://:1", "serial:///dev/ttyS1"} {
-		if err := new(LineAddress).UnmarshalText([]byte(bad)); err == nil {
+		if err := new(bus.Address).UnmarshalText([]byte(bad)); err == nil {
 			t.Errorf("%q was accepted", bad)
 		}
 	}

@@ -3,10 +3,7 @@ package iec62056
 import (
 	"errors"
 	"fmt"
-	"net"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"sluice/collectors"
@@ -31,7 +28,7 @@ const (
 
 // Options is what a device of this kind says in the configuration.
 type Options struct {
-	Address  LineAddress    `yaml:"address" required:"true" doc:"the line that the meter is on: bus://NAME, with a name from buses:, or tcp://host:port of a transparent serial server"`
+	Address  bus.Address    `yaml:"address" required:"true" doc:"the line that the meter is on: bus://NAME, with a name from buses:, or tcp://host:port of a transparent serial server"`
 	Mode     string         `yaml:"mode" default:"auto" enum:"auto,a,b,c,d,p1" doc:"how the meter talks: auto asks and follows its identification; a, b and c force that mode; d listens to a meter that pushes readouts; p1 to a DSMR meter"`
 	Device   string         `yaml:"device" doc:"the meter's device address, for the case that several share the line; empty: whichever is there" max:"32"`
 	Baud     int            `yaml:"baud" doc:"bits per second of the sign-on, or of a meter that pushes; 0: 300, of mode d 2400, of p1 115200" min:"0" max:"115200"`
@@ -54,25 +51,6 @@ type PointOptions struct {
 	Unit  string `yaml:"unit" doc:"what to give the value in: kWh or Wh, kW or W, whatever the meter sends; empty: as the meter sends it"`
 
 	collectors.Policy `yaml:",inline"`
-}
-
-// LineAddress names the line a device is on.
-type LineAddress string
-
-// UnmarshalText takes bus://NAME and tcp://host:port.
-func (a *LineAddress) UnmarshalText(text []byte) error {
-	name, isBus := strings.CutPrefix(string(text), "bus://")
-	server, isTCP := strings.CutPrefix(string(text), "tcp://")
-	host, port, err := net.SplitHostPort(server)
-	number, bad := strconv.ParseUint(port, 10, 16)
-	switch {
-	case isBus && name != "" && !strings.ContainsAny(name, "/?# "):
-	case isTCP && err == nil && bad == nil && host != "" && number > 0:
-	default:
-		return fmt.Errorf("%q is neither bus://NAME, with a name from buses:, nor tcp://host:port", text)
-	}
-	*a = LineAddress(text)
-	return nil
 }
 
 // pushes says whether the meter speaks unasked.

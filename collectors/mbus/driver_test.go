@@ -12,9 +12,9 @@ import (
 
 	"sluice/collectors"
 	"sluice/collectors/bus"
+	"sluice/collectors/drivertest"
 	"sluice/collectors/mbus"
 	"sluice/collectors/mbus/mbussim"
-	"sluice/gateway/message"
 )
 
 var noon = time.Date(2026, 11, 22, 12, 0, 1, 0, time.UTC)
@@ -86,30 +86,10 @@ func open(t *testing.T, d *mbus.Driver, o *mbus.Options) collectors.Device {
 	return device
 }
 
-// read polls once and gives the points as "name=value" or "name: error".
-func read(t *testing.T, device collectors.Device) (string, error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	var r message.Reading
-	if err := device.Read(ctx, &r); err != nil {
-		return "", err
-	}
-	var all []string
-	for _, p := range r.Points {
-		if p.Error != "" {
-			all = append(all, p.Name+": "+p.Error)
-			continue
-		}
-		all = append(all, p.Name+"="+p.Value.String())
-	}
-	return strings.Join(all, "; "), nil
-}
-
 // expect polls once.
 func expect(t *testing.T, device collectors.Device, want string) {
 	t.Helper()
-	got, err := read(t, device)
+	got, err := drivertest.Read(t, device)
 	if err != nil {
 		t.Errorf("%v, want %s", err, want)
 		return
@@ -121,7 +101,7 @@ func expect(t *testing.T, device collectors.Device, want string) {
 
 func expectError(t *testing.T, device collectors.Device, want string) {
 	t.Helper()
-	if got, err := read(t, device); err == nil || !strings.Contains(err.Error(), want) {
+	if got, err := drivertest.Read(t, device); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %s, %v; want an error with %q", got, err, want)
 	}
 }

@@ -4,17 +4,16 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
-	"strings"
 	"time"
 
 	"sluice/collectors"
+	"sluice/collectors/bus"
 )
 
 // Options is what a device of this kind says in the configuration.
 type Options struct {
-	Address     LineAddress    `yaml:"address" required:"true" doc:"the line that the meter is on: bus://NAME with a name from buses:, or tcp://host:port of a level converter or serial server"`
+	Address     bus.Address    `yaml:"address" required:"true" doc:"the line that the meter is on: bus://NAME with a name from buses:, or tcp://host:port of a level converter or serial server"`
 	Meter       Address        `yaml:"meter" required:"true" doc:"which meter: its number on the line, 0 to 250, or the eight digits of its identification number, if need be with maker, version and medium as in 11490378.ACW.14.22"`
 	Baud        int            `yaml:"baud" doc:"bits per second of this meter on a serial line, with 8 data bits and even parity; 0: as the line is set" enum:"0,300,600,1200,2400,4800,9600,19200,38400"`
 	Timeout     time.Duration  `yaml:"timeout" default:"500ms" doc:"how long the meter may take to answer one request; the standard allows it 330 bit times and 50 ms" min:"50ms" max:"30s"`
@@ -30,24 +29,6 @@ type PointOptions struct {
 	Unit   string   `yaml:"unit" doc:"the unit to give the value in, such as kWh, MWh, GJ, m3, l, m3/h, °C; empty: the usual one of its quantity"`
 
 	collectors.Policy `yaml:",inline"`
-}
-
-// LineAddress names the line a device is on.
-type LineAddress string
-
-// UnmarshalText takes bus://NAME and tcp://host:port.
-func (a *LineAddress) UnmarshalText(text []byte) error {
-	if name, ok := strings.CutPrefix(string(text), "bus://"); ok && name != "" && !strings.ContainsAny(name, "/?# ") {
-		*a = LineAddress(text)
-		return nil
-	}
-	if place, ok := strings.CutPrefix(string(text), "tcp://"); ok {
-		if host, port, err := net.SplitHostPort(place); err == nil && host != "" && port != "" {
-			*a = LineAddress(text)
-			return nil
-		}
-	}
-	return fmt.Errorf("%q is neither bus://NAME, with a name from buses:, nor tcp://host:port", text)
 }
 
 // Application is a subcode of the application reset, or none.

@@ -79,26 +79,6 @@ func open(t *testing.T, d *Driver, o *Options) collectors.Device {
 	return device
 }
 
-// read polls once and gives the points as "name=value" or "name: error".
-func read(t *testing.T, device collectors.Device) (string, error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	var r message.Reading
-	if err := device.Read(ctx, &r); err != nil {
-		return "", err
-	}
-	var all []string
-	for _, p := range r.Points {
-		if p.Error != "" {
-			all = append(all, p.Name+": "+p.Error)
-			continue
-		}
-		all = append(all, p.Name+"="+p.Value.String())
-	}
-	return strings.Join(all, "; "), nil
-}
-
 var somePoints = []string{
 	"maker=1-0:96.50.1*1", "energy=1-0:1.8.0*255", "in_kwh=1.8.0 kWh", "reverse=2.8.0", "power=1-0:16.7.0*255",
 	"voltage=32.7.0", "current=0100470700FF", "frequency=14.7.0", "key=129-129:199.130.5*255", "flag=96.11.0*1", "odd=1-0:96.90.255*1",
@@ -135,12 +115,12 @@ func TestMetersAreRead(t *testing.T) {
 			}
 			device := open(t, d, o)
 			for range 3 {
-				if got, err := read(t, device); err != nil || got != wantedPoints() {
+				if got, err := drivertest.Read(t, device); err != nil || got != wantedPoints() {
 					t.Errorf("\n got %s, %v\nwant %s", got, err, wantedPoints())
 				}
 			}
 			if part := device.(collectors.Divisible).Part([]int{7, 0}); part != nil {
-				if got, err := read(t, part); err != nil || got != `frequency=50; maker="SLC"` {
+				if got, err := drivertest.Read(t, part); err != nil || got != `frequency=50; maker="SLC"` {
 					t.Errorf("of a part got %s, %v", got, err)
 				}
 			}
@@ -155,7 +135,7 @@ func TestTheNewestTelegramCounts(t *testing.T) {
 	d := &Driver{Buses: busOn(t, line.Path())}
 	device := open(t, d, options(t, d, "maker=1-0:96.50.1*1"))
 	for range 2 {
-		if _, err := read(t, device); err != nil {
+		if _, err := drivertest.Read(t, device); err != nil {
 			t.Fatal(err)
 		}
 		before := line.Seen().Telegrams
@@ -165,7 +145,7 @@ func TestTheNewestTelegramCounts(t *testing.T) {
 	}
 	time.Sleep(70 * time.Millisecond) // until the last one is on the line as a whole
 	before := line.Seen().Telegrams
-	if _, err := read(t, device); err != nil {
+	if _, err := drivertest.Read(t, device); err != nil {
 		t.Fatal(err)
 	}
 	if after := line.Seen().Telegrams; after == before {
@@ -180,7 +160,7 @@ func TestOldDZGMetersAreReadRight(t *testing.T) {
 	for _, quirk := range []string{"auto", "dzg"} {
 		o := options(t, d, "power=16.7.0")
 		o.Quirk = quirk
-		if got, err := read(t, open(t, d, o)); err != nil || got != fmt.Sprintf("power=%v", message.Float64(power)) {
+		if got, err := drivertest.Read(t, open(t, d, o)); err != nil || got != fmt.Sprintf("power=%v", message.Float64(power)) {
 			t.Errorf("quirk %s: got %s, %v; want %v", quirk, got, err, power)
 		}
 	}
@@ -189,7 +169,7 @@ func TestOldDZGMetersAreReadRight(t *testing.T) {
 func TestALockedMeterSaysWhatIsMissing(t *testing.T) {
 	line := simulate(t, smlsim.Options{Locked: true})
 	d := &Driver{Buses: busOn(t, line.Path())}
-	got, err := read(t, open(t, d, options(t, d, "power=16.7.0", "maker=1-0:96.50.1*1")))
+	got, err := drivertest.Read(t, open(t, d, options(t, d, "power=16.7.0", "maker=1-0:96.50.1*1")))
 	if err != nil || !strings.Contains(got, "only after their PIN was entered; maker=") {
 		t.Errorf("got %s, %v", got, err)
 	}
@@ -227,7 +207,7 @@ func TestFaultsNeverGiveAWrongValue(t *testing.T) {
 			}
 			device := open(t, d, o)
 			line.Misbehave(c.fault)
-			got, err := read(t, device)
+			got, err := drivertest.Read(t, device)
 			switch {
 			case c.err == "" && (err != nil || got != wantedPoints()):
 				t.Errorf("\n got %s, %v\nwant %s", got, err, wantedPoints())
@@ -237,7 +217,7 @@ func TestFaultsNeverGiveAWrongValue(t *testing.T) {
 			line.Misbehave(smlsim.Healthy)
 			var again string
 			for range 3 {
-				if again, err = read(t, device); err == nil {
+				if again, err = drivertest.Read(t, device); err == nil {
 					break
 				}
 			}
@@ -258,7 +238,7 @@ func TestNoiseOnTheLineNeverGivesAWrongValue(t *testing.T) {
 	device := open(t, d, o)
 	line.Terminal().Noise(pty.Noise{FlipBits: 0.0005, DropBytes: 0.001, RandomBytes: 0.001, Seed: 7})
 	for range 20 {
-		if got, err := read(t, device); err == nil && got != wantedPoints() {
+		if got, err := drivertest.Read(t, device); err == nil && got != wantedPoints() {
 			t.Errorf("\n got %s\nwant %s", got, wantedPoints())
 		}
 	}
@@ -266,7 +246,7 @@ func TestNoiseOnTheLineNeverGivesAWrongValue(t *testing.T) {
 	var got string
 	var err error
 	for range 2 { // intervals
-		got, err = read(t, device)
+		got, err = drivertest.Read(t, device)
 	}
 	if err != nil || got != wantedPoints() {
 		t.Errorf("after the noise: %s, %v", got, err)
@@ -324,7 +304,7 @@ func TestMetersAreFound(t *testing.T) {
 
 func TestMistakesInOptionsAreAllReported(t *testing.T) {
 	for _, bad := range []string{"", "bus://", "bus://a/b", "tcp://", "tcp://a", "tcp://:1", "serial:///dev/ttyS1"} {
-		if err := new(LineAddress).UnmarshalText([]byte(bad)); err == nil {
+		if err := new(bus.Address).UnmarshalText([]byte(bad)); err == nil {
 			t.Errorf("%q was accepted", bad)
 		}
 	}

@@ -4,9 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -27,7 +25,7 @@ const (
 
 // Options is what a device of this kind says in the configuration.
 type Options struct {
-	Address LineAddress    `yaml:"address" required:"true" doc:"the line that the meter is on: bus://NAME, with a name from buses:, or tcp://host:port of a transparent serial server"`
+	Address bus.Address    `yaml:"address" required:"true" doc:"the line that the meter is on: bus://NAME, with a name from buses:, or tcp://host:port of a transparent serial server"`
 	Mode    string         `yaml:"mode" default:"push" enum:"push,request" doc:"push: listen for the next telegram, which nearly all meters send by themselves; request: ask for the list of values"`
 	Baud    int            `yaml:"baud" default:"9600" doc:"bits per second; characters have 8 bits and no parity" min:"300" max:"115200"`
 	Server  Octets         `yaml:"server" doc:"the meter's id in hex digits, such as 0A01484C59020003A910; with it, telegrams of another meter are refused. empty: whichever is there"`
@@ -44,25 +42,6 @@ type PointOptions struct {
 	Unit string `yaml:"unit" doc:"what to give the value in, such as kWh where the meter sends Wh; empty: as the meter sends it"`
 
 	collectors.Policy `yaml:",inline"`
-}
-
-// LineAddress names the line a device is on.
-type LineAddress string
-
-// UnmarshalText takes bus://NAME and tcp://host:port.
-func (a *LineAddress) UnmarshalText(text []byte) error {
-	name, isBus := strings.CutPrefix(string(text), "bus://")
-	server, isTCP := strings.CutPrefix(string(text), "tcp://")
-	host, port, err := net.SplitHostPort(server)
-	number, bad := strconv.ParseUint(port, 10, 16)
-	switch {
-	case isBus && name != "" && !strings.ContainsAny(name, "/?# "):
-	case isTCP && err == nil && bad == nil && host != "" && number > 0:
-	default:
-		return fmt.Errorf("%q is neither bus://NAME, with a name from buses:, nor tcp://host:port", text)
-	}
-	*a = LineAddress(text)
-	return nil
 }
 
 // Octets are bytes that the configuration writes as hex digits.
