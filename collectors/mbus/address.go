@@ -135,7 +135,7 @@ func (a Address) String() string {
 }
 
 func parseIdentity(s string) (Identity, bool) {
-	if len(s) == 16 {
+	if len(s) == 16 && !strings.Contains(s, ".") {
 		return parsePlainIdentity(s)
 	}
 	parts := strings.Split(s, ".")

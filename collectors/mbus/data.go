@@ -16,7 +16,6 @@ const (
 	selection = 0x8
 	bcd2      = 0x9
 	lvar      = 0xD
-	bcd12     = 0xE
 )
 
 // fieldBytes is how long the data of each data field is; LVAR says it itself.

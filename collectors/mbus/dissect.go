@@ -7,8 +7,9 @@ import (
 	"sluice/collectors/bus"
 )
 
-// Dissect says in a line what a frame is, for the bus monitor. ok is false for what is none.
-func Dissect(dir bus.Direction, frame []byte) (summary string, ok bool) {
+// Dissect says in a line what a frame is, for the bus monitor. ok is false for what is none. Frames
+// themselves say which way they go.
+func Dissect(_ bus.Direction, frame []byte) (summary string, ok bool) {
 	f, err := Decode(frame)
 	if err != nil {
 		return "", false

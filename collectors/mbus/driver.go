@@ -44,7 +44,7 @@ func (d *Driver) Open(name string, options any) (collectors.Device, error) {
 	}
 	m := &meter{
 		client: client, address: o.Meter, application: o.Application, telegrams: o.Telegrams,
-		timeout: patience(o.Timeout, o.Baud), character: characters(o.Baud), fcb: true, unsettled: true,
+		timeout: patience(o.Timeout, o.Baud), character: characters(o.Baud), fcb: true,
 	}
 	for _, p := range o.Points {
 		m.points = append(m.points, p)
@@ -91,10 +91,9 @@ type meter struct {
 
 	// What was learned. A meter that answers requests for data but no reset of the link is deaf to
 	// it; then the frame count bit goes on from reading to reading.
-	unheard   int
-	synced    bool
-	fcb       bool
-	unsettled bool // secondary: somebody may still be selected, with a frame count bit of before
+	unheard int
+	synced  bool // fcb is another than the meter saw last
+	fcb     bool
 }
 
 // Points describes the points in the order of the configuration.
@@ -103,7 +102,7 @@ func (m *meter) Points() []collectors.Spec { return m.specs }
 // Close lets the line rest.
 func (m *meter) Close() error {
 	m.client.Rest()
-	m.unsettled = true
+	m.synced = false
 	return nil
 }
 
@@ -229,24 +228,35 @@ func (m *meter) forget(err error) {
 	}
 }
 
-// askSelected lets go of whoever is selected, which also makes the next request of the same meter a
-// new one, then selects, reads and lets go again.
+// askSelected selects, reads and lets go again. Letting go makes the meter forget the frame count bit,
+// so that its next reading begins anew.
 func (m *meter) askSelected(ctx context.Context, s *session) (*answer, error) {
-	if m.unsettled {
-		err := s.reset(ctx)
-		if _, silent := errors.AsType[*silenceError](err); err != nil && !silent {
+	s.fcb = m.fcb
+	synced := m.synced
+	m.synced = false
+	if synced {
+		if err := s.choose(ctx); err != nil {
+			return nil, err
+		}
+	} else {
+		known, err := s.chooseAfresh(ctx)
+		if err == nil && !known {
+			_, err = m.collect(ctx, s, tries) // see askPrimary
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
-	m.unsettled = true
-	if err := s.choose(ctx); err != nil {
+	a, err := m.collect(ctx, s, tries)
+	if err != nil {
 		return nil, err
 	}
-	a, err := m.collect(ctx, s, tries)
-	if err == nil {
-		m.unsettled = s.reset(ctx) != nil
+	err = s.reset(ctx)
+	m.fcb = s.fcb
+	if _, silent := errors.AsType[*silenceError](err); err == nil || silent {
+		m.synced = true
 	}
-	return a, err
+	return a, nil
 }
 
 // collect asks for telegrams until the meter has no more. What came before one that is missing is
@@ -263,7 +273,7 @@ func (m *meter) collect(ctx context.Context, s *session, left int) (*answer, err
 		f, err := s.telegram(ctx, left)
 		var t Telegram
 		if err == nil {
-			t, err = m.decode(f)
+			t, err = m.decode(s.line, f)
 		}
 		if err == nil && n > 0 {
 			err = follows(&a, t, last, f)
@@ -286,10 +296,15 @@ func (m *meter) collect(ctx context.Context, s *session, left int) (*answer, err
 }
 
 // decode takes a telegram, which must be from the meter that was asked.
-func (m *meter) decode(f Frame) (Telegram, error) {
+func (m *meter) decode(line exchanger, f Frame) (Telegram, error) {
 	t, err := DecodeTelegram(f.Info, f.Data)
+	if _, refused := errors.AsType[*refusedError](err); refused {
+		line.Refused(err.Error())
+		return Telegram{}, err
+	}
 	if err != nil {
-		return Telegram{}, &answerError{err}
+		line.Verdict(err.Error())
+		return Telegram{}, err
 	}
 	if !m.address.secondary || !t.Header.Named {
 		return t, nil
@@ -299,7 +314,9 @@ func (m *meter) decode(f Frame) (Telegram, error) {
 		asked = Identity{ID: asked.ID, Maker: anyMaker, Version: anyByte, Medium: anyByte}
 	}
 	if !asked.matches(t.Header.Identity) {
-		return Telegram{}, &answerError{fmt.Errorf("meter %s answered", t.Header.Identity)}
+		err := fmt.Errorf("meter %s answered", t.Header.Identity)
+		line.Verdict(err.Error())
+		return Telegram{}, err
 	}
 	return t, nil
 }
@@ -308,9 +325,9 @@ func (m *meter) decode(f Frame) (Telegram, error) {
 func follows(a *answer, t Telegram, last, f Frame) error {
 	switch {
 	case bytes.Equal(f.Data, last.Data):
-		return &answerError{errors.New("the meter sends the same telegram again instead of the next")}
+		return errors.New("the meter sends the same telegram again instead of the next")
 	case t.Header.Named && t.Header.Identity != a.header.Identity:
-		return &answerError{fmt.Errorf("it is from meter %s", t.Header.Identity)}
+		return fmt.Errorf("it is from meter %s", t.Header.Identity)
 	}
 	return nil
 }

@@ -56,26 +56,30 @@ func TestMetersAreFoundByTheirNumbers(t *testing.T) {
 func TestMetersAreFoundByTheirIdentities(t *testing.T) {
 	energy := [][]byte{records(t, "0C 06 01 00 00 00")}
 	line := simulate(t,
-		mbussim.Meter{ID: "10000001", Maker: "ABC", Medium: 7, Telegrams: energy},
-		mbussim.Meter{ID: "10000002", Maker: "ABC", Medium: 7, Telegrams: energy},
-		mbussim.Meter{ID: "10990002", Maker: "ABC", Medium: 7, Telegrams: energy},
+		mbussim.Meter{ID: "12000000", Maker: "ABC", Medium: 7, Telegrams: energy},
+		mbussim.Meter{ID: "13000000", Maker: "ABC", Medium: 7, Telegrams: energy},
 		mbussim.Meter{ID: "87654321", Maker: "XYZ", Medium: 4, Primary: 9, Telegrams: energy},
-		mbussim.Meter{ID: "10990002", Maker: "ABC", Medium: 22, Telegrams: energy})
+		mbussim.Meter{ID: "55555555", Maker: "ABC", Medium: 6, Telegrams: energy},
+		mbussim.Meter{ID: "55555555", Maker: "DEF", Medium: 22, Telegrams: energy})
 	c := client(t, line)
-	found, err := mbus.Find(t.Context(), c, mbus.Search{Identities: true, Timeout: 60 * time.Millisecond})
-	must(t, err)
-	want := []string{
-		"10000001.ABC.0.7 0 10000001.ABC.0.7 water: ",
-		"10000002.ABC.0.7 0 10000002.ABC.0.7 water: ",
-		"10990002 -1  : several meters with this identification number answer at once: add maker, version and medium to the address",
-		"87654321.XYZ.0.4 9 87654321.XYZ.0.4 heat (outlet): ",
-	}
-	if got := told(found); !slices.Equal(got, want) {
-		t.Errorf("\n got %s\nwant %s", strings.Join(got, "\n     "), strings.Join(want, "\n     "))
-	}
-	found, err = mbus.Find(t.Context(), c, mbus.Search{Identities: true, Among: "109FFFFF.*.*.22", Timeout: 60 * time.Millisecond})
-	if got := told(found); err != nil || !slices.Equal(got, []string{"10990002.ABC.0.22 0 10990002.ABC.0.22 cold water: "}) {
-		t.Errorf("among some: got %q, %v", got, err)
+	for _, step := range []struct {
+		among string
+		want  []string
+	}{
+		{"FFFFFFFF.ABC", []string{
+			"12000000.ABC.0.7 0 12000000.ABC.0.7 water: ",
+			"13000000.ABC.0.7 0 13000000.ABC.0.7 water: ",
+			"55555555.ABC.0.6 0 55555555.ABC.0.6 warm water: ",
+		}},
+		{"87FFFFFF", []string{"87654321.XYZ.0.4 9 87654321.XYZ.0.4 heat (outlet): "}},
+		{"5555555F", []string{"55555555 -1  : several meters with this identification number answer at once: add maker, version and medium to the address"}},
+		{"5FFFFFFF.*.*.22", []string{"55555555.DEF.0.22 0 55555555.DEF.0.22 cold water: "}},
+		{"4FFFFFFF", nil},
+	} {
+		found, err := mbus.Find(t.Context(), c, mbus.Search{Identities: true, Among: step.among, Timeout: 60 * time.Millisecond})
+		if got := told(found); err != nil || !slices.Equal(got, step.want) {
+			t.Errorf("among %s: %v\n got %s\nwant %s", step.among, err, strings.Join(got, "\n     "), strings.Join(step.want, "\n     "))
+		}
 	}
 	if _, err := mbus.Find(t.Context(), c, mbus.Search{Identities: true, Among: "5"}); err == nil {
 		t.Error("a number was accepted as a mask")

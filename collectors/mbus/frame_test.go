@@ -58,10 +58,14 @@ func described(f Frame) string {
 
 func TestPublishedFrames(t *testing.T) {
 	want := []string{
-		`11490378.ACW.14.22; fabrication_number="11490378"; volume=54.321 m3; date[storage=1]: the meter has no value for this now; volume[storage=1]=0 m3; datetime="2014-03-13T11:11:00"; operating_time=3369600 s; firmware_version="02"; software_version="06"; manufacturer_data="00017513"`,
+		`11490378.ACW.14.22; fabrication_number="11490378"; volume=54.321 m3; date[storage=1]: the meter has no value for this now; volume[storage=1]=0 m3; datetime="2014-03-13T11:11:00"; operating_time=0 s; firmware_version="02"; software_version="06"; manufacturer_data="00017513"`,
 		`00182007.GWF.53.7; fabrication_number="00182007"; volume=269 m3`,
 		`54000834.ELV.50.0; digital_input=0; "%RH"=45.64; "%RH".min=45.52; "%RH".max=58.12; external_temperature=22.56 °C; external_temperature.min=21.6 °C; external_temperature.max=23.39 °C; averaging_duration=86400 s; external_temperature[storage=1]=22.76 °C; external_temperature[storage=2]=22.69 °C; fabrication_number="54000834"; software_version=262144; manufacturer_data=""`,
-		`0500023E.SBC.18.2`,
+		`0500023E.SBC.18.2; energy[tariff=1]=12.52 kWh; energy[storage=2,tariff=1]=12.52 kWh; energy[tariff=2]=17744.33 kWh; energy[storage=2,tariff=2]=17744.33 kWh; ` +
+			`voltage[maker=01]=237 V; current[maker=01]=3.2 A; power[maker=01]=0.79 kW; power[maker=01,subunit=1]=-0.18 kW; ` +
+			`voltage[maker=02]=231 V; current[maker=02]=3.5 A; power[maker=02]=0.81 kW; power[maker=02,subunit=1]=-0.15 kW; ` +
+			`voltage[maker=03]=228 V; current[maker=03]=6.9 A; power[maker=03]=1.6 kW; power[maker=03,subunit=1]=-0.32 kW; ` +
+			`manufacturer[maker=68]=0; power[maker=00]=3.2 kW; power[maker=00,subunit=1]=-0.65 kW; manufacturer[maker=13]=4`,
 		"the meter refused: it is busy, ask again later (application error 8)",
 		"no frame starts here",
 	}
@@ -159,8 +163,8 @@ func TestAnAcknowledgementInsideAFrameIsNone(t *testing.T) {
 		{"10 40 01 41 16 E5", 6},
 		{"00 E5", 2},
 		{"E5 E5", 1},
-		{"68 04 04 68 08 01 70 E5", 0},                      // more is to come
-		{"68 04 04 68 08 E5 70 08 65 16", 0},                // it is part of the frame
+		{"68 04 04 68 08 01 70 E5", 0},       // more is to come
+		{"68 04 04 68 08 E5 70 08 65 16", 0}, // it is part of the frame
 		{"68 0B 0B 68 53 FD 52 E5 FF FF FF FF FF FF FF", 0}, // our own request, not all of it yet
 		{"", 0},
 		{"10 40", 0},
@@ -228,6 +232,7 @@ func TestAddresses(t *testing.T) {
 		{"11490378.ACW", "11490378.ACW", "78 03 49 11 77 04 FF FF"},
 		{"11490378.acw.14.22", "11490378.ACW.14.22", "78 03 49 11 77 04 0E 16"},
 		{"11490378.*.*.22", "11490378.*.*.22", "78 03 49 11 FF FF FF 16"},
+		{"11490378.ACW.1.7", "11490378.ACW.1.7", "78 03 49 11 77 04 01 07"}, // sixteen characters, and not the other form
 		{"1149037877040E16", "11490378.ACW.14.22", "78 03 49 11 77 04 0E 16"},
 		{"FFFFFFFFFFFFFFFF", "FFFFFFFF", "FF FF FF FF FF FF FF FF"},
 	} {

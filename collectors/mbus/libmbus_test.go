@@ -97,14 +97,25 @@ func foreignFrames(t testing.TB, folder string) []string {
 
 // differences are records that libmbus and we see differently, with the reason. An entry for a record
 // that is alike fails too.
-var differences = map[string]string{}
+var differences = map[string]string{
+	"ELS_Elster-F96-Plus#4": blank, "ELS_Elster-F96-Plus#5": blank, "abb_f95#2": blank, "abb_f95#3": blank,
+	"SEN_Pollustat#12": limit, "SEN_Pollustat#13": limit,
+	"landis+gyr_ultraheat_t230#19": limit, "landis+gyr_ultraheat_t230#20": limit, "landis+gyr_ultraheat_t230#21": limit, "landis+gyr_ultraheat_t230#22": limit,
+	"landis+gyr_ultraheat_t230#32": "year 127 means every year, so it is no date: the due date of each year",
+	"sen_pollutherm#2":             "the standard reserves VIF 7B; libmbus gives up the record, we give the bare number",
+}
+
+const (
+	blank = "BCD with letters is what the display shows in an error; libmbus counts each letter as a digit above nine"
+	limit = "the VIFE makes it the time since or for which a limit was exceeded; libmbus passes over that and gives flows and temperatures such as 41065374.6 °C"
+)
 
 func TestFramesOfRealMetersDecodeAsLibmbusDoesIt(t *testing.T) {
 	frames, records := 0, 0
 	used := map[string]bool{}
 	for _, path := range foreignFrames(t, "test-frames") {
 		name := strings.TrimSuffix(filepath.Base(path), ".hex")
-		if name == "manual_frame2" {
+		if name == "manual_frame2" || name == "sen_pollusonic_2" {
 			continue // fixed data: the next test
 		}
 		want := readForeign(t, strings.TrimSuffix(path, ".hex")+".norm.xml")
@@ -215,7 +226,7 @@ func compareRecord(r *Record, want *foreignRecord) string {
 
 // noDate is what libmbus makes of bytes that are no date; it shows days and months of 0 and years
 // before meters.
-var noDate = regexp.MustCompile(`^\d{4}-(00|1[3-6]|\d\d-(00|3[12]))|^\d{4}-\d\d-00|^1900-|^20\d\d-00|^2\d{3}-1[3-6]`)
+var noDate = regexp.MustCompile(`^\d{4}-(00|1[3-6])|^\d{4}-\d\d-(00|3[01])|^1900-|^2(0[89]|1)\d`)
 
 func compareValue(r *Record, want *foreignRecord) string {
 	if r.Problem != "" {
@@ -247,6 +258,9 @@ func compareValue(r *Record, want *foreignRecord) string {
 		return ""
 	}
 	text := strings.Trim(value.String(), `"`)
+	if r.dif&0xF == lvar && text == strings.ReplaceAll(want.Value, " ", "") {
+		return "" // bytes
+	}
 	if text != strings.TrimSuffix(strings.TrimSpace(want.Value), "Z") && text != strings.TrimSpace(want.Value) {
 		return fmt.Sprintf("%s, libmbus has %s", text, want.Value)
 	}
@@ -262,14 +276,18 @@ func numberIn(v message.Value) (float64, bool) {
 }
 
 func TestFixedDataDecodesAsLibmbusDoesIt(t *testing.T) {
-	f, err := Decode(readHex(t, "testdata/libmbus/test-frames/manual_frame2.hex"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	// libmbus calls the second counter, whose unit is "the same, of a due date", 135 reserved but historic.
-	want := "12345678.*.*.7; volume=0.001 m3; volume[storage=1]=0.135 m3"
-	if got := described(f); got != want {
-		t.Errorf("got %s, want %s", got, want)
+	for name, want := range map[string]string{
+		// libmbus calls the second counter, whose unit is "the same, of a due date", 135 reserved but historic.
+		"manual_frame2":    "12345678.*.*.7; volume=0.001 m3; volume[storage=1]=0.135 m3",
+		"sen_pollusonic_2": "90919293.*.*.4; energy=6531 kWh; volume=0.069 m3",
+	} {
+		f, err := Decode(readHex(t, "testdata/libmbus/test-frames/"+name+".hex"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := described(f); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
 	}
 	refused, err := Decode(readHex(t, "testdata/libmbus/unsupported-frames/invalid_length2.hex"))
 	if err != nil {

@@ -38,7 +38,7 @@ func nodeMbus(t *testing.T) string {
 const ask = `
 const Master = require('node-mbus')
 const [host, port, what] = process.argv.slice(1)
-const master = new Master({host, port: Number(port), timeout: 2000})
+const master = new Master({host, port: Number(port), timeout: 300})
 const done = (err, data) => {
   console.log(JSON.stringify({error: err ? err.message : '', data}))
   master.close(() => process.exit(0))
@@ -91,7 +91,7 @@ func TestAForeignMasterReadsTheSimulatedMeters(t *testing.T) {
 			continue
 		}
 		var data struct {
-			SlaveInformation struct{ Id, Manufacturer any }
+			SlaveInformation struct{ Manufacturer string }
 			DataRecord       []struct {
 				Unit  string
 				Value any

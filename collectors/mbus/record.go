@@ -60,8 +60,9 @@ var (
 func decodeRecord(b []byte, highFirst bool) (r Record, n int, err error) {
 	r.dif = b[0]
 	if r.dif == difManufacturer || r.dif == difMore {
-		r.Quantity = "manufacturer_data"
-		r.Value = message.Text(fmt.Sprintf("%X", b[1:]))
+		r.Quantity, r.scale = "manufacturer_data", scale{unit: mustUnit("")}
+		r.number = number{text: fmt.Sprintf("%X", b[1:]), isText: true}
+		r.Value = message.Text(r.number.text)
 		return r, len(b), nil
 	}
 	if r.dif&0x0F == 0x0F {

@@ -51,7 +51,7 @@ func TestValues(t *testing.T) {
 		{"01 7A FB", "bus_address=251"},
 		{"02 FC 03 48 52 25 74 D4 11", `"%RH"=45.64`},
 		// reals
-		{"05 2E B1 D1 2E BE", "power=-0.170722 kW"},
+		{"05 2E B1 D1 2E BE", "power=-0.17072178 kW"},
 		{"05 5B B8 2D F9 41", "flow_temperature=31.147324 °C"},
 		{"05 2B 00 00 C0 7F", "power: the meter has no value for this now"},
 		{"05 2B 00 00 80 7F", "power: the meter sent 00 00 80 7F, which is infinite"},
@@ -159,7 +159,8 @@ func TestNamesOfRecords(t *testing.T) {
 		{"02 BB 7D 05 00", "volume_flow=5 m3/h"},
 		{"02 86 77 05 00", "energy=50 kWh"},
 		{"02 86 70 05 00", "energy=0.000005 kWh"},
-		{"02 86 FC 11 FF FF", "energy[vife=11]=-1 kWh"},
+		{"02 86 FC 0D FF FF", "energy[vife=FC0D]=-1 kWh"},
+		{"02 86 FC 11 FF FF", "energy=65535 kWh"},
 		{"02 BB 7C 05 00", "volume_flow[vife=7C]=0.005 m3/h"},
 		{"02 86 44 05 00", "energy[vife=44]=5 kWh"},
 	} {

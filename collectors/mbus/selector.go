@@ -76,7 +76,8 @@ func parseSelector(text string) (Selector, error) {
 func parseName(s Selector) (Selector, error) {
 	var r Record
 	rest := s.text
-	if quoted, err := strconv.QuotedPrefix(rest); err == nil {
+	quoted, err := strconv.QuotedPrefix(rest)
+	if err == nil {
 		word, _ := strconv.Unquote(quoted) // a quoted prefix can be unquoted
 		r.Quantity, rest = strconv.Quote(word), rest[len(quoted):]
 	} else {
@@ -86,7 +87,7 @@ func parseName(s Selector) (Selector, error) {
 		}
 		r.Quantity, rest = rest[:end], rest[end:]
 	}
-	if r.Quantity == "" || r.Quantity[0] != '"' && strings.Trim(r.Quantity, letters) != "" {
+	if r.Quantity == "" || err != nil && strings.Trim(r.Quantity, letters) != "" {
 		return Selector{}, selectorError(s.text)
 	}
 	for f := Maximum; f <= ErrorState; f++ {

@@ -19,6 +19,8 @@ const (
 // exchanger is a line that is ours for the moment: a turn on a bus.
 type exchanger interface {
 	Exchange(ctx context.Context, q bus.Request) ([]byte, error)
+	Verdict(text string) // on the frame that came last
+	Refused(text string) // so did the meter, in that frame
 }
 
 // session is one conversation with one meter, within one turn.
@@ -45,13 +47,6 @@ func (e *silenceError) Error() string {
 	return fmt.Sprintf("no valid answer within %v: %s", e.waited, e.why)
 }
 
-// answerError is an answer that cannot be used: the meter is there.
-type answerError struct{ problem error }
-
-func (e *answerError) Error() string { return e.problem.Error() }
-
-func (e *answerError) Unwrap() error { return e.problem }
-
 // reset brings the link into its first state: the next request has a frame count bit of 1 and is new
 // to the meter, whatever was asked before and by whom. A meter that does not answer may not have
 // heard it, so then the bit goes on as before.
@@ -65,8 +60,21 @@ func (s *session) reset(ctx context.Context) error {
 
 // choose makes the meter with the session's identity listen to the network address.
 func (s *session) choose(ctx context.Context) error {
-	s.fcb = true
 	return s.command(ctx, long(sndUD, addressNetwork, ciSelect, s.meter.identity.wire()...), tries)
+}
+
+// chooseAfresh is choose for a meter of which nobody knows what frame count bit it saw last. The reset
+// in between ends the selection, so that there are two. known is false when the meter did not answer
+// the reset.
+func (s *session) chooseAfresh(ctx context.Context) (known bool, err error) {
+	if err := s.choose(ctx); err != nil {
+		return false, err
+	}
+	err = s.reset(ctx)
+	if _, silent := errors.AsType[*silenceError](err); err != nil && !silent {
+		return false, err
+	}
+	return err == nil, s.choose(ctx)
 }
 
 // application resets the meter's application and lets it prepare the telegrams of that subcode.
@@ -128,10 +136,14 @@ func (s *session) exchange(ctx context.Context, f Frame, l listener) ([]byte, er
 		// An answer that comes late is the one to this request or says whose it is.
 		Late: -1,
 	})
-	if none, ok := errors.AsType[*bus.NoReplyError](err); ok {
-		return nil, &silenceError{none.Waited, l.why(none.Received)}
+	none, ok := errors.AsType[*bus.NoReplyError](err)
+	switch {
+	case !ok:
+		return answer, err
+	case none.Echo:
+		return nil, &silenceError{none.Waited, onlyEcho}
 	}
-	return answer, err
+	return nil, &silenceError{none.Waited, l.why(none.Received)}
 }
 
 // ackListener waits for E5.
@@ -152,6 +164,8 @@ func (ackListener) why(received []byte) string {
 	return whyNot(received)
 }
 
+const onlyEcho = "only the request was heard on the line"
+
 func whyNot(received []byte) string {
 	if len(received) == 0 {
 		return ""
@@ -159,7 +173,7 @@ func whyNot(received []byte) string {
 	if f, n, ok := find(received); ok && f.Control&fromMaster != 0 {
 		rest := received[n:]
 		if len(rest) == 0 {
-			return "only the request was heard on the line"
+			return onlyEcho
 		}
 		return diagnose(rest).Error()
 	}

@@ -29,7 +29,7 @@ func SetNumber(ctx context.Context, c *bus.Client, meter Address, number byte, b
 func (s *session) renumber(ctx context.Context, number byte) error {
 	s.fcb = true
 	if s.meter.secondary {
-		if err := s.choose(ctx); err != nil {
+		if _, err := s.chooseAfresh(ctx); err != nil {
 			return err
 		}
 	} else if err := s.reset(ctx); err != nil {

@@ -59,7 +59,7 @@ func meaningOf(vif []byte, plain string) meaning {
 	case first&^extension == vifPlain:
 		e = entry{quantity: strconv.Quote(plain)}
 	case first&^extension == vifManufacturer:
-		m := meaning{quantity: "manufacturer"}
+		m := meaning{quantity: "manufacturer", scale: scale{unit: mustUnit("")}}
 		m.ownWay(rest)
 		return m
 	default:

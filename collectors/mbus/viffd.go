@@ -124,6 +124,9 @@ func (m *meaning) modify(vife []byte) {
 
 // ownWay notes codes whose meaning only the maker knows.
 func (m *meaning) ownWay(codes []byte) {
+	if len(codes) == 0 {
+		return
+	}
 	plain := make([]byte, len(codes))
 	for i, c := range codes {
 		plain[i] = c &^ extension

@@ -190,6 +190,10 @@ func (l *Line) telegram(m *meter) []byte {
 
 // take carries out a command.
 func (l *Line) take(m *meter, q request) []byte {
+	if m.counted && m.fcb == q.fcb() && q.address != broadcast {
+		l.counts.Repeats++
+		return []byte{0xE5} // done already
+	}
 	switch {
 	case q.ci == 0x50:
 	case q.ci == 0x51 && len(q.data) == 3 && q.data[0] == 0x01 && q.data[1] == 0x7A:
