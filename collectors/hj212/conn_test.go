@@ -31,6 +31,15 @@ func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
 // line starts a station in bubble time and gives the logger's end of a connection to it.
 func line(t *testing.T, change func(*Options)) (*Station, *book, func() net.Conn) {
 	t.Helper()
+	s, connect := station(t, change)
+	got := &book{}
+	run(t, got.report(s))
+	return s, got, connect
+}
+
+// station opens one that loggers reach through pipes.
+func station(t *testing.T, change func(*Options)) (*Station, func() net.Conn) {
+	t.Helper()
 	d := &Driver{Log: quiet()}
 	o := options(d, "pipe:1")
 	if change != nil {
@@ -45,9 +54,7 @@ func line(t *testing.T, change func(*Options)) (*Station, *book, func() net.Conn
 	d.listeners = map[string]*listener{"pipe:1": l}
 	l.start()
 	s.entered = true
-	got := &book{}
-	run(t, got.report(s))
-	return s, got, func() net.Conn {
+	return s, func() net.Conn {
 		mine, theirs := net.Pipe()
 		on.in <- theirs
 		return mine
