@@ -19,7 +19,10 @@ type Driver interface {
 
 // Device is one opened device. A Poller calls its methods one at a time.
 type Device interface {
-	// Read polls every point once and fills r.Points in the order of the configuration. A point
+	// Points describes what Read fills in, in the order of the configuration. It never changes. A
+	// Reporter that tells what it likes may name none.
+	Points() []Spec
+	// Read polls every point once and fills r.Points in the order of Points. A point
 	// that failed carries its own error. The returned error means that the device as a whole did
 	// not answer; then r is not used. Connections are opened as needed and closed after an error
 	// that leaves the wire in doubt. Read returns soon after ctx ends.
@@ -28,17 +31,34 @@ type Device interface {
 	Close() error
 }
 
+// Spec is what the configuration says of one point, whatever the driver.
+type Spec struct {
+	Name, Unit string // Unit is for people; "" is none
+	Policy     Policy
+}
+
+// Divisible is a Device of which some points can be read alone, which scan groups need.
+type Divisible interface {
+	// Part gives a device that has the points with these indexes only. It shares the connection and
+	// whatever was learned about the device with the whole; one of them is read at a time. The
+	// connection is let go of when the whole and all parts that were read are closed.
+	Part(points []int) Device
+}
+
+// Reporter is a Device that speaks unasked: it is listened to instead of being read.
+type Reporter interface {
+	// Report listens until ctx ends and hands each reading to take, with its Points and, where the
+	// device tells it, its Time. take returns nil once the reading is durable: only then may the
+	// device be told that it was heard. An error of Report means that there is nothing to listen to.
+	Report(ctx context.Context, take func(context.Context, *message.Reading) error) error
+}
+
 // Writer is a Device whose points can be written. Write may be called while a Read runs and waits
 // for its turn. It sends the value once, never again by itself, reads it back and gives what the
 // device then says. An error that leaves open whether the device took the value says
 // "outcome unknown".
 type Writer interface {
 	Write(ctx context.Context, point string, value json.RawMessage) (message.Value, error)
-}
-
-// Measured is a Device that knows its points' units of measure; "" is none.
-type Measured interface {
-	Unit(point string) string
 }
 
 // Sink is where readings go; the broker is the one that the gateway uses.

@@ -87,6 +87,7 @@ func (p *plant) Recent(_ context.Context, give func([]byte)) error {
 
 func (p *plant) Read(context.Context, *message.Reading) error { return nil }
 func (p *plant) Close() error                                 { return nil }
+func (p *plant) Points() []Spec                               { return nil }
 
 func (p *plant) Write(_ context.Context, point string, value json.RawMessage) (message.Value, error) {
 	if err := p.moment(); err != nil {

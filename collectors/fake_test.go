@@ -56,11 +56,8 @@ func (d *fakeDevice) Close() error {
 	return nil
 }
 
-func (d *fakeDevice) Unit(point string) string {
-	if point == "level" {
-		return "m"
-	}
-	return ""
+func (d *fakeDevice) Points() []Spec {
+	return []Spec{{Name: "count"}, {Name: "level", Unit: "m"}}
 }
 
 func (d *fakeDevice) set(change func(d *fakeDevice)) {

@@ -220,7 +220,11 @@ func TestPointWithoutAUsableValueFails(t *testing.T) {
 	if !slices.Equal(points, want) {
 		t.Errorf("points %+v, want %+v", points, want)
 	}
-	state, problem := condition(points)
+	shown := make([]Point, len(points))
+	for i, p := range points {
+		shown[i] = Point{Name: p.Name, Value: p.Value, Error: p.Error}
+	}
+	state, problem := condition(shown)
 	if state != Degraded || problem != "4 of 5 points failed, the first is a: the device sent NaN" {
 		t.Errorf("condition %q, %q", state, problem)
 	}
@@ -486,7 +490,7 @@ func BenchmarkPoll(b *testing.B) {
 	w := newWork(newPoller(device, benchSink{}, time.Second))
 	b.ReportAllocs()
 	for b.Loop() {
-		w.poll(b.Context())
+		w.poll(b.Context(), w.scans[0])
 		device.reads = device.reads[:0]
 	}
 }

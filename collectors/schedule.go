@@ -13,11 +13,13 @@ const (
 	longestCap  = time.Minute
 )
 
-// schedule is a device's fixed grid of ticks on the monotonic clock. A tick that was missed is
-// skipped: a late answer would otherwise be followed by a burst of polls that tell nothing new.
+// schedule is a fixed grid of ticks: on the monotonic clock, or aligned at the whole multiples of the
+// interval on the wall clock. A tick that was missed is skipped: a late answer would otherwise be
+// followed by a burst of polls that tell nothing new.
 type schedule struct {
 	first    time.Time
 	interval time.Duration
+	aligned  bool
 }
 
 // newSchedule spreads devices over the interval by their names, so that a hundred of them that
@@ -28,8 +30,20 @@ func newSchedule(name string, interval time.Duration, now time.Time) schedule {
 	return schedule{first: now.Add(phase), interval: interval}
 }
 
+// newAligned gives ticks at which the wall clock shows a multiple of the interval since midnight of
+// 1 January 1970 UTC, so that readings of many gateways belong to the same moments.
+func newAligned(interval time.Duration, now time.Time) schedule {
+	s := schedule{interval: interval, aligned: true}
+	s.first = s.after(now)
+	return s
+}
+
 // after gives the first tick behind now.
 func (s schedule) after(now time.Time) time.Time {
+	if s.aligned {
+		// From the wall clock of this moment, so that a clock that was set moves the ticks with it.
+		return now.Add(s.interval - time.Duration(now.UnixNano()%int64(s.interval)))
+	}
 	since := now.Sub(s.first)
 	if since < 0 {
 		return s.first

@@ -54,6 +54,7 @@ type board struct {
 	failures  uint64
 	lastPoll  time.Time
 	points    []Point
+	index     map[string]int // of points by their names
 }
 
 // State may be called from any goroutine at any time. The copy is the caller's.
@@ -79,10 +80,21 @@ func (p *Poller) State() State {
 	return s
 }
 
-func (b *board) start() {
+func (b *board) start(points []Spec, derived []Derived) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.condition, b.problem, b.blocked = "", "", ""
+	b.points = make([]Point, 0, len(points)+len(derived))
+	for _, p := range points {
+		b.points = append(b.points, Point{Name: p.Name, Unit: p.Unit})
+	}
+	for _, d := range derived {
+		b.points = append(b.points, Point{Name: d.Name, Unit: d.Unit})
+	}
+	b.index = make(map[string]int, len(b.points))
+	for i := range b.points {
+		b.index[b.points[i].Name] = i
+	}
 	b.showLocked()
 }
 
@@ -136,19 +148,53 @@ func (b *board) showLocked() {
 	}
 }
 
-// keep copies a reading's points: the reading itself is used again by the next poll.
-func (b *board) keep(points []message.Point, unit func(string) string) {
+// keep copies points to their places: the reading that they are in is used again by the next poll.
+func (b *board) keep(at []int, points []message.Point) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.points) != len(points) {
-		b.points = make([]Point, len(points))
+	for i := range points {
+		shown := &b.points[at[i]]
+		shown.Value, shown.Error = points[i].Value, points[i].Error
 	}
-	for i, p := range points {
-		if b.points[i].Name != p.Name {
-			b.points[i] = Point{Name: p.Name, Unit: unit(p.Name)}
+}
+
+// maxNamed bounds the points of a device that tells what it likes.
+const maxNamed = 1000
+
+// keepNamed is keep for points that nobody has announced.
+func (b *board) keepNamed(points []message.Point) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range points {
+		i, known := b.index[p.Name]
+		if !known {
+			if len(b.points) >= maxNamed {
+				continue
+			}
+			i = len(b.points)
+			b.index[p.Name] = i
+			b.points = append(b.points, Point{Name: p.Name})
 		}
 		b.points[i].Value, b.points[i].Error = p.Value, p.Error
 	}
+}
+
+// last gives what a point was read as, or why it was not.
+func (b *board) last(name string) (value message.Value, problem string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i, ok := b.index[name]
+	if !ok {
+		return message.Value{}, "there is no such point"
+	}
+	return b.points[i].Value, b.points[i].Error
+}
+
+// judge tells from the points how the device answers.
+func (b *board) judge() (state, problem string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return condition(b.points)
 }
 
 // nameFaults gives an error to every point that has no value to show, so that the state, the page and
@@ -168,12 +214,14 @@ func nameFaults(points []message.Point) {
 		default:
 			continue
 		}
-		p.Value = message.Value{}
+		if !p.Held {
+			p.Value = message.Value{}
+		}
 	}
 }
 
-// condition tells from a reading's points how the device answers.
-func condition(points []message.Point) (state, problem string) {
+// condition tells from the points as they were read last how the device answers.
+func condition(points []Point) (state, problem string) {
 	failed := 0
 	for _, p := range points {
 		if p.Error == "" {

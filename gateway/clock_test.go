@@ -81,6 +81,8 @@ func (steadyDevice) Read(_ context.Context, r *message.Reading) error {
 
 func (steadyDevice) Close() error { return nil }
 
+func (steadyDevice) Points() []collectors.Spec { return []collectors.Spec{{Name: "a"}} }
+
 // readings gives the log's readings, and how many of them say that the clock was not to be trusted.
 func (c *clocked) readings(s *store.Store) (list []message.Record, unsynced int) {
 	c.t.Helper()

@@ -3,10 +3,13 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
 	"sluice/collectors"
+	drivers "sluice/collectors/all"
+	"sluice/collectors/bus"
 	"sluice/gateway/config"
 	"sluice/web"
 )
@@ -33,18 +36,55 @@ func (g *Gateway) devicePlace(c *config.Config, d config.Device, drivers map[str
 		if err != nil {
 			return nil, err
 		}
+		derived, err := derivedOf(d, opened.Points())
+		if err != nil {
+			return nil, fmt.Errorf("device %s: %w", d.Name, err)
+		}
 		log := g.log.With("part", "collectors")
 		from := &commands{gateway: g, topic: "commands/" + c.Gateway.Name + "/" + d.Name}
 		return &device{config: d, address: endpoint(d.Options), commands: from,
 			poller: &collectors.Poller{
 				Gateway: c.Gateway.Name, Name: d.Name, Device: opened, Sink: g.broker,
-				Interval: time.Duration(d.Interval), Log: log,
+				Interval: time.Duration(d.Interval), Groups: groupsOf(d), Derived: derived, Aligned: d.Aligned,
+				Defaults: collectors.Policy{Report: d.Report, MaxSilence: time.Duration(d.MaxSilence), OnError: d.OnError},
+				Log:      log,
 			},
 			commander: &collectors.Commander{
 				Gateway: c.Gateway.Name, Name: d.Name, Device: opened, Commands: from, Log: log,
 			},
 		}, nil
 	}}
+}
+
+func groupsOf(d config.Device) (groups []collectors.Group) {
+	for _, g := range d.Groups {
+		groups = append(groups, collectors.Group{Name: g.Name, Interval: time.Duration(g.Interval)})
+	}
+	return groups
+}
+
+// checkDevices reports what goes wrong between the points, groups and expressions of devices that are
+// each sound in itself.
+func checkDevices(c *config.Config, report func(path, problem string)) {
+	buses, err := bus.NewSet(linesOf(c))
+	if err != nil {
+		return // which is reported where the buses stand
+	}
+	defer buses.Close()
+	known := drivers.Drivers(buses, nil)
+	for i, d := range c.Devices {
+		at := fmt.Sprintf("devices[%d].", i)
+		opened, err := known[d.Driver].Open(d.Name, d.Options)
+		if err != nil {
+			continue // a bus that is not there has been reported
+		}
+		derived, err := derivedOf(d, opened.Points())
+		if wrong, ok := errors.AsType[*derivedError](err); ok {
+			report(fmt.Sprintf("%sderived[%d].expression", at, wrong.index), wrong.err.Error())
+		}
+		collectors.CheckGroups(opened, groupsOf(d), derived, func(path, problem string) { report(at+path, problem) })
+		opened.Close()
+	}
 }
 
 // Run polls the device and carries out commands for it until ctx ends.

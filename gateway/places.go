@@ -9,12 +9,13 @@ import (
 	"sluice/bridge/payload"
 	drivers "sluice/collectors/all"
 	"sluice/collectors/bus"
+	"sluice/collectors/profiles"
 	"sluice/gateway/config"
 )
 
 // Kinds are the drivers of devices and uplinks that this build has, for reading a configuration.
 func Kinds() config.Kinds {
-	devices, uplinks := drivers.Drivers(nil), bridges.Uplinks(nil)
+	devices, uplinks := drivers.Drivers(nil, nil), bridges.Uplinks(nil)
 	return config.Kinds{
 		Driver: func(kind string) (any, bool) {
 			driver, ok := devices[kind]
@@ -31,11 +32,14 @@ func Kinds() config.Kinds {
 			}
 			return uplink.Options(), true
 		},
-		UplinkNames: slices.Sorted(maps.Keys(uplinks)),
+		UplinkNames:  slices.Sorted(maps.Keys(uplinks)),
+		Profile:      profiles.YAML,
+		ProfileNames: profiles.Names(),
 		Payload: func(p config.Payload, report func(path, problem string)) {
 			o := payload.Options(p)
 			o.Validate(report)
 		},
+		Devices: checkDevices,
 	}
 }
 
@@ -56,7 +60,7 @@ func (g *Gateway) places(c *config.Config) (all []place) {
 		all = append(all, g.uplinkPlace(c, u, kinds))
 	}
 	all = append(all, g.straysPlace(c))
-	known := drivers.Drivers(g.buses)
+	known := drivers.Drivers(g.buses, g.log)
 	for _, d := range c.Devices {
 		all = append(all, g.devicePlace(c, d, known))
 	}

@@ -17,6 +17,7 @@ import (
 const (
 	group  = 128 << 20
 	steady = 5000
+	settle = 2 * time.Minute // until Go's runtime has given back what a burst took
 )
 
 // small measures what waiting messages cost in memory on a machine with 128 MB: the most anonymous memory while messages
@@ -59,10 +60,11 @@ func (p *plan) small(ctx context.Context, dir string) (o outcome, err error) {
 		return errors.Join(err, r.alive())
 	}
 	paced := []string{"--rate", strconv.Itoa(steady)}
-	// What a burst leaves behind in the heap is no backlog's: there is one before either measurement.
+	// What a burst leaves behind in the heap is no backlog's: there is one before either measurement, and time after it.
 	if err := p.burst(ctx, r, cloud, dir); err != nil {
 		return o, err
 	}
+	measure.Pause(ctx, settle)
 	if err := at(0, some, paced...); err != nil {
 		return o, err
 	}
@@ -77,6 +79,7 @@ func (p *plan) small(ctx context.Context, dir string) (o outcome, err error) {
 	if err != nil {
 		return o, err
 	}
+	measure.Pause(ctx, settle)
 	// With other topics, so that what the counter waits for stays what it is.
 	if err := at(1, some, append(paced, "--prefix", "mqttload/more")...); err != nil {
 		return o, err

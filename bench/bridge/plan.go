@@ -34,8 +34,11 @@ const (
 	caseMemory   = "memory"
 	caseLive     = "live-first"
 	caseDistance = "distance"
-	caseLoss     = "loss"
+	caseLoss     = "loss" // with a window that is wide enough, and with that of the other cases
 )
+
+// caseLossNarrow is measured with caseLoss.
+const caseLossNarrow = "loss-narrow"
 
 var caseNames = []string{caseDrain, caseKill, caseRocketMQ, caseMemory, caseLive, caseDistance, caseLoss}
 
@@ -111,10 +114,11 @@ func (p *plan) run(ctx context.Context, w io.Writer) error {
 			p.once(ctx, all, caseLive, ours, round, func(dir string) (outcome, error) { return p.live(ctx, dir) })
 		}
 		if p.wants(caseDistance) {
-			p.once(ctx, all, caseDistance, ours, round, func(dir string) (outcome, error) { return p.far(ctx, dir, 0, p.distant) })
+			p.once(ctx, all, caseDistance, ours, round, func(dir string) (outcome, error) { return p.far(ctx, dir, 0, p.window, p.distant) })
 		}
 		if p.wants(caseLoss) {
-			p.once(ctx, all, caseLoss, ours, round, func(dir string) (outcome, error) { return p.far(ctx, dir, 0.01, p.distant/12) })
+			p.once(ctx, all, caseLoss, ours, round, func(dir string) (outcome, error) { return p.far(ctx, dir, 0.01, wide, p.distant/2) })
+			p.once(ctx, all, caseLossNarrow, ours, round, func(dir string) (outcome, error) { return p.far(ctx, dir, 0.01, p.window, p.distant/12) })
 		}
 	}
 	if p.wants(caseMemory) {

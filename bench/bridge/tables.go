@@ -23,7 +23,7 @@ func (p *plan) tables(w io.Writer, all results) {
 			func(o outcome) float64 { return o.rate }, lost)
 		failures(w, ours, list)
 	}
-	for _, k := range []struct{ name, title string }{{caseDistance, "200 ms there and back"}, {caseLoss, "200 ms there and back, 1 % of the packets lost"}} {
+	for _, k := range []struct{ name, title string }{{caseDistance, "200 ms there and back"}, {caseLoss, "200 ms there and back, 1 % of the packets lost, a window of 20,000"}, {caseLossNarrow, "The same with the window of the other cases"}} {
 		if list := all[k.name][ours]; len(list) > 0 {
 			fmt.Fprintf(w, "\n**%s** (`%s`)\n\n| up/s | bytes of messages/s | a bare TCP stream, bytes/s | twice | lost |\n|---|---|---|---|---|\n", k.title, k.name)
 			row(w, list, "", func(o outcome) float64 { return o.rate }, func(o outcome) float64 { return o.useful }, func(o outcome) float64 { return o.stream }, twice, lost)

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"sluice/bridge"
+	"sluice/bridge/hj212"
 	"sluice/bridge/http"
 	"sluice/bridge/kafka"
 	"sluice/bridge/mqtt"
@@ -23,6 +24,7 @@ type Kind interface {
 // Uplinks are all kinds by the name that the configuration uses.
 func Uplinks(log *slog.Logger) map[string]Kind {
 	return map[string]Kind{
+		"hj212":    hj212.Kind{Log: log},
 		"http":     http.Kind{Log: log},
 		"kafka":    kafka.Kind{Log: log},
 		"mqtt":     mqtt.Kind{Log: log},

@@ -27,7 +27,7 @@ const usage = `Sluice brings every reading that a PLC or a meter gave up to the 
   sluice check --config FILE    name every mistake in a configuration
   sluice uplink test NAME       say step by step whether an uplink of a configuration reaches its cloud
   sluice demo                   simulated devices, a gateway and a cloud on this machine
-  sluice simulate KIND          one simulated device or cloud: modbus, dlt645, cloud
+  sluice simulate KIND          one simulated device or cloud: modbus, dlt645, cjt188, iec62056, sml, mbus, hj212, cloud
   sluice log TOOL DIR           look at, export or restore the log of a stopped gateway
   sluice passwd                 make the hash of a password, for an MQTT user's password_file
   sluice version                say which version this is

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -17,16 +19,22 @@ import (
 
 func simulate(ctx context.Context, args []string) error {
 	kinds := map[string]func(context.Context, []string) error{
-		"modbus": simulateModbus,
-		"dlt645": simulateDLT645,
-		"cloud":  simulateCloud,
+		"modbus":   simulateModbus,
+		"dlt645":   simulateDLT645,
+		"cjt188":   simulateCJT188,
+		"iec62056": simulateIEC62056,
+		"sml":      simulateSML,
+		"mbus":     simulateMBus,
+		"hj212":    simulateHJ212,
+		"cloud":    simulateCloud,
 	}
+	names := strings.Join(slices.Sorted(maps.Keys(kinds)), ", ")
 	if len(args) == 0 {
-		return usageErrorf("simulate what? modbus, dlt645 or cloud")
+		return usageErrorf("simulate what? There are %s", names)
 	}
 	run, known := kinds[args[0]]
 	if !known {
-		return usageErrorf("there is no simulator %q; there are modbus, dlt645 and cloud", args[0])
+		return usageErrorf("there is no simulator %q; there are %s", args[0], names)
 	}
 	return run(ctx, args[1:])
 }

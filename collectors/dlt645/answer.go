@@ -8,16 +8,18 @@ type question struct {
 	meter    MeterNumber
 	function byte
 	id       ID
-	sequence byte // which continuation is asked for; 0: the first frame
+	sequence byte   // which continuation is asked for; 0: the first frame
+	writes   []byte // of a write: password, operator and data
 }
 
 // frame gives the request as it goes on the wire. Four preamble bytes wake optical heads and radio
 // adapters; meters on a plain line skip them.
 func (q question) frame() []byte {
 	data := q.id.wire()
-	if q.sequence > 0 {
+	if q.sequence > 0 && q.edition != Edition1997 { // whose continuations carry no number
 		data = append(data, q.sequence)
 	}
+	data = append(data, q.writes...)
 	b := []byte{preamble, preamble, preamble, preamble}
 	return Frame{Meter: q.meter, Control: q.function, Data: data}.Append(b)
 }
@@ -39,7 +41,7 @@ type listener struct {
 // hear is a bus.FrameReader.
 func (l *listener) hear(received []byte) ([]byte, bool) {
 	for {
-		f, n, ok := Find(received[l.used:])
+		f, n, ok := Locate(received[l.used:])
 		if !ok {
 			return nil, false
 		}
@@ -65,6 +67,9 @@ func (l *listener) take(f Frame) bool {
 		return false
 	case f.Control&refused != 0:
 		return l.takeRefusal(f)
+	case l.writes != nil:
+		l.ok = true // what else may stand in it is the maker's
+		return true
 	}
 	return l.takeData(f)
 }
@@ -89,7 +94,7 @@ func (l *listener) takeData(f Frame) bool {
 		return false
 	}
 	data := f.Data[n:]
-	if l.sequence > 0 {
+	if l.sequence > 0 && l.edition != Edition1997 {
 		last := len(data) - 1
 		if last < 0 || data[last] != l.sequence {
 			l.odd = fmt.Sprintf("the meter sent another continuation than number %d", l.sequence)

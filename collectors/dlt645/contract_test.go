@@ -16,7 +16,7 @@ func TestContract(t *testing.T) {
 		Driver: driver,
 		Options: func() any {
 			o := driver.Options().(*dlt645.Options)
-			o.Address, o.Timeout = "line", 500*time.Millisecond
+			o.Address, o.Timeout = "bus://line", 500*time.Millisecond
 			must(t, o.Meter.UnmarshalText([]byte(dlt645sim.DefaultMeter)))
 			o.Points = []dlt645.PointOptions{point(t, "energy", "00010000"), point(t, "voltage", "02010100")}
 			return o

@@ -12,14 +12,23 @@ import (
 	"sluice/gateway/message"
 )
 
-// ID is a data identifier: four bytes in the edition of 2007, two in that of 1997.
+// ID is a data identifier: four bytes in the edition of 2007, two in that of 1997. The word clock
+// stands for date and time together, of which each has an identifier of its own.
 type ID struct {
 	code  uint32
 	bytes int
 }
 
-// UnmarshalText takes eight or four hex digits, the highest byte first, as the standard prints them.
+// clockID is date and time together.
+var clockID = ID{bytes: -1}
+
+// UnmarshalText takes eight or four hex digits, the highest byte first, as the standard prints them,
+// or the word clock.
 func (id *ID) UnmarshalText(text []byte) error {
+	if string(text) == "clock" {
+		*id = clockID
+		return nil
+	}
 	b, err := hex.DecodeString(string(text))
 	if err != nil || len(b) != 4 && len(b) != 2 {
 		return fmt.Errorf("%q is not an identifier: 8 hex digits such as 00010000, or 4 in the edition of 1997", text)
@@ -31,8 +40,13 @@ func (id *ID) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// String gives the hex digits.
-func (id ID) String() string { return fmt.Sprintf("%0*X", 2*id.bytes, id.code) }
+// String gives the hex digits, or the word clock.
+func (id ID) String() string {
+	if id == clockID {
+		return "clock"
+	}
+	return fmt.Sprintf("%0*X", 2*id.bytes, id.code)
+}
 
 // wire gives the identifier as it is sent, low byte first.
 func (id ID) wire() []byte {
@@ -45,7 +59,8 @@ func (id ID) wire() []byte {
 
 // Format says what the bytes behind an identifier mean, in the standard's own notation:
 // "XXXXXX.XX" is a number, "-XX.XXXX" one whose top bit is its sign, "NNNNNNNNNNNN" digits that are
-// no quantity, "YYMMDDWW" a date, "hhmmss" a time, "ascii:6" text, "bits:2" a status word.
+// no quantity, "YYMMDDWW" a date, "hhmmss" a time, "YYMMDDhhmm" and its like both, "ascii:6" text,
+// "bits:2" a status word.
 type Format struct {
 	kind     kind
 	bytes    int
@@ -62,6 +77,7 @@ const (
 	digits
 	date
 	clock
+	moment
 	characters
 	bits
 )
@@ -76,7 +92,7 @@ const (
 func (f *Format) UnmarshalText(text []byte) error {
 	parsed, ok := parseFormat(string(text))
 	if !ok {
-		return fmt.Errorf("%q is not a format: write XXXXXX.XX (- in front when the top bit is a sign), NNNN, YYMMDDWW, hhmmss, ascii:6 or bits:2", text)
+		return fmt.Errorf("%q is not a format: write XXXXXX.XX (- in front when the top bit is a sign), NNNN, YYMMDDWW, hhmmss, YYMMDDhhmm, ascii:6 or bits:2", text)
 	}
 	*f = parsed
 	return nil
@@ -91,6 +107,8 @@ func parseFormat(text string) (Format, bool) {
 		return Format{kind: date, bytes: 4, text: text}, true
 	case "hhmmss":
 		return Format{kind: clock, bytes: 3, text: text}, true
+	case "YYMMDDhhmm", "YYMMDDhhmmss", "YYMMDDWWhhmmss", "MMDDhhmm", "hhmm":
+		return Format{kind: moment, bytes: len(text) / 2, text: text}, true
 	}
 	if length, ok := strings.CutPrefix(text, "ascii:"); ok {
 		n, err := strconv.Atoi(length)
@@ -157,6 +175,8 @@ func (f Format) Value(data []byte) (message.Value, error) {
 		return dateValue(data)
 	case clock:
 		return clockValue(data)
+	case moment:
+		return f.moment(data)
 	case digits:
 		return message.Text(hex.EncodeToString(data)), nil
 	}

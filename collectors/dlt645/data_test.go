@@ -1,12 +1,14 @@
 package dlt645
 
 import (
+	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
 )
 
 func TestFormatsAreParsedAndPrinted(t *testing.T) {
-	for _, good := range []string{"XXXXXX.XX", "-XX.XXXX", "XX", "XXX.X", "NN", "NNNNNNNNNNNN", "YYMMDDWW", "hhmmss", "ascii:6", "bits:2", "XXXXXXXXXXXX.XX"} {
+	for _, good := range []string{"XXXXXX.XX", "-XX.XXXX", "XX", "XXX.X", "NN", "NNNNNNNNNNNN", "YYMMDDWW", "hhmmss", "ascii:6", "bits:2", "XXXXXXXXXXXX.XX", "YYMMDDhhmm", "YYMMDDhhmmss", "YYMMDDWWhhmmss", "MMDDhhmm", "hhmm"} {
 		var f Format
 		if err := f.UnmarshalText([]byte(good)); err != nil || f.String() != good || f.bytes == 0 {
 			t.Errorf("%s: got %v, %d bytes, %v", good, f, f.bytes, err)
@@ -40,6 +42,10 @@ func TestValues(t *testing.T) {
 		{"NNNNNNNNNNNN", "08 02 02 41 22 00", `"002241020208"`},
 		{"YYMMDDWW", "00 22 11 26", `"2026-11-22"`},
 		{"hhmmss", "07 59 23", `"23:59:07"`},
+		{"YYMMDDhhmm", "15 10 22 11 26", `"2026-11-22T10:15"`},
+		{"YYMMDDWWhhmmss", "07 59 23 00 22 11 26", `"2026-11-22T23:59:07"`},
+		{"MMDDhhmm", "15 10 22 11", `"11-22T10:15"`},
+		{"hhmm", "15 10", `"10:15"`},
 		{"ascii:6", "00 00 56 30 32 32", `"220V"`},
 		{"ascii:4", "20 30 2E 31", `"1.0"`},
 		{"ascii:2", "00 00", `""`},
@@ -73,6 +79,9 @@ func TestWhatTheFormatDoesNotAllowIsNoValue(t *testing.T) {
 		{"YYMMDDWW", "00 00 00 00", "no date"},
 		{"hhmmss", "60 00 00", "no time of day"},
 		{"hhmmss", "00 00 24", "no time of day"},
+		{"YYMMDDhhmm", "15 10 22 13 26", "which is no YYMMDDhhmm"},
+		{"hhmm", "60 10", "which is no hhmm"},
+		{"hhmm", "FF FF", "no value for this now"},
 		{"ascii:2", "07 41", "not ASCII"},
 	} {
 		f, _ := parseFormat(c.format)
@@ -115,12 +124,21 @@ func TestKnownIdentifiers(t *testing.T) {
 		known(ID{code << 16, 4})
 		known(ID{0x04000000 | code, 4})
 		known(ID{0x02800000 | code, 4})
+		for group := range uint32(6) {
+			compound(ID{group<<24 | code<<8 | 1, 4})
+			compound(ID{group<<24 | code<<8, 4})
+		}
 	}
 	for _, bad := range []string{"", "0", "0001000", "000100000", "0001 0000", "xyzw", "00-1"} {
 		if err := new(ID).UnmarshalText([]byte(bad)); err == nil {
 			t.Errorf("%q was accepted as an identifier", bad)
 		}
 	}
+}
+
+// negativeNought is shown as 0 and written without the sign.
+func negativeNought(f Format, data []byte) bool {
+	return f.signed && len(data) > 0 && data[len(data)-1] == 0x80
 }
 
 func FuzzValue(f *testing.F) {
@@ -137,6 +155,9 @@ func FuzzValue(f *testing.F) {
 		value, err := format.Value(data)
 		if err != nil {
 			return
+		}
+		if written, err := format.encode(json.RawMessage(value.String())); err == nil && !bytes.Equal(written, data) && format.kind != characters && format.kind != date && !strings.Contains(notation, "WW") && !negativeNought(format, data) {
+			t.Errorf("%s of % X is %v, which is written as % X", notation, data, value, written)
 		}
 		if value.Absent() || !value.Finite() {
 			t.Errorf("%s of % X gives %v without an error", notation, data, value)

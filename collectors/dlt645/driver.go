@@ -26,7 +26,7 @@ type Driver struct {
 
 // Options gives the defaults.
 func (d *Driver) Options() any {
-	return &Options{Timeout: defaultTimeout, edition: d.Edition.orDefault()}
+	return &Options{Timeout: defaultTimeout, ClockWrite: "set", edition: d.Edition.orDefault()}
 }
 
 // Open makes a device from what Options gave and the configuration filled in.
@@ -38,39 +38,49 @@ func (d *Driver) Open(name string, options any) (collectors.Device, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("device %s: %w", name, err)
 	}
-	client, err := d.Buses.Client("bus://"+string(o.Address), name)
+	client, err := d.Buses.Client(string(o.Address), name)
 	if err != nil {
 		return nil, fmt.Errorf("device %s: %w", name, err)
 	}
-	edition := o.edition.orDefault()
-	m := &meter{client: client, edition: edition, number: o.Meter, timeout: o.Timeout}
-	for _, p := range o.Points {
-		format := p.Format
-		if format.kind == unknown {
-			format, _ = known(p.ID)
-		}
-		first := question{edition: edition, meter: o.Meter, function: edition.readFunction(), id: p.ID}
-		m.points = append(m.points, point{name: p.Name, unit: p.Unit, format: format, first: first, request: first.frame()})
+	m := &meter{link: &link{
+		client: client, address: string(o.Address), edition: o.edition.orDefault(), number: o.Meter, timeout: o.Timeout,
+		passwordFile: o.PasswordFile, operatorFile: o.OperatorFile, broadcast: o.ClockWrite == "broadcast",
+		useBlocks: o.Blocks,
+	}}
+	for i := range o.Points {
+		m.points = append(m.points, newPoint(&o.Points[i]))
 	}
+	m.plan()
 	return m, nil
 }
 
-// meter is one device.
-type meter struct {
-	client  *bus.Client
-	edition Edition
-	number  MeterNumber
-	timeout time.Duration
-	points  []point
-	start   int // the point to begin with: one that the meter has answered, as far as known
+// point is a PointOptions made ready.
+type point struct {
+	spec     collectors.Spec
+	id       ID
+	format   Format
+	at       int // where it begins in the answer; -1: it is all of it
+	writable bool
 }
 
-type point struct {
-	name    string
-	unit    string
-	format  Format
-	first   question
-	request []byte
+func newPoint(o *PointOptions) point {
+	p := point{
+		spec: collectors.Spec{Name: o.Name, Unit: o.Unit, Policy: o.Policy},
+		id:   o.ID, format: o.format(), at: o.place(), writable: o.Access == "rw",
+	}
+	if p.id == clockID {
+		p.format, _ = parseFormat(clockNotation)
+	}
+	return p
+}
+
+// meter is one device, or a part of one.
+type meter struct {
+	*link
+	points   []point
+	requests []request
+	planned  int // what was learned when the plan was made
+	start    int // the request to begin with: one that the meter has answered, as far as known
 }
 
 // answerError is a meter's answer that holds no value: the meter is there, this point has a problem.
@@ -91,30 +101,43 @@ func (e *silenceError) Error() string {
 	return "no valid answer: " + e.why
 }
 
-// Read asks for one point after the other. A meter that answers nothing is given up after two
-// requests, so that an absent one does not keep a shared line busy; since some meters are silent
-// about data that they do not have, the next poll then begins with two other points.
+// Read makes one request after the other. A meter that answers nothing is given up after two, so
+// that an absent one does not keep a shared line busy; since some meters are silent about data that
+// they do not have, the next poll then begins with two others.
 func (m *meter) Read(ctx context.Context, r *message.Reading) error {
-	n := len(m.points)
-	r.Points = slices.Grow(r.Points[:0], n)[:n]
+	if m.planned != m.lessons() {
+		m.plan()
+	}
+	r.Points = slices.Grow(r.Points[:0], len(m.points))[:len(m.points)]
+	n := len(m.requests)
 	first, heard := m.start, false
 	var silence error
+	var failed []int // requests for blocks that did not do
 	for i := range n {
 		at := (first + i) % n
-		value, err := m.value(ctx, &m.points[at])
-		r.Points[at] = message.Point{Name: m.points[at].name, Value: value}
-		if err != nil {
-			r.Points[at].Error = err.Error()
+		q := &m.requests[at]
+		var data []byte
+		err := overdue(ctx)
+		if err == nil {
+			data, err = m.fetch(ctx, m.client, q.id)
 		}
 		switch {
 		case answered(err):
 			if !heard {
 				heard, m.start = true, at
 			}
+			if !m.fill(r, q, data, err) {
+				failed = append(failed, at)
+			}
 		case silent(err):
 			silence = err
+			m.fail(r, q, err.Error())
+			if q.block {
+				failed = append(failed, at)
+			}
 			if !heard && (i+1 == maxSilent || i+1 == n) {
 				m.start = (at + 1) % n
+				m.suspect(failed)
 				return m.absent(err)
 			}
 		case heard && !errors.Is(err, context.Canceled):
@@ -126,11 +149,21 @@ func (m *meter) Read(ctx context.Context, r *message.Reading) error {
 			return fmt.Errorf("meter %s: %w", m.number, err)
 		}
 	}
+	m.askSingly(ctx, r, failed)
+	m.probe(ctx)
 	return nil
 }
 
+// overdue says that the time is over, a moment before the context does: its timer is a little late.
+func overdue(ctx context.Context) error {
+	if end, ok := ctx.Deadline(); ok && !time.Now().Before(end) {
+		return context.DeadlineExceeded
+	}
+	return ctx.Err()
+}
+
 func (m *meter) absent(err error) error {
-	return fmt.Errorf("meter %s on bus %s: %w", m.number, m.client.Port().Name(), err)
+	return fmt.Errorf("meter %s on %s: %w", m.number, m.where(), err)
 }
 
 func answered(err error) bool {
@@ -143,85 +176,108 @@ func silent(err error) bool {
 	return ok
 }
 
-// skip marks the points from the i-th on, which the line or the time no longer allowed to ask for.
+// fill gives the points of q their values. It says no when q is for a block that the meter does not
+// have in this form.
+func (m *meter) fill(r *message.Reading, q *request, data []byte, err error) bool {
+	if err != nil {
+		m.fail(r, q, err.Error())
+		return !q.block
+	}
+	if q.block {
+		each := m.points[q.points[0]].format.bytes
+		data = trimBlock(m.edition, data, each)
+		if len(data) == 0 || len(data)%each != 0 {
+			m.fail(r, q, fmt.Sprintf("the meter sent %d bytes for the block %s, whose values have %d", len(data), q.id, each))
+			return false
+		}
+	}
+	complete := true
+	for k, i := range q.points {
+		p := &m.points[i]
+		r.Points[i] = message.Point{Name: p.spec.Name}
+		value, err := p.value(data, q.places[k])
+		r.Points[i].Value = value
+		if err != nil {
+			r.Points[i].Error = err.Error()
+			complete = complete && !errors.Is(err, errTooShort)
+		}
+	}
+	return complete || !q.block
+}
+
+var errTooShort = errors.New("the answer is too short")
+
+// value cuts the point out of an answer, or takes all of it.
+func (p *point) value(data []byte, at int) (message.Value, error) {
+	if at < 0 {
+		return p.format.Value(data)
+	}
+	if len(data) < at+p.format.bytes {
+		return message.Value{}, fmt.Errorf("%w: it has %d bytes, the value would be at byte %d", errTooShort, len(data), at)
+	}
+	return p.format.Value(data[at : at+p.format.bytes])
+}
+
+func (m *meter) fail(r *message.Reading, q *request, problem string) {
+	for _, i := range q.points {
+		r.Points[i] = message.Point{Name: m.points[i].spec.Name, Error: problem}
+	}
+}
+
+// skip marks the requests from the i-th on, which the line or the time no longer allowed to make.
 func (m *meter) skip(r *message.Reading, first, i int, err error) {
 	problem := err.Error()
 	if errors.Is(err, context.DeadlineExceeded) {
 		problem = "not asked: the time for the poll was over"
 	}
-	for ; i < len(m.points); i++ {
-		at := (first + i) % len(m.points)
-		r.Points[at] = message.Point{Name: m.points[at].name, Error: problem}
+	for ; i < len(m.requests); i++ {
+		m.fail(r, &m.requests[(first+i)%len(m.requests)], problem)
 	}
 }
 
-// Unit is what the point is measured in, as the configuration says.
-func (m *meter) Unit(point string) string {
-	for _, p := range m.points {
-		if p.name == point {
-			return p.unit
+// askSingly asks for the points of blocks one by one, and remembers to do so from now on.
+func (m *meter) askSingly(ctx context.Context, r *message.Reading, failed []int) {
+	for _, at := range failed {
+		q := &m.requests[at]
+		m.learn(q.id, badBlock)
+		for _, i := range q.points {
+			p := &m.points[i]
+			data, err := m.fetch(ctx, m.client, p.id)
+			r.Points[i] = message.Point{Name: p.spec.Name}
+			if err == nil {
+				r.Points[i].Value, err = p.value(data, p.at)
+			}
+			if err != nil {
+				r.Points[i].Error = err.Error()
+			}
+			if err != nil && !answered(err) && !silent(err) && ctx.Err() != nil {
+				return
+			}
 		}
 	}
-	return ""
 }
 
-// Close leaves the line to the other devices on it.
+// Points are what Read fills in.
+func (m *meter) Points() []collectors.Spec {
+	specs := make([]collectors.Spec, len(m.points))
+	for i := range m.points {
+		specs[i] = m.points[i].spec
+	}
+	return specs
+}
+
+// Part is the same meter with some of its points.
+func (m *meter) Part(points []int) collectors.Device {
+	part := &meter{link: m.link}
+	for _, i := range points {
+		part.points = append(part.points, m.points[i])
+	}
+	part.plan()
+	return part
+}
+
+// Close lets go of the line; the other devices on it keep it.
 func (m *meter) Close() error {
 	m.client.Rest()
 	return nil
-}
-
-func (m *meter) value(ctx context.Context, p *point) (message.Value, error) {
-	data, err := m.fetch(ctx, p)
-	if err != nil {
-		return message.Value{}, err
-	}
-	value, err := p.format.Value(data)
-	if err != nil {
-		return message.Value{}, &answerError{err.Error()}
-	}
-	return value, nil
-}
-
-// fetch brings the bytes behind a point's identifier, from as many frames as the meter makes of
-// them.
-func (m *meter) fetch(ctx context.Context, p *point) ([]byte, error) {
-	q, request := p.first, p.request
-	var data []byte
-	for range maxFrames {
-		l := &listener{question: q}
-		_, err := m.client.Exchange(ctx, bus.Request{
-			Frame: request, Timeout: m.timeout, Answer: l.hear, Protocol: "dlt645",
-			Late: -1, // an answer names the meter and the data, and a late one is passed over
-		})
-		if noReply, ok := errors.AsType[*bus.NoReplyError](err); ok {
-			why := l.why(noReply.Received)
-			if noReply.Echo {
-				why = "only the request was heard on the line"
-			}
-			err = &silenceError{noReply.Waited, why}
-			if q.sequence > 0 {
-				return nil, &answerError{"the rest of the answer is missing: " + err.Error()}
-			}
-		}
-		if err != nil {
-			return nil, err
-		}
-		if !l.ok {
-			refusal := m.edition.refusal(l.errors)
-			m.client.Refused(refusal)
-			return nil, &answerError{refusal}
-		}
-		data = append(data, l.data...)
-		if !l.more {
-			return data, nil
-		}
-		if m.edition == Edition1997 {
-			// Its continuations carry no number, so a repeated one would pass for the next.
-			return nil, &answerError{"the answer has several frames, which DL/T 645-1997 does not number"}
-		}
-		q.function, q.sequence = m.edition.nextFunction(), q.sequence+1
-		request = q.frame()
-	}
-	return nil, &answerError{fmt.Sprintf("the answer does not end after %d frames", maxFrames)}
 }

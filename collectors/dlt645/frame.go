@@ -1,6 +1,6 @@
 // Package dlt645 reads electricity meters that speak DL/T 645-2007 or its older edition of 1997 on
-// a serial line. It hides the frames, the data formats behind the identifiers, and everything that
-// a meter or the wire can get wrong.
+// a serial line, finds them, and writes what they let be written. It hides the frames, the data
+// formats behind the identifiers, and everything that a meter or the wire can get wrong.
 package dlt645
 
 import (
@@ -89,9 +89,9 @@ func Decode(b []byte) (Frame, error) {
 	return f, nil
 }
 
-// Find gives the first valid frame anywhere in b and the number of bytes up to its end. A start
+// Locate gives the first valid frame anywhere in b and the number of bytes up to its end. A start
 // byte in noise or in data does not hide the frame behind it.
-func Find(b []byte) (f Frame, n int, ok bool) {
+func Locate(b []byte) (f Frame, n int, ok bool) {
 	for i, c := range b {
 		if c != start {
 			continue
@@ -201,6 +201,19 @@ func (e Edition) readFunction() byte {
 }
 
 func (e Edition) nextFunction() byte { return e.readFunction() + 1 }
+
+func (e Edition) writeFunction() byte {
+	if e == Edition1997 {
+		return 0x04
+	}
+	return 0x14
+}
+
+// The functions that both editions have, or that of 2007 alone.
+const (
+	broadcastTime = 0x08 // to all meters, which do not answer
+	readAddress   = 0x13 // 2007: of the only meter on the line
+)
 
 // refusal puts the error byte of a refusing answer into words.
 func (e Edition) refusal(code byte) string {

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"sluice/collectors/bus"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -140,7 +142,7 @@ func TestDecodeRefusesWhatIsNotOneFrame(t *testing.T) {
 	}
 }
 
-func TestFindResynchronises(t *testing.T) {
+func TestLocateResynchronises(t *testing.T) {
 	good := unhex(t, "68 61 01 00 00 00 00 68 91 06 33 33 39 35 34 38 09 16")
 	for _, noise := range []string{
 		"", "FE", "FE FE FE FE FE FE FE FE FE", "00 FF", "68", "68 68 68", "16",
@@ -149,12 +151,12 @@ func TestFindResynchronises(t *testing.T) {
 		"68 61 01 00 00 00 00 68 91 06 33 33 39 35 34 38 0A 16", // a damaged one
 	} {
 		b := append(unhex(t, noise), good...)
-		f, n, ok := Find(append(b, 0x68, 0x00))
+		f, n, ok := Locate(append(b, 0x68, 0x00))
 		if !ok || n != len(b) || f.Control != 0x91 || f.Meter.String() != "000000000161" {
 			t.Errorf("after %q: got %+v, %d of %d bytes, %v", noise, f, n, len(b), ok)
 		}
 	}
-	if _, _, ok := Find(good[:len(good)-1]); ok {
+	if _, _, ok := Locate(good[:len(good)-1]); ok {
 		t.Error("a frame was found before its end")
 	}
 }
@@ -189,6 +191,59 @@ func TestRefusalsAreInWords(t *testing.T) {
 	}
 }
 
+func TestDissect(t *testing.T) {
+	for _, c := range []struct{ frame, want string }{
+		{"FE 68 61 01 00 00 00 00 68 11 04 33 33 34 33 14 16", "read 00010000 from 000000000161"},
+		{"68 12 90 78 56 34 12 68 91 08 33 33 34 33 89 67 45 33 54 16", "123456789012 answers 00010000 = 1234.56"},
+		{"68 60 07 92 04 00 91 68 D1 01 37 67 16", "910004920760: the meter refused: password wrong or not authorised (error byte 04)"},
+		{"68 94 41 03 26 12 18 68 93 06 C7 74 36 59 45 4B EB 16", "181226034194 answers read the address"},
+		{"68 66 00 00 02 30 22 68 9C 00 26 16", "223002000066 answers function 1C"},
+		{"68 54 07 13 00 80 13 68 01 02 43 C3 DA 16", "read 9010 from 138000130754"},
+		{"68 54 07 13 00 80 13 68 81 06 43 C3 34 33 33 33 2B 16", "138000130754 answers 9010 = 0.01"},
+		{"00 01", ""},
+	} {
+		got, ok := Dissect(bus.In, unhex(t, c.frame))
+		if got != c.want || ok != (c.want != "") {
+			t.Errorf("%s: got %q, %v; want %q", c.frame, got, ok, c.want)
+		}
+	}
+	meter := MeterNumber{0, 0, 0, 0, 1, 0x61}
+	write := Frame{Meter: meter, Control: 0x14, Data: []byte{1, 0, 0, 0x0F, 2, 0x56, 0x34, 0x12, 0, 0, 0, 0, 5}}.Append(nil)
+	if got, _ := Dissect(bus.Out, write); got != "write 0F000001 from 000000000161" {
+		t.Errorf("got %q", got)
+	}
+	if got, _ := Dissect(bus.Out, Frame{Control: 0x08, Data: make([]byte, 6)}.Append(nil)); got != "the time for all meters" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestBlocksHoldTheirMembers(t *testing.T) {
+	for _, c := range []struct {
+		id, block string
+		index     int
+	}{
+		{"02010100", "0201FF00", 0}, {"02010300", "0201FF00", 2}, {"02030000", "0203FF00", 0}, {"02030300", "0203FF00", 3}, {"02060100", "0206FF00", 1},
+		{"02070300", "0207FF00", 2}, {"00010000", "0001FF00", 0}, {"00010400", "0001FF00", 4}, {"00000001", "0000FF01", 0},
+		{"9010", "901F", 0}, {"9014", "901F", 4}, {"B612", "B61F", 1}, {"B630", "B63F", 0}, {"B633", "B63F", 3},
+		{"02800002", "", 0}, {"04000101", "", 0}, {"05060101", "", 0}, {"C010", "", 0}, {"C032", "", 0}, {"clock", "", 0},
+	} {
+		var id ID
+		if err := id.UnmarshalText([]byte(c.id)); err != nil {
+			t.Fatal(err)
+		}
+		block, index, ok := blockOf(id)
+		if ok != (c.block != "") || ok && (block.String() != c.block || index != c.index) {
+			t.Errorf("%s: got %v, %d, %v; want %s, %d", c.id, block, index, ok, c.block, c.index)
+		}
+	}
+	if got := trimBlock(Edition1997, []byte{1, 2, 0xAA}, 2); len(got) != 2 {
+		t.Errorf("got % X", got)
+	}
+	if got := trimBlock(Edition2007, []byte{1, 2, 0xAA}, 2); len(got) != 3 {
+		t.Errorf("got % X", got)
+	}
+}
+
 func FuzzFrame(f *testing.F) {
 	for _, v := range vectors(f) {
 		f.Add(unhex(f, v.Frame))
@@ -201,7 +256,8 @@ func FuzzFrame(f *testing.F) {
 				t.Errorf("% X does not survive a round trip: % X", in, wire)
 			}
 		}
-		frame, n, ok := Find(in)
+		_, _ = Dissect(bus.In, in)
+		frame, n, ok := Locate(in)
 		if !ok {
 			if Diagnose(in) == nil {
 				t.Errorf("% X: no frame and no reason", in)

@@ -3,9 +3,12 @@ package dlt645
 // known gives the format of the identifiers that the standard defines and meters really have. What
 // is not here can still be read when the point says its format.
 func known(id ID) (Format, bool) {
-	notation := notation2007(id.code)
-	if id.bytes == 2 {
+	notation := ""
+	switch id.bytes {
+	case 2:
 		notation = notation1997(uint16(id.code))
+	case 4:
+		notation = notation2007(id.code)
 	}
 	if notation == "" {
 		return Format{}, false
@@ -94,6 +97,7 @@ var variables2007 = map[byte]string{
 var parameters2007 = map[uint32]string{
 	0x04000101: "YYMMDDWW",
 	0x04000102: "hhmmss",
+	0x0400010C: clockNotation,
 	0x04000401: "NNNNNNNNNNNN", // address
 	0x04000402: "NNNNNNNNNNNN", // meter number
 	0x04000403: "ascii:32",     // asset number

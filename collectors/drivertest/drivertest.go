@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -29,7 +30,9 @@ func Run(t *testing.T, c Case) {
 	t.Run("OptionsAreFresh", c.optionsAreFresh)
 	t.Run("OpenRefusesForeignOptions", c.openRefusesForeignOptions)
 	t.Run("OpenTouchesNoDevice", c.openTouchesNoDevice)
+	t.Run("PointsAreThoseOfTheOptions", c.pointsAreThoseOfTheOptions)
 	t.Run("ReadFillsThePointsInOrder", c.readFillsThePointsInOrder)
+	t.Run("PartsReadTheirOwnPoints", c.partsReadTheirOwnPoints)
 	t.Run("ReadEndsWithItsContext", c.readEndsWithItsContext)
 	t.Run("DeadDeviceIsAnErrorAndComesBack", c.deadDeviceIsAnErrorAndComesBack)
 	t.Run("CloseMayBeRepeatedAndReadReopens", c.closeMayBeRepeatedAndReadReopens)
@@ -78,6 +81,52 @@ func (c Case) openTouchesNoDevice(t *testing.T) {
 	if took := time.Since(started); took > 500*time.Millisecond {
 		t.Errorf("Open took %v while the device was silent", took)
 	}
+}
+
+func (c Case) pointsAreThoseOfTheOptions(t *testing.T) {
+	if got := names(c.open(t).Points()); !slices.Equal(got, c.Points) {
+		t.Errorf("Points gives %q, want %q", got, c.Points)
+	}
+}
+
+func names(specs []collectors.Spec) []string {
+	var out []string
+	for _, s := range specs {
+		out = append(out, s.Name)
+	}
+	return out
+}
+
+func (c Case) partsReadTheirOwnPoints(t *testing.T) {
+	device := c.open(t)
+	whole, ok := device.(collectors.Divisible)
+	if !ok {
+		t.Skip("the driver reads all points at once")
+	}
+	for _, points := range [][]int{{0}, {len(c.Points) - 1}, all(len(c.Points))} {
+		part := whole.Part(points)
+		want := Case{}
+		for _, i := range points {
+			want.Points = append(want.Points, c.Points[i])
+		}
+		if got := names(part.Points()); !slices.Equal(got, want.Points) {
+			t.Errorf("the part %v has the points %q, want %q", points, got, want.Points)
+		}
+		var r message.Reading
+		if err := c.read(t, part, &r); err != nil {
+			t.Errorf("Read of the part %v: %v", points, err)
+		} else if problem := want.check(&r); problem != nil {
+			t.Errorf("the part %v: %v", points, problem)
+		}
+	}
+}
+
+func all(n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = i
+	}
+	return out
 }
 
 func (c Case) readFillsThePointsInOrder(t *testing.T) {

@@ -7,115 +7,101 @@ import (
 	"github.com/goburrow/modbus"
 )
 
-// Modbus Messaging on TCP/IP, 3.1.3: transaction id, protocol id 0, length of what follows, unit.
+// Limits of one request [MODBUS Application Protocol V1.1b3, 4.1, 6.1, 6.3].
 const (
-	headerBytes  = 7
 	maxPDUBytes  = 253
-	maxFrame     = headerBytes + maxPDUBytes
-	maxRegisters = 125  // MODBUS Application Protocol V1.1b3, 6.3
-	maxBits      = 2000 // 6.1
+	maxADUBytes  = 1 + 2*(1+maxPDUBytes+1) + 2 // of ASCII, the longest
+	maxRegisters = 125
+	maxBits      = 2000
 )
 
-// framer is goburrow's Packager: it makes frames with a new transaction id each and accepts an
-// answer only when every field fits the request. goburrow's own compares less, and a frame that is
-// too short for the request reaches its caller as data.
-type framer struct {
-	unit        byte
-	transaction uint16
-	request     [maxFrame]byte
-	answer      modbus.ProtocolDataUnit
+// framer is goburrow's Packager with what a line needs beside it: how to find the answer in what
+// came, and what to say when it is not there. It belongs to one unit. A frame from Encode is good
+// until the next Encode, data from Decode until the line's next exchange.
+type framer interface {
+	modbus.Packager
+	// find looks for the answer to request in all that came since it was sent. It passes over whole
+	// frames that answer something else, and over noise.
+	find(request, received []byte) (frame []byte, found bool)
+	// explain says what came instead of the answer; received is not empty.
+	explain(request, received []byte) string
+	// question gives the unit and the PDU of a frame that Encode made.
+	question(request []byte) (unit byte, pdu []byte)
+	// matched says that requests carry an id, so that a late answer is known as such.
+	matched() bool
 }
 
-// Encode puts the header before a request. The frame is good until the next Encode.
-func (f *framer) Encode(pdu *modbus.ProtocolDataUnit) ([]byte, error) {
-	if 1+len(pdu.Data) > maxPDUBytes {
-		return nil, fmt.Errorf("request of %d bytes does not fit a frame", 1+len(pdu.Data))
-	}
-	f.transaction++
-	frame := f.request[:headerBytes]
-	binary.BigEndian.PutUint16(frame[0:], f.transaction)
-	binary.BigEndian.PutUint16(frame[2:], 0)
-	binary.BigEndian.PutUint16(frame[4:], uint16(2+len(pdu.Data)))
-	frame[6] = f.unit
-	frame = append(frame, pdu.FunctionCode)
-	return append(frame, pdu.Data...), nil
-}
+const onlyEcho = "only the request itself came back: the adapter hears what it sends, and nobody answers"
 
-// Verify refuses whatever is not the answer to request.
-func (f *framer) Verify(request, response []byte) error { return verify(request, response) }
-
-// Decode takes a verified frame apart. The data is good until the link's next request.
-func (f *framer) Decode(frame []byte) (*modbus.ProtocolDataUnit, error) {
-	if len(frame) < headerBytes+2 {
-		return nil, errShort(frame)
+// answerBytes is how long the PDU of a right answer is that is no exception; 0 when request is not
+// one that is ever made.
+func answerBytes(request []byte) int {
+	if len(request) < 5 {
+		return 0
 	}
-	f.answer = modbus.ProtocolDataUnit{FunctionCode: frame[headerBytes], Data: frame[headerBytes+1:]}
-	return &f.answer, nil
-}
-
-func errShort(frame []byte) error {
-	return fmt.Errorf("the answer of %d bytes is too short for Modbus: % x", len(frame), clip(frame))
-}
-
-func verify(request, response []byte) error {
-	if len(response) < headerBytes+2 {
-		return errShort(response)
-	}
-	asked, got := binary.BigEndian.Uint16(request), binary.BigEndian.Uint16(response)
-	if asked != got {
-		return fmt.Errorf("the answer has transaction id %d, the request had %d", got, asked)
-	}
-	if err := checkHeader(response); err != nil {
-		return err
-	}
-	if length := int(binary.BigEndian.Uint16(response[4:])); length != len(response)-6 {
-		return fmt.Errorf("the answer says that %d bytes follow, %d do", length, len(response)-6)
-	}
-	if request[6] != response[6] {
-		return fmt.Errorf("the answer is from unit %d, the request was for %d", response[6], request[6])
-	}
-	function := request[7]
-	switch response[7] {
-	case function:
-		return verifyData(function, request[8:], response[8:])
-	case function | 0x80:
-		if len(response) != headerBytes+2 {
-			return fmt.Errorf("the exception has %d bytes, want 2", len(response)-headerBytes)
-		}
-		return nil
-	}
-	return fmt.Errorf("the answer has function %d, the request had %d", response[7], function)
-}
-
-func verifyData(function byte, request, response []byte) error {
-	switch function {
-	case modbus.FuncCodeReadCoils, modbus.FuncCodeReadDiscreteInputs,
-		modbus.FuncCodeReadHoldingRegisters, modbus.FuncCodeReadInputRegisters:
-		quantity := int(binary.BigEndian.Uint16(request[2:]))
-		want := 2 * quantity
-		if function <= modbus.FuncCodeReadDiscreteInputs {
-			want = (quantity + 7) / 8
-		}
-		if count := int(response[0]); count != want || len(response)-1 != want {
-			return fmt.Errorf("the answer announces %d bytes of data and has %d, the request was for %d",
-				count, len(response)-1, want)
-		}
-		return nil
+	quantity := int(binary.BigEndian.Uint16(request[3:]))
+	switch request[0] {
+	case modbus.FuncCodeReadCoils, modbus.FuncCodeReadDiscreteInputs:
+		return 2 + (quantity+7)/8
+	case modbus.FuncCodeReadHoldingRegisters, modbus.FuncCodeReadInputRegisters,
+		modbus.FuncCodeReadWriteMultipleRegisters: // whose first quantity is that of the read
+		return 2 + 2*quantity
 	case modbus.FuncCodeWriteSingleCoil, modbus.FuncCodeWriteSingleRegister,
-		modbus.FuncCodeWriteMultipleRegisters:
-		if len(response) != 4 || string(response) != string(request[:4]) {
-			return fmt.Errorf("the write was answered with % x, want its echo % x", clip(response), request[:4])
+		modbus.FuncCodeWriteMultipleCoils, modbus.FuncCodeWriteMultipleRegisters:
+		return 5
+	case modbus.FuncCodeMaskWriteRegister:
+		return 7
+	}
+	return 0
+}
+
+// checkPDU refuses whatever is not the answer to request: goburrow compares less, and an answer
+// with fewer registers than were asked for reaches its caller as data.
+func checkPDU(request, answer []byte) error {
+	want := answerBytes(request)
+	if want == 0 {
+		return fmt.Errorf("function %d is not one that is asked for", request[0])
+	}
+	if len(answer) < 2 {
+		return fmt.Errorf("the answer of %d bytes is too short for Modbus", len(answer))
+	}
+	function := request[0]
+	if answer[0] == function|0x80 {
+		if len(answer) != 2 {
+			return fmt.Errorf("the exception has %d bytes, want 2", len(answer))
 		}
 		return nil
 	}
-	return fmt.Errorf("function %d is not one that is asked for", function)
+	if answer[0] != function {
+		return fmt.Errorf("the answer has function %d, the request had %d", answer[0], function)
+	}
+	switch function {
+	case modbus.FuncCodeReadCoils, modbus.FuncCodeReadDiscreteInputs, modbus.FuncCodeReadHoldingRegisters,
+		modbus.FuncCodeReadInputRegisters, modbus.FuncCodeReadWriteMultipleRegisters:
+		if int(answer[1]) != want-2 || len(answer) != want {
+			return fmt.Errorf("the answer announces %d bytes of data and has %d, the request was for %d",
+				answer[1], len(answer)-2, want-2)
+		}
+		return nil
+	}
+	if len(answer) != want || string(answer) != string(request[:want]) {
+		return fmt.Errorf("the write was answered with % x, want its echo % x", clip(answer), request[:want])
+	}
+	return nil
 }
 
-// checkHeader tells a Modbus frame from something else by its first bytes.
-func checkHeader(header []byte) error {
-	length := int(binary.BigEndian.Uint16(header[4:]))
-	if binary.BigEndian.Uint16(header[2:]) != 0 || length < 3 || length > 1+maxPDUBytes {
-		return fmt.Errorf("what came is not Modbus TCP, it begins with % x", clip(header))
+// decode takes a PDU apart for goburrow.
+func decode(into *modbus.ProtocolDataUnit, pdu []byte) (*modbus.ProtocolDataUnit, error) {
+	if len(pdu) < 2 {
+		return nil, fmt.Errorf("the answer of %d bytes is too short for Modbus", len(pdu))
+	}
+	*into = modbus.ProtocolDataUnit{FunctionCode: pdu[0], Data: pdu[1:]}
+	return into, nil
+}
+
+func checkLength(pdu *modbus.ProtocolDataUnit) error {
+	if n := 1 + len(pdu.Data); n > maxPDUBytes {
+		return fmt.Errorf("a request of %d bytes does not fit a frame", n)
 	}
 	return nil
 }

@@ -3,15 +3,14 @@ package modbus
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
-	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"sluice/collectors/bus"
 	"sluice/collectors/modbus/modbussim"
 	"sluice/gateway/message"
 )
@@ -66,36 +65,37 @@ func newPlant(server *modbussim.Server) *modbussim.Plant {
 }
 
 func options(address string, points ...Point) *Options {
-	o := Driver{}.Options().(*Options)
+	o := (&Driver{}).Options().(*Options)
 	o.Address, o.Points = address, points
 	return o
 }
 
-// pipe opens a device whose connections are pipes to server, so that time can be simulated.
+// pipe opens a device whose connections are pipes to server, so that time can be simulated. The
+// address's scheme says what is spoken.
 func pipe(t *testing.T, server *modbussim.Server, points ...Point) *device {
 	t.Helper()
-	opened, err := Driver{}.Open("press", options("tcp://10.0.0.9:502", points...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := opened.(*device)
-	ctx, cancel := context.WithCancel(t.Context())
-	var conns sync.WaitGroup
-	d.link.dial = func(context.Context, string, string) (net.Conn, error) {
-		near, far := net.Pipe()
-		conns.Go(func() { server.Serve(ctx, far) })
-		return near, nil
-	}
-	t.Cleanup(func() {
-		cancel()
-		d.Close()
-		conns.Wait()
-	})
+	return pipeTo(t, server, options("tcp://10.0.0.9:502", points...))
+}
+
+func pipeTo(t *testing.T, server serving, o *Options) *device {
+	t.Helper()
+	d := openOn(t, &Driver{}, newPipes(t, server), o)
+	t.Cleanup(func() { d.Close() })
 	return d
 }
 
+func openOn(t *testing.T, driver *Driver, w wire, o *Options) *device {
+	t.Helper()
+	o.Validate(func(path, problem string) { t.Fatalf("%s: %s", path, problem) })
+	to, err := parseTarget(o.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return driver.open(o, to, w, usualCharacter)
+}
+
 // serve runs a simulator on a loopback port for the length of the test.
-func serve(t testing.TB, server *modbussim.Server) (address string) {
+func serve(t testing.TB, server listening) (address string) {
 	t.Helper()
 	if err := server.Listen("127.0.0.1:0"); err != nil {
 		t.Fatal(err)
@@ -112,9 +112,37 @@ func serve(t testing.TB, server *modbussim.Server) (address string) {
 	return server.Addr()
 }
 
+// listening is what a Server and a Rack have in common.
+type listening interface {
+	Listen(address string) error
+	Addr() string
+	Run(ctx context.Context) error
+}
+
+// lines makes a set of lines that ends with the test.
+func lines(t testing.TB, settings map[string]bus.Settings) *bus.Set {
+	t.Helper()
+	set, err := bus.NewSet(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := set.Close(); err != nil {
+			t.Errorf("close the lines: %v", err)
+		}
+	})
+	return set
+}
+
+// open opens a device on lines of its own.
 func open(t testing.TB, o *Options) *device {
 	t.Helper()
-	opened, err := Driver{}.Open("press", o)
+	return openWith(t, &Driver{Buses: lines(t, nil)}, o)
+}
+
+func openWith(t testing.TB, driver *Driver, o *Options) *device {
+	t.Helper()
+	opened, err := driver.Open("press", o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,241 +1,233 @@
 package modbus
 
 import (
-	"bufio"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"time"
 
 	"github.com/goburrow/modbus"
+
+	"sluice/collectors/bus"
 )
 
-// link is the connection to one device: it makes goburrow's client speak over a connection of our
-// own. Any error that leaves the wire in doubt closes it, so that an answer that comes too late
-// has no connection to come on; goburrow's own transport never closes and from then on takes each
-// answer for the next one's.
-type link struct {
-	framer
-	name     string // for errors: tcp://host:port unit 1
-	hostPort string
-	timeout  time.Duration
-	dial     func(ctx context.Context, network, address string) (net.Conn, error)
-	client   modbus.Client
-
-	conn   net.Conn // nil when closed
-	reader *bufio.Reader
-	held   int  // bytes of the last answer, still in reader
-	sent   bool // of the last exchange: some of the request may have reached the device
+// wire is what a link needs of bus.Client: a share of a line.
+type wire interface {
+	take(ctx context.Context, urgent bool) (turn, error)
+	rest()
+	refused(text string)
 }
 
-func newLink(name, hostPort string, unit byte, timeout time.Duration) *link {
-	l := &link{
-		framer: framer{unit: unit}, name: name, hostPort: hostPort, timeout: timeout,
-		dial:   new(net.Dialer).DialContext,
-		reader: bufio.NewReaderSize(nil, 2*maxFrame),
+// turn is what it needs of bus.Turn: the line for several exchanges.
+type turn interface {
+	Exchange(ctx context.Context, q bus.Request) ([]byte, error)
+	Verdict(text string)
+	Release()
+}
+
+type busWire struct{ *bus.Client }
+
+func (w busWire) take(ctx context.Context, urgent bool) (turn, error) {
+	t, err := w.Take(ctx, urgent)
+	if err != nil {
+		return nil, err // not t, which would be a turn that is nil
 	}
+	return t, nil
+}
+
+func (w busWire) rest()               { w.Rest() }
+func (w busWire) refused(text string) { w.Refused(text) }
+
+// link makes goburrow's client speak with one unit over a line that the unit may share with others.
+// goburrow's own transports keep a connection after a time-out and from then on take each answer
+// for the next one's; here only what proves to be this request's answer ends the wait for it.
+type link struct {
+	framer
+	name    string // for errors: tcp://host:port unit 1
+	target  target
+	timeout time.Duration
+	wire    wire
+	owed    *debts // nil where requests carry ids
+	client  modbus.Client
+	answer  bus.FrameReader // hear, bound once
+
+	// Who has the turn owns what follows.
+	turn    turn
+	ctx     context.Context // of the exchange under way, for goburrow's Send, which takes none
+	request []byte
+	heard   []byte // the last answer, where it was read to
+	buffer  [maxADUBytes]byte
+}
+
+func newLink(t target, name string, f framer, timeout time.Duration, w wire, owed *debts) *link {
+	l := &link{framer: f, name: name, target: t, timeout: timeout, wire: w, owed: owed}
+	l.answer = l.hear
 	l.client = modbus.NewClient(l)
 	return l
 }
 
-// read asks for the data of one span; it is good until the next request. Devices close connections
+// order is one request in the terms of goburrow's client.
+type order struct {
+	function byte
+	span
+	data    []byte // what is written
+	and, or uint16 // masks of function 22
+}
+
+func readOrder(s span) order { return order{function: readFunctions[s.area], span: s} }
+
+func (o order) reads() bool { return o.function <= modbus.FuncCodeReadInputRegisters }
+
+// take gets the line for several exchanges; release gives it back.
+func (l *link) take(ctx context.Context, urgent bool) error {
+	t, err := l.wire.take(ctx, urgent)
+	switch {
+	case err == nil:
+		l.turn = t
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("%s: %w", l.name, ctx.Err())
+	}
+	return fmt.Errorf("%s: %w", l.name, &lineError{err})
+}
+
+func (l *link) release() {
+	t := l.turn
+	l.turn = nil
+	t.Release()
+}
+
+// read asks for the data of one span; it is good until the next exchange. Devices close connections
 // that were idle, and some after every answer: a connection that turns out to be gone says nothing
 // about the device, so the request is made once more on a new one.
 func (l *link) read(ctx context.Context, s span) ([]byte, error) {
-	used := l.conn != nil
-	data, err := l.exchange(ctx, s, nil)
-	if _, lost := errors.AsType[*lostError](err); lost && used && ctx.Err() == nil {
-		return l.exchange(ctx, s, nil)
+	data, err := l.do(ctx, readOrder(s))
+	if errors.Is(err, bus.ErrHungUp) && ctx.Err() == nil {
+		return l.do(ctx, readOrder(s))
 	}
 	return data, err
 }
 
-// write sends data to one span, a single coil or register in the short form.
-func (l *link) write(ctx context.Context, s span, data []byte) error {
-	_, err := l.exchange(ctx, s, data)
-	return err
+// do runs one order, once. An exception is returned as such, anything else with the device's name.
+func (l *link) do(ctx context.Context, o order) ([]byte, error) {
+	if err := l.settle(ctx, o); err != nil {
+		return nil, &unsentError{err}
+	}
+	return l.ask(ctx, o)
 }
 
-// exchange runs one request within the timeout. An exception is returned as such, anything else
-// with the device's name and with the connection closed.
-func (l *link) exchange(ctx context.Context, s span, write []byte) ([]byte, error) {
-	l.sent = false
-	if err := l.connect(ctx); err != nil {
-		return nil, fmt.Errorf("%s: %w", l.name, err)
-	}
-	conn := l.conn
-	conn.SetDeadline(time.Now().Add(l.timeout)) // before AfterFunc, which must have the last word
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
-	data, err := l.call(s, write)
+func (l *link) ask(ctx context.Context, o order) ([]byte, error) {
+	l.ctx = ctx
+	data, err := l.call(o)
+	l.ctx = nil
 	refused, isRefused := errors.AsType[*modbus.ModbusError](err)
-	if stopped := stop(); !stopped || err != nil && !isRefused {
-		l.close()
-	}
 	switch {
 	case err == nil:
+		l.owed.answered(o, false, time.Now())
 		return data, nil
 	case isRefused:
-		return nil, exception(refused.ExceptionCode)
-	case ctx.Err() != nil:
-		return nil, fmt.Errorf("%s: %w", l.name, ctx.Err())
+		l.owed.answered(o, true, time.Now())
+		refusal := exception(refused.ExceptionCode)
+		l.wire.refused(refusal.Error())
+		return nil, refusal
+	}
+	if !errors.Is(err, bus.ErrNotSent) {
+		l.owed.unanswered(o, time.Now())
+	}
+	if ctx.Err() != nil && !errors.Is(err, bus.ErrNotSent) {
+		err = ctx.Err()
 	}
 	return nil, fmt.Errorf("%s: %w", l.name, err)
 }
 
-func (l *link) call(s span, write []byte) ([]byte, error) {
-	start, count := uint16(s.start), uint16(s.count)
-	switch {
-	case write == nil && s.area == Coil:
+func (l *link) call(o order) ([]byte, error) {
+	start, count := uint16(o.start), uint16(o.count)
+	switch o.function {
+	case modbus.FuncCodeReadCoils:
 		return l.client.ReadCoils(start, count)
-	case write == nil && s.area == Discrete:
+	case modbus.FuncCodeReadDiscreteInputs:
 		return l.client.ReadDiscreteInputs(start, count)
-	case write == nil && s.area == Input:
-		return l.client.ReadInputRegisters(start, count)
-	case write == nil && s.area == Holding:
+	case modbus.FuncCodeReadHoldingRegisters:
 		return l.client.ReadHoldingRegisters(start, count)
-	case s.area == Coil:
-		return l.client.WriteSingleCoil(start, uint16(write[0])*0xFF00)
-	case s.area == Holding && s.count == 1:
-		return l.client.WriteSingleRegister(start, binary.BigEndian.Uint16(write))
-	case s.area == Holding:
-		return l.client.WriteMultipleRegisters(start, count, write)
+	case modbus.FuncCodeReadInputRegisters:
+		return l.client.ReadInputRegisters(start, count)
+	case modbus.FuncCodeWriteSingleCoil:
+		return l.client.WriteSingleCoil(start, uint16(o.data[0]&1)*0xFF00)
+	case modbus.FuncCodeWriteSingleRegister:
+		return l.client.WriteSingleRegister(start, binary.BigEndian.Uint16(o.data))
+	case modbus.FuncCodeWriteMultipleCoils:
+		return l.client.WriteMultipleCoils(start, count, o.data)
+	case modbus.FuncCodeWriteMultipleRegisters:
+		return l.client.WriteMultipleRegisters(start, count, o.data)
+	case modbus.FuncCodeMaskWriteRegister:
+		return l.client.MaskWriteRegister(start, o.and, o.or)
+	case modbus.FuncCodeReadWriteMultipleRegisters:
+		return l.client.ReadWriteMultipleRegisters(start, count, start, count, o.data)
 	}
-	panic("bug: no request for " + s.area.String())
+	panic(fmt.Sprintf("bug: no request for function %d", o.function))
 }
 
-func (l *link) connect(ctx context.Context) error {
-	if l.conn != nil {
-		return nil
-	}
-	dialing, cancel := context.WithTimeout(ctx, l.timeout)
-	defer cancel()
-	conn, err := l.dial(dialing, "tcp", l.hostPort)
-	switch {
-	case ctx.Err() != nil:
-		if conn != nil {
-			conn.Close()
-		}
-		return ctx.Err()
-	case dialing.Err() != nil && err != nil:
-		return &connectError{fmt.Errorf("no connection within %s", l.timeout)}
-	case err != nil:
-		return &connectError{fmt.Errorf("cannot connect: %w", plain(err))}
-	}
-	l.conn = conn
-	l.reader.Reset(conn)
-	l.held = 0
-	return nil
-}
-
-// connectError says that the device cannot be reached, so that asking on is of no use.
-type connectError struct{ err error }
-
-func (e *connectError) Error() string { return e.err.Error() }
-func (e *connectError) Unwrap() error { return e.err }
-
-func (l *link) close() {
-	if l.conn == nil {
-		return
-	}
-	l.conn.Close()
-	l.conn = nil
-}
-
-// Send is goburrow's Transporter: it sends a frame and reads its answer. Frames with an older
-// transaction id are answers that somebody no longer waits for: they are dropped and reading goes
-// on until the deadline.
+// Send is goburrow's Transporter: it sends a frame and waits for its answer. The line need not hold
+// anything back after a time-out: settle is about late answers.
 func (l *link) Send(request []byte) ([]byte, error) {
-	_, _ = l.reader.Discard(l.held) // the bytes are buffered, so it cannot fail
-	l.held = 0
-	l.sent = true
-	if _, err := l.conn.Write(request); err != nil {
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return nil, &lateError{fmt.Sprintf("the request could not be sent within %s", l.timeout)}
+	l.request = request
+	frame, err := l.turn.Exchange(l.ctx, bus.Request{
+		Frame: request, Timeout: l.timeout, Answer: l.answer,
+		Buffer: l.buffer[:], Matched: l.matched(), Late: -1, Protocol: protocols[l.target.dialect],
+	})
+	l.heard = frame
+	if err == nil {
+		if err = l.Verify(request, frame); err != nil {
+			l.turn.Verdict(err.Error())
 		}
-		return nil, &lostError{fmt.Errorf("request not sent: %w", plain(err))}
+		return frame, err
 	}
-	asked := binary.BigEndian.Uint16(request)
-	stale, staleID := 0, uint16(0)
-	for {
-		frame, err := l.frame()
-		if errors.Is(err, os.ErrDeadlineExceeded) && stale > 0 {
-			err = fmt.Errorf("%w; %d stale answers were dropped, the last had transaction id %d, the request has %d",
-				err, stale, staleID, asked)
-		}
-		if err != nil {
-			return nil, err
-		}
-		got := binary.BigEndian.Uint16(frame)
-		if older := int16(asked-got) > 0; !older {
-			l.held = len(frame)
-			return frame, nil
-		}
-		stale, staleID = stale+1, got
-		_, _ = l.reader.Discard(len(frame))
+	noReply, isSilence := errors.AsType[*bus.NoReplyError](err)
+	switch {
+	case isSilence && len(noReply.Received) == 0:
+		return nil, &silenceError{fmt.Sprintf("no answer within %s", l.timeout)}
+	case isSilence:
+		why := l.why(noReply.Received)
+		l.turn.Verdict(why)
+		return nil, &silenceError{why}
 	}
-}
-
-// frame waits for one whole frame and leaves it in the reader's buffer.
-func (l *link) frame() ([]byte, error) {
-	header, err := l.reader.Peek(headerBytes)
-	if err != nil {
-		return nil, l.broken(err, len(header), headerBytes, header)
+	if inner := errors.Unwrap(err); inner != nil {
+		err = inner // without the line's name, which is part of ours
 	}
-	if err := checkHeader(header); err != nil {
+	if errors.Is(err, bus.ErrHungUp) || errors.Is(err, bus.ErrNoise) || l.ctx.Err() != nil {
 		return nil, err
 	}
-	want := 6 + int(binary.BigEndian.Uint16(header[4:]))
-	frame, err := l.reader.Peek(want)
-	if err != nil {
-		return nil, l.broken(err, len(frame), want, frame)
-	}
-	return frame, nil
+	return nil, &lineError{err}
 }
 
-// broken tells what was seen instead of a whole frame.
-func (l *link) broken(err error, got, want int, seen []byte) error {
-	late := errors.Is(err, os.ErrDeadlineExceeded)
-	switch {
-	case late && got == 0:
-		return &lateError{fmt.Sprintf("no answer within %s", l.timeout)}
-	case late:
-		return &lateError{fmt.Sprintf("the answer stopped after %d of %d bytes and was not complete within %s: % x",
-			got, want, l.timeout, clip(seen))}
-	case errors.Is(err, io.EOF) && got == 0:
-		return &lostError{errors.New("the device closed the connection instead of answering")}
-	case errors.Is(err, io.EOF):
-		return fmt.Errorf("the device closed the connection after %d of %d bytes of its answer: % x", got, want, clip(seen))
+func (l *link) hear(received []byte) ([]byte, bool) { return l.find(l.request, received) }
+
+// why says what came instead of an answer.
+func (l *link) why(received []byte) string {
+	unit, pdu := l.question(l.request)
+	if other := l.target.otherDialect(unit, pdu, received); other != "" {
+		return other
 	}
-	err = fmt.Errorf("no answer: %w", plain(err))
-	if got == 0 {
-		return &lostError{err}
-	}
-	return err
+	return fmt.Sprintf("no answer within %s: %s", l.timeout, l.explain(l.request, received))
 }
 
-// lostError says that the connection ended before anything of the answer came.
-type lostError struct{ err error }
+// silenceError is a time-out in our words.
+type silenceError struct{ text string }
 
-func (e *lostError) Error() string { return e.err.Error() }
-func (e *lostError) Unwrap() error { return e.err }
+func (e *silenceError) Error() string        { return e.text }
+func (e *silenceError) Is(target error) bool { return target == os.ErrDeadlineExceeded }
 
-// lateError is a time-out in our words.
-type lateError struct{ text string }
+// unsentError is an error of what had to come before a request.
+type unsentError struct{ error }
 
-func (e *lateError) Error() string        { return e.text }
-func (e *lateError) Is(target error) bool { return target == os.ErrDeadlineExceeded }
+func (e *unsentError) Unwrap() error        { return e.error }
+func (e *unsentError) Is(target error) bool { return target == bus.ErrNotSent }
 
-// plain strips what net puts around a cause: the error names the device already.
-func plain(err error) error {
-	if system, ok := errors.AsType[*os.SyscallError](err); ok {
-		return system.Err
-	}
-	if op, ok := errors.AsType[*net.OpError](err); ok {
-		return op.Err
-	}
-	return err
-}
+// lineError says that the line itself cannot be used, so that asking on is of no use: a connection
+// that is refused, an adapter that is not there, a DTU that has not called.
+type lineError struct{ err error }
+
+func (e *lineError) Error() string { return e.err.Error() }
+func (e *lineError) Unwrap() error { return e.err }

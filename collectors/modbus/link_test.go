@@ -1,35 +1,62 @@
 package modbus
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
-	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
-	"github.com/goburrow/modbus"
-
+	"sluice/collectors/bus"
+	"sluice/collectors/bus/pty"
 	"sluice/collectors/drivertest"
 	"sluice/collectors/modbus/modbussim"
 	"sluice/gateway/message"
 )
 
+// dialects are the ways to a device, each with how the simulator speaks there.
+var dialects = []struct {
+	scheme string
+	spoken modbussim.Dialect
+}{
+	{"tcp", modbussim.TCP}, {"rtu+tcp", modbussim.RTU}, {"ascii+tcp", modbussim.ASCII},
+}
+
 func TestDriverContract(t *testing.T) {
-	server := &modbussim.Server{}
-	newPlant(server)
-	address := serve(t, server)
+	for _, way := range dialects {
+		t.Run(way.scheme, func(t *testing.T) {
+			server := &modbussim.Server{Dialect: way.spoken}
+			newPlant(server)
+			address := way.scheme + "://" + serve(t, server)
+			contract(t, &Driver{Buses: lines(t, nil)}, server, address)
+		})
+	}
+}
+
+func TestDriverContractOnASerialLine(t *testing.T) {
+	for scheme, spoken := range map[string]modbussim.Dialect{"rtu": modbussim.RTU, "ascii": modbussim.ASCII} {
+		t.Run(scheme, func(t *testing.T) {
+			server := &modbussim.Server{Dialect: spoken}
+			newPlant(server)
+			line := serveLine(t, server)
+			set := lines(t, map[string]bus.Settings{"hall": {Serial: line.Path(), Character: bus.Character{Baud: 115200}}})
+			contract(t, &Driver{Buses: set}, server, scheme+"://hall")
+		})
+	}
+}
+
+func contract(t *testing.T, driver *Driver, server *modbussim.Server, address string) {
 	var names []string
 	for _, p := range plantPoints() {
 		names = append(names, p.Name)
 	}
 	drivertest.Run(t, drivertest.Case{
-		Driver: Driver{},
+		Driver: driver,
 		Options: func() any {
-			o := options("tcp://"+address, plantPoints()...)
+			o := options(address, plantPoints()...)
 			o.Timeout = 250 * time.Millisecond
 			return o
 		},
@@ -43,6 +70,27 @@ func TestDriverContract(t *testing.T) {
 	})
 }
 
+// serveLine runs a simulator at the far end of a serial line for the length of the test.
+func serveLine(t testing.TB, server serving) *pty.Line {
+	t.Helper()
+	line, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		server.Serve(ctx, line)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		line.Close()
+		<-done
+	})
+	return line
+}
+
 func TestRefusedConnectionIsPlainlySaid(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -52,7 +100,8 @@ func TestRefusedConnectionIsPlainlySaid(t *testing.T) {
 	listener.Close()
 	d := open(t, options(address, plantPoints()...))
 	_, err = read(t, d)
-	if want := address + " unit 1: cannot connect: connection refused"; err == nil || err.Error() != want {
+	want := address + " unit 1: cannot connect to " + listener.Addr().String() + ": connection refused"
+	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
@@ -83,96 +132,68 @@ func TestResetConnectionIsPlainlySaid(t *testing.T) {
 	}
 }
 
-func TestDialGivesUpAfterTheTimeout(t *testing.T) {
-	o := options("tcp://10.0.0.9:502", plantPoints()...)
-	o.Timeout = 20 * time.Millisecond
-	d := open(t, o)
-	d.link.dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}
-	_, err := read(t, d)
-	if want := "tcp://10.0.0.9:502 unit 1: no connection within 20ms"; err == nil || err.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
-	}
-}
-
-func TestVerifyAcceptsOnlyTheAnswer(t *testing.T) {
-	const read3 = "0007 0000 0006 01 03 0000 0002"
-	const read1 = "0007 0000 0006 01 01 0000 000a"
-	const write6 = "0007 0000 0006 01 06 0064 002a"
-	const write16 = "0007 0000 000b 01 10 0064 0002 04 0001 0002"
-	for _, test := range []struct{ name, request, response, want string }{
-		{"registers", read3, "0007 0000 0007 01 03 04 0001 0002", ""},
-		{"coils", read1, "0007 0000 0005 01 01 02 ff03", ""},
-		{"write", write6, write6, ""},
-		{"write many", write16, "0007 0000 0006 01 10 0064 0002", ""},
-		{"exception", read3, "0007 0000 0003 01 83 02", ""},
-		{"empty", read3, "", "too short"},
-		{"header only", read3, "0007 0000 0001 01", "too short"},
-		{"transaction id", read3, "0008 0000 0007 01 03 04 0001 0002", "transaction id 8, the request had 7"},
-		{"protocol id", read3, "0007 0001 0007 01 03 04 0001 0002", "not Modbus TCP"},
-		{"length", read3, "0007 0000 0008 01 03 04 0001 0002", "says that 8 bytes follow, 7 do"},
-		{"unit", read3, "0007 0000 0007 02 03 04 0001 0002", "unit 2"},
-		{"function", read3, "0007 0000 0007 01 04 04 0001 0002", "function 4, the request had 3"},
-		{"exception to another function", read3, "0007 0000 0003 01 84 02", "function 132"},
-		{"long exception", read3, "0007 0000 0004 01 83 02 00", "exception has 3 bytes"},
-		{"one register less", read3, "0007 0000 0005 01 03 02 0001", "announces 2 bytes of data and has 2, the request was for 4"},
-		{"one register more", read3, "0007 0000 0009 01 03 06 0001 0002 0003", "announces 6"},
-		{"byte count too great", read3, "0007 0000 0007 01 03 06 0001 0002", "announces 6 bytes of data and has 4"},
-		{"one coil byte less", read1, "0007 0000 0004 01 01 01 ff", "announces 1"},
-		{"echo of another value", write6, "0007 0000 0006 01 06 0064 002b", "want its echo"},
-		{"echo of another address", write6, "0007 0000 0006 01 06 0065 002a", "want its echo"},
-		{"short echo", write16, "0007 0000 0005 01 10 0064 00", "want its echo"},
-		{"function never asked", "0007 0000 0006 01 2b 0000 0001", "0007 0000 0003 01 2b 00", "not one that is asked for"},
-	} {
-		err := verify(unhex(t, test.request), unhex(t, test.response))
-		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
-			t.Errorf("%s: got %v, want %q", test.name, err, test.want)
-		}
-	}
-}
-
-// stream is a connection that gives recorded bytes and takes everything.
-type stream struct{ io.Reader }
-
-func (s stream) Write(b []byte) (int, error)      { return len(b), nil }
-func (s stream) Close() error                     { return nil }
-func (s stream) LocalAddr() net.Addr              { return nil }
-func (s stream) RemoteAddr() net.Addr             { return nil }
-func (s stream) SetDeadline(time.Time) error      { return nil }
-func (s stream) SetReadDeadline(time.Time) error  { return nil }
-func (s stream) SetWriteDeadline(time.Time) error { return nil }
-
-// FuzzAnswer lets a device send anything. Whatever becomes data must have stood, whole and with
-// every field right, in what was sent.
-func FuzzAnswer(f *testing.F) {
-	for _, seed := range []string{
-		"0001 0000 0007 01 03 04 0001 0002", "0000 0000 0007 01 03 04 0009 0009 0001 0000 0007 01 03 04 0001 0002",
-		"0001 0000 0003 01 83 02", "0001 0000 0005 01 03 02 0001", "485454502f312e31", "0001 0000 00ff 01", "",
-	} {
-		f.Add(unhex(f, seed), byte(2))
-	}
-	f.Fuzz(func(t *testing.T, wire []byte, count byte) {
-		l := newLink("tcp://fuzzed unit 1", "fuzzed", 1, time.Second)
-		dials := 0
-		l.dial = func(context.Context, string, string) (net.Conn, error) {
-			if dials++; dials > 1 {
-				return nil, os.ErrDeadlineExceeded
+// Parts of a device and devices behind one gateway share its connection, and the last device to be
+// closed closes it.
+func TestConnectionIsSharedAndClosedByTheLast(t *testing.T) {
+	rack := &modbussim.Rack{Devices: map[byte]*modbussim.Server{1: {}, 2: {}}}
+	rack.Devices[1].Set(modbussim.Holdings, 0, 11, 12)
+	rack.Devices[2].Set(modbussim.Holdings, 0, 21, 22)
+	gateway := "tcp://" + serve(t, rack)
+	driver := &Driver{Buses: lines(t, nil)}
+	points := []Point{{Name: "a", Address: address("holding:0")}, {Name: "b", Address: address("holding:1")}}
+	first := openWith(t, driver, options(gateway, points...))
+	o := options(gateway, points...)
+	o.Unit = 2
+	second := openWith(t, driver, o)
+	part := first.Part([]int{1}).(*device)
+	for range 3 {
+		for _, each := range []struct {
+			device *device
+			want   []uint64
+		}{{first, []uint64{11, 12}}, {second, []uint64{21, 22}}, {part, []uint64{12}}} {
+			got, err := read(t, each.device)
+			if err != nil || len(got) != len(each.want) {
+				t.Fatalf("got %v, %v, want %v", got, err, each.want)
 			}
-			return stream{bytes.NewReader(wire)}, nil
+			for i, p := range got {
+				if p.Value != message.Uint(each.want[i]) {
+					t.Errorf("%s is %v %q, want %d", p.Name, p.Value, p.Error, each.want[i])
+				}
+			}
 		}
-		s := span{Holding, 0, 1 + int(count)%maxRegisters}
-		data, err := l.read(t.Context(), s)
-		if err != nil {
-			return
+	}
+	if n := rack.Connections(); n != 1 {
+		t.Errorf("%d connections, want one for all", n)
+	}
+	first.Close()
+	if _, err := read(t, second); err != nil {
+		t.Errorf("after its neighbour was closed: %v", err)
+	}
+	if n := rack.Connections(); n != 1 {
+		t.Errorf("%d connections, want that the neighbour keeps it", n)
+	}
+	second.Close()
+	if _, err := read(t, part); err != nil {
+		t.Errorf("after all were closed: %v", err)
+	}
+	if n := rack.Connections(); n != 2 {
+		t.Errorf("%d connections, want a new one after all were closed", n)
+	}
+}
+
+func TestUnusableLineEndsThePollAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newPipes(t, &modbussim.Server{})
+		w.refuse = fmt.Errorf("cannot connect: no route to host")
+		d := openOn(t, &Driver{}, w, options("tcp://10.0.0.9:502", plantPoints()...))
+		started := time.Now()
+		_, err := read(t, d)
+		if err == nil || !strings.Contains(err.Error(), "no route to host") || time.Since(started) != 0 {
+			t.Errorf("got %v after %v", err, time.Since(started))
 		}
-		header := binary.BigEndian.AppendUint16(nil, l.transaction)
-		header = append(header, 0, 0)
-		header = binary.BigEndian.AppendUint16(header, uint16(3+2*s.count))
-		header = append(header, 1, modbus.FuncCodeReadHoldingRegisters, byte(2*s.count))
-		if len(data) != 2*s.count || !bytes.Contains(wire, append(header, data...)) {
-			t.Errorf("% x was taken from % x", data, wire)
+		_, err = d.Write(t.Context(), "setpoint", []byte("1"))
+		if err == nil || !strings.Contains(err.Error(), "not written: ") {
+			t.Errorf("a write got %v, want that it was not written", err)
 		}
 	})
 }
@@ -182,7 +203,7 @@ func BenchmarkRead125Registers(b *testing.B) {
 	address := serve(b, server)
 	var points []Point
 	for i := range 125 {
-		points = append(points, Point{Name: "r" + string(rune('a'+i)), Address: Address{Area: Holding, Number: uint16(i)}})
+		points = append(points, Point{Name: fmt.Sprint("r", i), Address: Address{Area: Holding, Number: uint16(i)}})
 	}
 	d := open(b, options("tcp://"+address, points...))
 	var r message.Reading

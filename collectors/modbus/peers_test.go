@@ -6,11 +6,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"sluice/collectors/bus"
 	"sluice/collectors/modbus/modbussim"
 	"sluice/gateway/message"
 )
@@ -24,9 +28,12 @@ import sys
 from pymodbus.constants import Endian
 from pymodbus.payload import BinaryPayloadBuilder
 from pymodbus.datastore import ModbusSlaveContext, ModbusServerContext, ModbusSequentialDataBlock
-from pymodbus.server import StartTcpServer
+from pymodbus.server import StartTcpServer, StartSerialServer
+from pymodbus.transaction import ModbusSocketFramer, ModbusRtuFramer, ModbusAsciiFramer
 
-values = [float(v) for v in sys.argv[2].split(",")]
+framers = {"tcp": ModbusSocketFramer, "rtu": ModbusRtuFramer, "ascii": ModbusAsciiFramer}
+framer, place = framers[sys.argv[1]], sys.argv[2]
+values = [float(v) for v in sys.argv[3].split(",")]
 b = BinaryPayloadBuilder(byteorder=Endian.Big, wordorder=Endian.Big)
 b.add_32bit_uint(int(values[0]))
 b.add_32bit_float(values[1])
@@ -44,43 +51,277 @@ slave = ModbusSlaveContext(
     di=ModbusSequentialDataBlock(0, [0, 1] * 10), co=ModbusSequentialDataBlock(0, [1, 0] * 10),
     ir=ModbusSequentialDataBlock(0, list(range(20))), hr=ModbusSequentialDataBlock(0, registers),
     zero_mode=True)
-StartTcpServer(context=ModbusServerContext(slaves=slave, single=True), address=("127.0.0.1", int(sys.argv[1])))
+context = ModbusServerContext(slaves=slave, single=True)
+if place.startswith("/"):
+    StartSerialServer(context=context, framer=framer, port=place, baudrate=115200, timeout=0.01)
+else:
+    StartTcpServer(context=context, framer=framer, address=("127.0.0.1", int(place)))
 `
 
-func TestForeignServerIsRead(t *testing.T) {
-	requirePeer(t, python, "-c", "import pymodbus.server, pymodbus.payload")
+// startPymodbus runs the server on a port of the loopback or on a serial line.
+func startPymodbus(t *testing.T, framer, place string) {
+	t.Helper()
 	v := modbussim.ValuesAt(7)
 	running := 0
 	if v.Running {
 		running = 1
 	}
-	port := freePort(t)
-	start(t, exec.Command(python, "-c", pymodbusServer, port,
+	start(t, exec.Command(python, "-c", pymodbusServer, framer, place,
 		fmt.Sprintf("%d,%v,%v,%d,%d,%d,%v", v.Counter, v.Temperature, v.Pressure, v.Level, running, v.Total, v.Ratio)))
-	waitForPort(t, port)
+}
 
-	points := append(plantPoints(),
+func TestForeignServerIsRead(t *testing.T) {
+	requirePeer(t, python, "-c", "import pymodbus.server, pymodbus.payload")
+	for _, framer := range []string{"tcp", "rtu", "ascii"} {
+		t.Run(framer, func(t *testing.T) {
+			port := freePort(t)
+			startPymodbus(t, framer, port)
+			waitForPort(t, port)
+			scheme := framer + "+tcp"
+			if framer == "tcp" {
+				scheme = "tcp"
+			}
+			readForeign(t, open(t, foreignOptions(scheme+"://127.0.0.1:"+port)), 100)
+		})
+	}
+}
+
+func TestForeignServerOnASerialLineIsRead(t *testing.T) {
+	requirePeer(t, python, "-c", "import pymodbus.server, pymodbus.payload, serial")
+	requirePeer(t, "socat", "-V")
+	for _, framer := range []string{"rtu", "ascii"} {
+		t.Run(framer, func(t *testing.T) {
+			near, far := cable(t)
+			startPymodbus(t, framer, far)
+			set := lines(t, map[string]bus.Settings{"hall": {Serial: near, Character: bus.Character{Baud: 115200}}})
+			d := openWith(t, &Driver{Buses: set}, foreignOptions(framer+"://hall"))
+			var r message.Reading
+			for deadline := time.Now().Add(30 * time.Second); d.Read(t.Context(), &r) != nil; {
+				if time.Now().After(deadline) {
+					t.Fatal("pymodbus does not come up")
+				}
+			}
+			readForeign(t, d, 20)
+		})
+	}
+}
+
+// cable is a pair of serial ports that are connected to each other.
+func cable(t *testing.T) (near, far string) {
+	t.Helper()
+	folder := t.TempDir()
+	near, far = filepath.Join(folder, "near"), filepath.Join(folder, "far")
+	start(t, exec.Command("socat", "pty,raw,echo=0,link="+near, "pty,raw,echo=0,link="+far))
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		_, a := os.Stat(near)
+		_, b := os.Stat(far)
+		if a == nil && b == nil {
+			return near, far
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("socat makes no ports: %v, %v", a, b)
+		}
+	}
+}
+
+func foreignOptions(written string) *Options {
+	return options(written, append(plantPoints(),
 		Point{Name: "coil", Address: address("coil:2")}, Point{Name: "discrete", Address: address("discrete:2")},
-		Point{Name: "input", Address: address("30011")}, Point{Name: "missing", Address: address("holding:121")})
-	d := open(t, options("tcp://127.0.0.1:"+port, points...))
+		Point{Name: "input", Address: address("30011")}, Point{Name: "missing", Address: address("holding:121")})...)
+}
+
+func readForeign(t *testing.T, d *device, polls int) {
+	t.Helper()
 	want := append(plantReading(7),
 		message.Point{Name: "coil", Value: message.Bool(true)}, message.Point{Name: "discrete", Value: message.Bool(false)},
 		message.Point{Name: "input", Value: message.Uint(10)},
 		message.Point{Name: "missing", Error: "exception 2: illegal data address"})
-	for range 100 {
-		got, err := read(t, d)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if problem := samePoints(got, want); problem != nil {
-			t.Fatal(problem)
-		}
+	for range 3 { // where it ends is learned
+		notWrong(t, d, want)
+	}
+	for range polls {
+		good(t, d, want)
 	}
 	for _, value := range []string{"42", "65535"} {
 		back, err := d.Write(t.Context(), "setpoint", json.RawMessage(value))
 		if err != nil || back.String() != value {
 			t.Errorf("setpoint = %s: got %v, %v", value, back, err)
 		}
+	}
+}
+
+// pymodbusClient reads and writes with every function and prints what it gets.
+const pymodbusClient = `
+import sys
+from pymodbus.client import ModbusTcpClient, ModbusSerialClient
+from pymodbus.transaction import ModbusSocketFramer, ModbusRtuFramer, ModbusAsciiFramer
+
+framers = {"tcp": ModbusSocketFramer, "rtu": ModbusRtuFramer, "ascii": ModbusAsciiFramer}
+framer, place = framers[sys.argv[1]], sys.argv[2]
+if place.startswith("/"):
+    c = ModbusSerialClient(port=place, framer=framer, baudrate=115200, timeout=5)
+else:
+    c = ModbusTcpClient("127.0.0.1", port=int(place), framer=framer, timeout=5)
+assert c.connect()
+def show(name, answer, field=None):
+    if answer.isError():
+        print(name, "error", getattr(answer, "exception_code", answer))
+    else:
+        print(name, getattr(answer, field) if field else "done")
+show("holding", c.read_holding_registers(100, 1, slave=1), "registers")
+show("input", c.read_input_registers(10, 2, slave=1), "registers")
+coils = c.read_coils(2, 3, slave=1); coils.bits = coils.bits[:3]; show("coils", coils, "bits")
+show("register", c.write_register(200, 7, slave=1))
+show("registers", c.write_registers(201, [8, 9], slave=1))
+show("coil", c.write_coil(20, True, slave=1))
+show("some coils", c.write_coils(21, [True, False, True], slave=1))
+show("mask", c.mask_write_register(200, 0xFFEF, 0x0010, unit=1))
+show("swap", c.readwrite_registers(read_address=200, read_count=3, write_address=203, write_registers=[10], unit=1), "registers")
+show("hole", c.read_holding_registers(500, 1, slave=1))
+c.close()
+`
+
+const pymodbusSees = `holding [40]
+input [1234, 0]
+coils [False, True, False]
+register done
+registers done
+coil done
+some coils done
+mask done
+swap [23, 8, 9]
+hole error 2
+`
+
+func TestForeignClientUsesEveryFunctionOfTheSimulator(t *testing.T) {
+	requirePeer(t, python, "-c", "import pymodbus.client, serial")
+	for _, place := range []string{"socket", "serial"} {
+		for _, spoken := range []modbussim.Dialect{modbussim.TCP, modbussim.RTU, modbussim.ASCII} {
+			if place == "serial" && spoken == modbussim.TCP {
+				continue
+			}
+			t.Run(place+" "+string(spoken), func(t *testing.T) {
+				server := &modbussim.Server{Dialect: spoken}
+				newPlant(server)
+				server.Set(modbussim.Coils, 3, 1)
+				server.Set(modbussim.Inputs, 10, 1234)
+				server.Remove(modbussim.Holdings, 500, 1)
+				var at string
+				if place == "serial" {
+					at = serveLine(t, server).Path()
+				} else {
+					_, at, _ = net.SplitHostPort(serve(t, server))
+				}
+				if out := run(t, python, "-c", pymodbusClient, string(spoken), at); out != pymodbusSees {
+					t.Errorf("pymodbus saw\n%s\nwant\n%s", out, pymodbusSees)
+				}
+				if got := functionsOf(server); !slices.Equal(got, []byte{5, 6, 15, 16, 22, 23}) {
+					t.Errorf("functions %v, want each one once", got)
+				}
+			})
+		}
+	}
+}
+
+// run gives what a program prints.
+func run(t *testing.T, path string, arguments ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, path, arguments...).CombinedOutput()
+	if err != nil {
+		t.Errorf("%s: %v", path, err)
+	}
+	return string(out)
+}
+
+// modbus-serial is the client and server of Node-RED and of many gateways.
+const modbusSerial = "testdata/modbus-serial"
+
+func requireModbusSerial(t *testing.T) {
+	t.Helper()
+	requirePeer(t, "node", "-e", "require('./"+modbusSerial+"/node_modules/modbus-serial'); require('./"+modbusSerial+"/node_modules/serialport')")
+}
+
+func TestModbusSerialReadsTheSimulator(t *testing.T) {
+	requireModbusSerial(t)
+	for _, way := range []struct {
+		mode   string
+		spoken modbussim.Dialect
+		serial bool
+	}{{"tcp", modbussim.TCP, false}, {"rtu+tcp", modbussim.RTU, false}, {"rtu", modbussim.RTU, true}, {"ascii", modbussim.ASCII, true}} {
+		t.Run(way.mode, func(t *testing.T) {
+			server := &modbussim.Server{Dialect: way.spoken}
+			newPlant(server)
+			server.Set(modbussim.Coils, 3, 1)
+			server.Remove(modbussim.Holdings, 500, 1)
+			at := ""
+			if way.serial {
+				at = serveLine(t, server).Path()
+			} else {
+				_, at, _ = net.SplitHostPort(serve(t, server))
+			}
+			want := "setpoint 40\ncoils false,true,false\nwrote 77\nwrote 78,79\nread 77,78,79\nhole Modbus exception 2"
+			if out := run(t, "node", modbusSerial+"/client.cjs", way.mode, at); !strings.HasPrefix(out, want) {
+				t.Errorf("modbus-serial printed\n%s\nwant\n%s", out, want)
+			}
+		})
+	}
+}
+
+func TestModbusSerialServerIsRead(t *testing.T) {
+	requireModbusSerial(t)
+	points := []Point{
+		{Name: "a", Address: address("holding:0"), Access: "rw"}, {Name: "b", Address: address("holding:1")},
+		{Name: "in", Address: address("input:5")}, {Name: "on", Address: address("coil:1")},
+	}
+	check := func(t *testing.T, d *device) {
+		t.Helper()
+		want := []message.Point{{Name: "a", Value: message.Uint(1000)}, {Name: "b", Value: message.Uint(1001)}, {Name: "in", Value: message.Uint(5)}, {Name: "on", Value: message.Bool(true)}}
+		for range 10 {
+			good(t, d, want)
+		}
+		if got, err := d.Write(t.Context(), "a", json.RawMessage("4711")); err != nil || got.String() != "4711" {
+			t.Errorf("wrote 4711, got %v, %v", got, err)
+		}
+	}
+	t.Run("tcp", func(t *testing.T) {
+		port := freePort(t)
+		start(t, exec.Command("node", modbusSerial+"/server.cjs", "tcp", port))
+		waitForPort(t, port)
+		check(t, open(t, options("tcp://127.0.0.1:"+port, points...)))
+	})
+	t.Run("rtu", func(t *testing.T) {
+		requirePeer(t, "socat", "-V")
+		near, far := cable(t)
+		start(t, exec.Command("node", modbusSerial+"/server.cjs", "rtu", far))
+		set := lines(t, map[string]bus.Settings{"hall": {Serial: near, Character: bus.Character{Baud: 115200}}})
+		d := openWith(t, &Driver{Buses: set}, options("rtu://hall", points...))
+		var r message.Reading
+		for deadline := time.Now().Add(30 * time.Second); d.Read(t.Context(), &r) != nil; {
+			if time.Now().After(deadline) {
+				t.Fatal("modbus-serial does not come up")
+			}
+		}
+		check(t, d)
+	})
+}
+
+func TestLibmodbusReadsTheSimulatorOnASerialLine(t *testing.T) {
+	requirePeer(t, "mbpoll", "-V")
+	server := &modbussim.Server{Dialect: modbussim.RTU}
+	newPlant(server)
+	server.Remove(modbussim.Holdings, 500, 1)
+	path := serveLine(t, server).Path()
+	rtu := func(arguments ...string) string {
+		return run(t, "mbpoll", append([]string{"-m", "rtu", "-b", "115200", "-P", "none", "-0", "-a", "1", "-1"}, arguments...)...)
+	}
+	if out := rtu("-t", "4", "-r", "100", "-c", "1", path); !strings.Contains(out, "[100]: \t40") {
+		t.Errorf("mbpoll printed\n%s\nwant the setpoint", out)
+	}
+	rtu("-t", "4", "-r", "100", path, "--", "42", "43")
+	if got := server.Value(modbussim.Holdings, 101); got != 43 {
+		t.Errorf("mbpoll wrote %d, want 43", got)
 	}
 }
 

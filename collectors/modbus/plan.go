@@ -2,6 +2,7 @@ package modbus
 
 import (
 	"cmp"
+	"math"
 	"slices"
 )
 
@@ -13,105 +14,212 @@ type span struct {
 
 func (s span) end() int { return s.start + s.count }
 
+func (s span) contains(o span) bool {
+	return s.area == o.area && s.start <= o.start && o.end() <= s.end()
+}
+
+// join is the span from the beginning of the one to the end of the other.
+func (s span) join(o span) span {
+	start := min(s.start, o.start)
+	return span{s.area, start, max(s.end(), o.end()) - start}
+}
+
 // request is one step of a plan: a span and the points that are cut from it, by their index.
 type request struct {
 	span
-	points []int
-	shape  shape
+	points  []int
+	refused exception // what the device is known to answer; 0: nothing of the kind
+	ending  ending    // why the next request is not part of this one
 }
 
-// shape says how far a request has been taken apart. Devices refuse a whole request because of one
-// register in it that they do not have, so what was refused is asked in smaller pieces, and the
-// plan remembers.
-type shape byte
+// piece is what no request reads in parts: one span and the points that lie there.
+type piece struct {
+	span
+	points []int
+}
 
-const (
-	merged   shape = iota // points with gaps of registers that nobody wants between them
-	adjacent              // points that were read one by one, put together without gaps
-	single                // one point, or several on the same registers
-)
-
-// maxBitGap is to bits what Options.MaxGap is to registers: 16 bytes more on the wire cost less
-// than a request.
-const maxBitGap = 128
-
-// makePlan covers the points with few requests, in the order of their addresses.
-func makePlan(points []point, maxGap int) []request {
+// makePlan covers the points with the requests that take the least time together, in the order of
+// their addresses. No request is larger than the limits, reads more in a row that nobody wants, or
+// contains what the device is known to refuse; what holds such a thing itself is asked alone.
+func makePlan(points []point, limits limits, known *holes) []request {
 	all := make([]int, len(points))
 	for i := range all {
 		all[i] = i
 	}
-	return join(points, all, maxGap, merged)
+	return planFor(points, all, limits, known.look())
 }
 
-// join merges those points whose spans are no further apart than maxGap.
-func join(points []point, indexes []int, maxGap int, as shape) []request {
-	slices.SortStableFunc(indexes, func(a, b int) int {
-		p, q := &points[a], &points[b]
-		return cmp.Or(cmp.Compare(p.area, q.area), cmp.Compare(p.start, q.start), cmp.Compare(p.count, q.count))
-	})
+// planFor makes a plan for some of the points.
+func planFor(points []point, indexes []int, limits limits, known knowledge) []request {
 	var plan []request
-	for _, i := range indexes {
-		s := points[i].span
-		if n := len(plan); n > 0 && plan[n-1].take(s, i, maxGap) {
-			continue
+	rest := pieces(points, indexes)
+	for len(rest) > 0 {
+		n := 1
+		for n < len(rest) && rest[n].area == rest[0].area {
+			n++
 		}
-		plan = append(plan, request{span: s, points: []int{i}, shape: as})
-	}
-	for i := range plan {
-		if len(plan[i].pieces(points)) == 1 {
-			plan[i].shape = single
-		}
+		c := cover{limits: limits, known: known.of(rest[0].area)}
+		plan = append(plan, c.plan(rest[:n])...)
+		rest = rest[n:]
 	}
 	return plan
 }
 
-// take adds a point to the request if it still fits.
-func (r *request) take(s span, index, maxGap int) bool {
-	limit, gap := maxRegisters, maxGap
-	if s.area.bits() {
-		limit = maxBits
-		if maxGap > 0 {
-			gap = maxBitGap
-		}
-	}
-	end := max(r.end(), s.end())
-	if r.area != s.area || s.start > r.end()+gap || end-r.start > limit {
-		return false
-	}
-	r.count = end - r.start
-	r.points = append(r.points, index)
-	return true
-}
-
-// pieces takes the request apart into the smallest that make sense: one for each span.
-func (r *request) pieces(points []point) []request {
-	var out []request
-	for _, i := range r.points {
-		if n := len(out); n > 0 && out[n-1].span == points[i].span {
-			out[n-1].points = append(out[n-1].points, i)
+// pieces puts points of the same span together, in the order of addresses.
+func pieces(points []point, indexes []int) []piece {
+	sorted := slices.Clone(indexes)
+	slices.SortStableFunc(sorted, func(a, b int) int {
+		p, q := &points[a], &points[b]
+		return cmp.Or(cmp.Compare(p.area, q.area), cmp.Compare(p.start, q.start), cmp.Compare(p.count, q.count))
+	})
+	var out []piece
+	for i, index := range sorted {
+		if n := len(out); n > 0 && out[n-1].span == points[index].span {
+			out[n-1].points = append(out[n-1].points, index)
 			continue
 		}
-		out = append(out, request{span: points[i].span, points: []int{i}, shape: single})
+		out = append(out, piece{points[index].span, sorted[i : i+1 : i+1]})
 	}
 	return out
 }
 
-// replan gives what takes the place of a refused request whose pieces have been read one by one:
-// the refused ones alone, and the others together without the gaps, one of which may have been
-// the cause. Refused once more they stay alone.
-func (r *request) replan(points []point, pieces []request, refused []bool) []request {
-	if r.shape != merged {
-		return pieces
-	}
+// cover plans one area.
+type cover struct {
+	limits limits
+	known  *tract
+	most   int // one request
+
+	pieces []piece
+	gaps   []int // before each piece: how much of what lies there nobody wants
+	walls  []int // for each piece: no request that begins there may reach this far
+}
+
+// plan takes pieces of one area in the order of their addresses.
+func (c *cover) plan(all []piece) []request {
+	area := all[0].area
+	c.most = min(c.limits.most(area), c.known.most())
 	var plan []request
-	var good []int
-	for i, piece := range pieces {
-		if refused[i] {
-			plan = append(plan, piece)
-		} else {
-			good = append(good, piece.points...)
+	for _, p := range all {
+		refusal, bad := c.known.within(p.span)
+		switch {
+		case bad:
+			// Whatever contains it is refused too.
+			plan = append(plan, request{span: p.span, points: p.points, refused: refusal.code, ending: ending{cause: refusedAlone, hole: refusal}})
+		case p.count > c.most:
+			plan = append(plan, request{span: p.span, points: p.points, ending: ending{cause: tooLong, limit: c.most}})
+		default:
+			c.pieces = append(c.pieces, p)
 		}
 	}
-	return append(plan, join(points, good, 0, adjacent)...)
+	c.survey()
+	plan = append(plan, c.join()...)
+	slices.SortStableFunc(plan, func(a, b request) int {
+		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.count, b.count))
+	})
+	return plan
+}
+
+func (c *cover) survey() {
+	reach := math.MaxInt // the end of all pieces so far: one of them may be long
+	for i, p := range c.pieces {
+		c.gaps = append(c.gaps, max(0, p.start-reach))
+		if i == 0 {
+			reach = 0
+		}
+		reach = max(reach, p.end())
+		wall := math.MaxInt
+		if refusal, found := c.known.next(p.start); found {
+			wall = refusal.end()
+		}
+		c.walls = append(c.walls, wall)
+	}
+}
+
+// obstacle says why one request must not read s, which begins with the piece first and has got as
+// far as the piece last.
+func (c *cover) obstacle(first, last int, s span) ending {
+	switch gap := c.gaps[last]; {
+	case gap > c.limits.widest(s.area):
+		return ending{cause: wideGap, gap: gap, limit: c.limits.widest(s.area)}
+	case s.end() >= c.walls[first]:
+		refusal, _ := c.known.next(s.start)
+		return ending{cause: refusedPart, hole: refusal}
+	case s.count > c.most:
+		return ending{cause: full, gap: gap, limit: c.most, refused: c.refusedSize()}
+	}
+	return ending{}
+}
+
+// refusedSize is how much at once the device is known to refuse, when that is what counts.
+func (c *cover) refusedSize() int {
+	if c.most < c.limits.most(c.pieces[0].area) {
+		return c.known.bad
+	}
+	return 0
+}
+
+// way is the best way to cover all pieces from one on: what it costs, and where its second request
+// begins.
+type way struct {
+	cost     int64
+	requests int
+	next     int
+}
+
+// join finds the cheapest cover. Requests that take the pieces in their order are enough: of two
+// that overlap, each piece can be given to the later one that begins before it, and one that lies
+// inside another can be left out. So the best cover of the pieces from one on is a first request of
+// some length and the best cover of the rest.
+func (c *cover) join() []request {
+	n := len(c.pieces)
+	best := make([]way, n+1)
+	for first := n - 1; first >= 0; first-- {
+		best[first].cost = math.MaxInt64
+		s := c.pieces[first].span
+		for last := first; last < n; last++ {
+			s = s.join(c.pieces[last].span)
+			if last > first && c.obstacle(first, last, s).cause != 0 {
+				break // and so would everything be that is longer
+			}
+			w := way{int64(c.limits.cost(s.area, s.count)) + best[last+1].cost, 1 + best[last+1].requests, last + 1}
+			if b := best[first]; w.cost < b.cost || w.cost == b.cost && w.requests < b.requests {
+				best[first] = w
+			}
+		}
+	}
+	var plan []request
+	for first := 0; first < n; first = best[first].next {
+		next := best[first].next
+		r := request{span: c.hull(first, next)}
+		for _, p := range c.pieces[first:next] {
+			r.points = append(r.points, p.points...)
+		}
+		if next < n {
+			r.ending = c.ending(first, next, best[next].next)
+		}
+		plan = append(plan, r)
+	}
+	return plan
+}
+
+// hull spans the pieces from first to the one before next.
+func (c *cover) hull(first, next int) span {
+	s := c.pieces[first].span
+	for _, p := range c.pieces[first+1 : next] {
+		s = s.join(p.span)
+	}
+	return s
+}
+
+// ending says why the request for the pieces from first on ends before the piece next, where the
+// request begins that ends before after.
+func (c *cover) ending(first, next, after int) ending {
+	s := c.hull(first, next+1)
+	if e := c.obstacle(first, next, s); e.cause != 0 {
+		return e
+	}
+	if e := c.obstacle(first, next, s.join(c.hull(next, after))); e.cause != 0 {
+		return e // it must end somewhere, and this is the best place
+	}
+	return ending{cause: dearGap, gap: c.gaps[next]}
 }

@@ -24,6 +24,7 @@ func (d *decoder) check(c *Config) {
 	d.checkUsers(&c.MQTT)
 	d.checkCluster(c)
 	d.checkBuses(c)
+	d.checkProfiles(c)
 	d.checkRoutes(c)
 	d.checkReferences(c)
 }
@@ -221,6 +222,14 @@ func (d *decoder) checkListenerKeys(m *MQTT) {
 		}
 		if l.TLS != nil && l.TLS.ClientCert == "optional" && l.TLS.ClientCA == "" {
 			d.reportAt(path+".tls.client_cert", "nothing says who signs the certificates of clients; add client_ca")
+		}
+	}
+}
+
+func (d *decoder) checkProfiles(c *Config) {
+	for i := range c.Devices {
+		if len(c.Devices[i].Only) > 0 && c.Devices[i].Profile == "" {
+			d.reportAt(item("devices", i)+".only", "goes with a profile; without one, list the points that are wanted under points")
 		}
 	}
 }

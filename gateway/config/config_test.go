@@ -18,7 +18,7 @@ type modbusOptions struct {
 	Address string        `yaml:"address" required:"true" doc:"tcp://host:port, or rtu://BUS"`
 	Unit    byte          `yaml:"unit" min:"1" max:"247" doc:"Modbus unit id"`
 	Timeout time.Duration `yaml:"timeout" min:"1ms" doc:"one request, including the answer"`
-	Model   string        `yaml:"profile" path:"true" doc:"a file with the model's registers"`
+	Model   string        `yaml:"model" path:"true" doc:"a file with the model's registers"`
 	Points  []modbusPoint `yaml:"points" required:"true" unique:"name" doc:"what is read"`
 }
 

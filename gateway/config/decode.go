@@ -16,6 +16,8 @@ type decoder struct {
 	blamed       map[string]bool // what has a problem; a second one about the same value would only confuse
 	schemas      map[reflect.Type][]field
 	references   []reference
+	known        map[string]*profile // the profiles that were opened
+	weight       int                 // of what they brought in
 }
 
 // reference is the mention of something that has to stand elsewhere in the file.
@@ -24,6 +26,11 @@ type reference struct{ path, what, name string }
 func (d *decoder) report(line, column int, path, message string) {
 	if d.blamed[path] {
 		return
+	}
+	if line == 0 { // a profile brought it in
+		prefix := ""
+		line, column, prefix = d.named(path)
+		message = prefix + message
 	}
 	d.blamed[path] = true
 	// An alias brings the same text to many paths; its mistake is one all the same.
@@ -36,12 +43,20 @@ func (d *decoder) report(line, column int, path, message string) {
 }
 
 func (d *decoder) reportAt(path, message string) {
-	line, column := d.root.find(path)
+	line, column, brought := d.root.locate(path)
+	if brought {
+		line, column = 0, 0
+	}
 	d.report(line, column, path, message)
 }
 
 func (d *decoder) warn(path, message string) {
-	line, column := d.root.find(path)
+	line, column, brought := d.root.locate(path)
+	if brought {
+		prefix := ""
+		line, column, prefix = d.named(path)
+		message = prefix + message
+	}
 	d.problems = append(d.problems, Problem{File: d.file, Line: line, Column: column, Path: path, Message: message, Warning: true})
 }
 

@@ -16,6 +16,9 @@
 //	path:"new"         the same without the warning, for what is made when missing
 //	path:"secret"      as true, with a warning when everybody on the machine can read it
 //
+// A device may name a profile, a file with a driver, defaults and points: it is put under what the
+// device says before anything is decoded, and its mistakes are reported where the device names it.
+//
 // Fields are numbers, bool, string, Secret, Duration, time.Duration, Size, whatever implements
 // encoding.TextUnmarshaler, structs, and pointers, slices and maps of these: plain data, so that two
 // configurations compare with reflect.DeepEqual.

@@ -6,14 +6,10 @@ import (
 )
 
 // What the schema has but this version does not serve. Whoever builds a part deletes its line.
-var (
-	laterKeys = []laterKey{
-		{path: "rocketmq.grpc", what: "the listener for RocketMQ 5 clients"},
-		{path: "uplinks[].forward[].qos", value: "2", what: "QoS 2"},
-	}
-	laterDrivers = []string{"dlt645-1997", "cjt188", "iec62056"}
-	laterUplinks = []string{}
-)
+var laterKeys = []laterKey{
+	{path: "rocketmq.grpc", what: "the listener for RocketMQ 5 clients"},
+	{path: "uplinks[].forward[].qos", value: "2", what: "QoS 2"},
+}
 
 // laterKey is a key that cannot be used yet: with any value, with one, or with all but one.
 type laterKey struct {

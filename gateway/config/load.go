@@ -18,8 +18,13 @@ type Kinds struct {
 	DriverNames []string
 	Uplink      func(kind string) (options any, ok bool)
 	UplinkNames []string
+	// Profile gives the file of a device profile: a section with driver, defaults and points.
+	Profile      func(name string) ([]byte, bool)
+	ProfileNames []string
 	// Payload reports what tags cannot say about what a route makes of its messages; nil: nothing.
 	Payload func(p Payload, report func(path, problem string))
+	// Devices reports what goes wrong between the devices' points, groups and expressions; nil: nothing.
+	Devices func(c *Config, report func(path, problem string))
 }
 
 // Validator is implemented by options that know more than tags can say. Paths are relative to the
@@ -63,7 +68,7 @@ func Parse(name string, data []byte, kinds Kinds) (*Config, error) {
 	}
 	d := decoder{
 		file: name, folder: filepath.Dir(name), root: root, kinds: kinds,
-		blamed: map[string]bool{}, schemas: map[reflect.Type][]field{},
+		blamed: map[string]bool{}, schemas: map[reflect.Type][]field{}, known: map[string]*profile{},
 	}
 	var c Config
 	v := reflect.ValueOf(&c).Elem()
@@ -71,7 +76,8 @@ func Parse(name string, data []byte, kinds Kinds) (*Config, error) {
 	if root.kind == null {
 		root.kind = section
 	}
-	d.decodeSection(root, "", v)
+	d.profiles()
+	d.decodeSection(d.root, "", v)
 	d.routes(&c)
 	d.validate(&c)
 	d.check(&c)
@@ -87,9 +93,9 @@ func Parse(name string, data []byte, kinds Kinds) (*Config, error) {
 
 // openOptions gives fresh options for the driver that a section names, or nil with a report.
 func (d *decoder) openOptions(n *node, path, which string) any {
-	open, have, later := d.kinds.Driver, d.kinds.DriverNames, laterDrivers
+	open, have := d.kinds.Driver, d.kinds.DriverNames
 	if which == "uplink" {
-		open, have, later = d.kinds.Uplink, d.kinds.UplinkNames, laterUplinks
+		open, have = d.kinds.Uplink, d.kinds.UplinkNames
 	}
 	here := "this version has none"
 	if len(have) > 0 {
@@ -114,10 +120,6 @@ func (d *decoder) openOptions(n *node, path, which string) any {
 			}
 			return options
 		}
-	}
-	if slices.Contains(later, kind) {
-		d.report(e.value.line, e.value.column, at, fmt.Sprintf("the driver %s comes with a later version; %s", kind, here))
-		return nil
 	}
 	d.report(e.value.line, e.value.column, at, fmt.Sprintf("%q is not a driver%s; %s", clip(kind), meant(kind, have), here))
 	return nil
@@ -148,5 +150,9 @@ func (d *decoder) validate(c *Config) {
 				d.references = append(d.references, reference{join(path, at), what, name})
 			})
 		}
+	}
+	// Only of what is sound in itself can be said whether it fits together.
+	if d.kinds.Devices != nil && !d.problems.serious() {
+		d.kinds.Devices(c, d.reportAt)
 	}
 }

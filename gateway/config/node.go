@@ -98,28 +98,38 @@ func (n *node) child(key string) *entry {
 
 // find walks a path such as points[3].type as far as it exists and gives the place where it ends.
 func (n *node) find(path string) (line, column int) {
+	line, column, _ = n.locate(path)
+	return line, column
+}
+
+// locate is find; brought says that the path ends in what a profile brought in, which has no place of
+// its own, and the place is that of what holds it.
+func (n *node) locate(path string) (line, column int, brought bool) {
 	line, column = n.line, n.column
 	for path != "" {
 		step, rest := cutPath(path)
 		if index, ok := strings.CutPrefix(step, "["); ok {
 			i, err := strconv.Atoi(strings.TrimSuffix(index, "]"))
 			if err != nil || i < 0 || i >= len(n.items) {
-				return line, column
+				return line, column, brought
 			}
 			n = n.items[i]
 		} else {
 			e := n.child(step)
 			if e == nil {
-				return line, column
+				return line, column, brought
 			}
 			n = e.value
 			if rest == "" && n.line > e.line {
-				return e.line, e.column // the key of a block stands above it
+				return e.line, e.column, false // the key of a block stands above it
 			}
 		}
-		line, column, path = n.line, n.column, rest
+		path = rest
+		if brought = n.line == 0; !brought {
+			line, column = n.line, n.column
+		}
 	}
-	return line, column
+	return line, column, brought
 }
 
 // cutPath splits the first step off a path: a key, or an index with its brackets.

@@ -192,12 +192,40 @@ type RS485 struct {
 
 // Device is one polled device: what every device has, and its driver's own keys beside it.
 type Device struct {
-	Name     string   `yaml:"name" required:"true" check:"name" doc:"The name in topics, as {device}."`
-	Driver   string   `yaml:"driver" required:"true" doc:"What the device speaks; decides which other keys there are."`
-	Interval Duration `yaml:"interval" default:"1s" min:"10ms" doc:"The time from one poll to the next."`
+	Name     string    `yaml:"name" required:"true" check:"name" doc:"The name in topics, as {device}."`
+	Driver   string    `yaml:"driver" required:"true" doc:"What the device speaks; decides which other keys there are. A profile says it by itself."`
+	Profile  string    `yaml:"profile" doc:"The model of the device, if there is a profile of it: its driver, points and defaults go under what stands here; docs/profiles.md lists them."`
+	Only     []string  `yaml:"only" doc:"With a profile: the names of its points that are wanted; empty: all of them. Points that stand here are always wanted."`
+	Interval Duration  `yaml:"interval" default:"1s" min:"10ms" doc:"The time from one poll to the next; of a device that speaks unasked, how often it is expected to."`
+	Aligned  bool      `yaml:"aligned" doc:"Whether polls happen when the clock shows a whole multiple of the interval, so that readings of many gateways belong to the same moments; else devices are spread over the interval."`
+	Groups   []Group   `yaml:"groups" unique:"name" doc:"Scan groups: points that name one are polled at its interval and make readings of their own."`
+	Derived  []Derived `yaml:"derived" unique:"name" doc:"Points that are computed from other points."`
+
+	Report     string   `yaml:"report" default:"always" enum:"always,change" doc:"For points that do not say it: whether a reading has every point, or only those that have changed; without any there is no reading."`
+	MaxSilence Duration `yaml:"max_silence" default:"1h" doc:"With report: change, how long a point may go unreported."`
+	OnError    string   `yaml:"on_error" default:"bad" enum:"bad,hold" doc:"For points that do not say it: whether one that cannot be read is an error, or repeats its last good value beside the error."`
 
 	// Options is what the driver's Options gave, filled in.
 	Options any `options:"driver" yaml:"-"`
+}
+
+// Group is a scan group of a device.
+type Group struct {
+	Name     string   `yaml:"name" required:"true" check:"name" doc:"What points call it."`
+	Interval Duration `yaml:"interval" required:"true" min:"10ms" doc:"The time from one poll to the next."`
+}
+
+// Derived is a point that is computed from others of its device.
+type Derived struct {
+	Name            string   `yaml:"name" required:"true" doc:"The value's name in readings."`
+	Expression      string   `yaml:"expression" required:"true" doc:"What it is, for example voltage * current / 1000; points are called by their names, those that are no identifiers as $env[\"flow rate\"]."`
+	Unit            string   `yaml:"unit" doc:"Unit of measure, for people."`
+	Group           string   `yaml:"group" doc:"The scan group with which it is computed; empty: with the device's own interval."`
+	Report          string   `yaml:"report" enum:"always,change" doc:"As for other points; empty: as the device says."`
+	Deadband        float64  `yaml:"deadband" min:"0" doc:"A change smaller than this is none."`
+	DeadbandPercent float64  `yaml:"deadband_percent" min:"0" max:"100" doc:"The same, in percent of the value reported last."`
+	MaxSilence      Duration `yaml:"max_silence" doc:"With report: change, how long it may go unreported; 0: as the device says."`
+	MinInterval     Duration `yaml:"min_interval" doc:"It is in readings no more often than this."`
 }
 
 // Equal says whether d and other are configured alike, so that a running device can stay.

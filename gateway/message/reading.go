@@ -17,11 +17,12 @@ type Reading struct {
 }
 
 // Point is one point's share of a reading. Error, when not empty, says in plain words why there is
-// no value.
+// no value; with Held, Value is the last good one, which stands in for it.
 type Point struct {
 	Name  string
 	Value Value
 	Error string
+	Held  bool
 }
 
 // Value is a typed value without an allocation for numbers. The zero Value is "absent".
@@ -92,6 +93,20 @@ func (v Value) Float() (f float64, ok bool) {
 	return 0, false
 }
 
+// Any gives the value as a bool, float64 or string; nil when absent. Integers beyond 2^53 lose digits.
+func (v Value) Any() any {
+	switch v.kind {
+	case absent:
+		return nil
+	case boolean:
+		return v.bits != 0
+	case text:
+		return v.text
+	}
+	f, _ := v.Float()
+	return f
+}
+
 // AppendJSON appends the value as JSON: null when absent or not finite.
 func (v Value) AppendJSON(b []byte) []byte {
 	switch v.kind {
@@ -131,7 +146,8 @@ func (v Value) appendFloat(b []byte) []byte {
 }
 
 // AppendJSON appends the reading in the form that goes to the cloud. It allocates only when b must
-// grow. A value that JSON cannot hold becomes an error.
+// grow. A value that JSON cannot hold becomes an error. A held value stands under values, and what is
+// wrong under errors.
 func (r *Reading) AppendJSON(b []byte) []byte {
 	b = append(b, `{"gateway":`...)
 	b = appendString(b, r.Gateway)
@@ -150,7 +166,7 @@ func (r *Reading) AppendJSON(b []byte) []byte {
 	first := true
 	for i := range r.Points {
 		p := &r.Points[i]
-		if p.problem() != "" {
+		if p.problem() != "" && !p.Held {
 			continue
 		}
 		b = appendKey(b, p.Name, &first)

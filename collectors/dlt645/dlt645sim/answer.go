@@ -8,16 +8,23 @@ import (
 
 // The control codes that the meters know, and the bits that an answer adds.
 const (
-	read      = 0x11
-	readNext  = 0x12
-	readWho   = 0x13
-	read1997  = 0x01
-	answerBit = 0x80
-	errorBit  = 0x40
-	moreBit   = 0x20
+	read          = 0x11
+	readNext      = 0x12
+	readWho       = 0x13
+	write         = 0x14
+	read1997      = 0x01
+	readNext1997  = 0x02
+	write1997     = 0x04
+	broadcastTime = 0x08
+	answerBit     = 0x80
+	errorBit      = 0x40
+	moreBit       = 0x20
 )
 
-const noSuchData = 0x02
+const (
+	noSuchData    = 0x02
+	wrongPassword = 0x04
+)
 
 // pieces gives the answer to q as it goes on the line, a pause between each two; none is silence.
 func (l *Line) pieces(q request, meter [6]byte) [][]byte {
@@ -35,6 +42,9 @@ func (l *Line) pieces(q request, meter [6]byte) [][]byte {
 		return [][]byte{echo}
 	}
 	control, data := l.reply(q, meter, fault)
+	if fault == MuteWrite && control&^answerBit == q.control && (q.control == write || q.control == write1997) {
+		return nil
+	}
 	if fault == WrongMeter {
 		meter[0] ^= 0x01 // stays decimal: the digits go in pairs 0-1, 2-3, ... 8-9
 	}
@@ -66,6 +76,9 @@ func (l *Line) reply(q request, meter [6]byte, fault Fault) (control byte, data 
 	if q.control == readWho && len(q.data) == 0 {
 		return control, meter[:]
 	}
+	if q.control == write || q.control == write1997 {
+		return l.written(q, fault)
+	}
 	id, value, ok := l.lookUp(q, meter)
 	if !ok || fault == Refuse {
 		return control | errorBit, []byte{noSuchData}
@@ -89,18 +102,22 @@ func (l *Line) reply(q request, meter [6]byte, fault Fault) (control byte, data 
 	return control, data
 }
 
-// part spreads a value over two frames: the first byte, then the rest with its number.
+// part spreads a value over two frames: the first byte, then the rest with its number, which in the
+// edition of 1997 there is none of.
 func (l *Line) part(q request, id, value []byte) (control byte, data []byte) {
-	if q.control == readNext {
+	switch q.control {
+	case readNext:
 		data = append(id, value[1:]...)
 		return q.control | answerBit, append(data, q.data[4])
+	case readNext1997:
+		return q.control | answerBit, append(id, value[1:]...)
 	}
 	return q.control | answerBit | moreBit, append(id, value[0])
 }
 
 // lookUp finds what q asks for: the identifier as it came, and the bytes behind it.
 func (l *Line) lookUp(q request, meter [6]byte) (id, value []byte, ok bool) {
-	now := l.options.Clock()
+	now := l.now()
 	state := StateAt(now)
 	switch {
 	case q.control == read && len(q.data) == 4, q.control == readNext && len(q.data) == 5:
@@ -109,11 +126,14 @@ func (l *Line) lookUp(q request, meter [6]byte) (id, value []byte, ok bool) {
 		if value, ok = l.fixedAt(code); !ok {
 			value, ok = state.data(code, meter, now)
 		}
-	case q.control == read1997 && len(q.data) == 2:
+		if !ok && l.options.Blocks {
+			value, ok = state.block(code, meter, now)
+		}
+	case (q.control == read1997 || q.control == readNext1997) && len(q.data) == 2:
 		id = slices.Clone(q.data)
 		code := binary.LittleEndian.Uint16(id)
 		if value, ok = l.fixedAt(uint32(code)); !ok {
-			value, ok = state.data1997(code, meter)
+			value, ok = state.data1997(code, meter, now)
 		}
 	}
 	return id, bytes.Clone(value), ok && len(value) > 0

@@ -90,8 +90,12 @@ func (s State) data(id uint32, meter [6]byte, t time.Time) ([]byte, bool) {
 func phase(id uint32) int { return int(id>>8&0xFF) - 1 }
 
 // data1997 is data for the edition of 1997, where voltages are whole and nothing has a sign.
-func (s State) data1997(id uint16, meter [6]byte) ([]byte, bool) {
+func (s State) data1997(id uint16, meter [6]byte, t time.Time) ([]byte, bool) {
 	switch id {
+	case 0xC010:
+		return s.data(0x04000101, meter, t)
+	case 0xC011:
+		return s.data(0x04000102, meter, t)
 	case 0x9010:
 		return bcd(s.Energy, 4), true
 	case 0x9020:

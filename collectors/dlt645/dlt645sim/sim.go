@@ -34,11 +34,13 @@ const (
 	NotAvailable Fault = "not-available" // all FF: the meter has no value
 	Sequence     Fault = "sequence"      // the value is spread over two frames
 	Endless      Fault = "endless"       // more data is announced for ever
+	Deaf         Fault = "deaf"          // what is written is acknowledged and not taken
+	MuteWrite    Fault = "mute-write"    // what is written is taken and not acknowledged
 )
 
 // Faults lists all of them.
 func Faults() []Fault {
-	return []Fault{Silence, BadChecksum, WrongMeter, WrongID, Garbage, Refuse, Split, Echo, EchoOnly, Short, NotDecimal, NotAvailable, Sequence, Endless}
+	return []Fault{Silence, BadChecksum, WrongMeter, WrongID, Garbage, Refuse, Split, Echo, EchoOnly, Short, NotDecimal, NotAvailable, Sequence, Endless, Deaf, MuteWrite}
 }
 
 // DefaultMeter is the number of the only meter when Options names none.
@@ -52,6 +54,9 @@ type Options struct {
 	Delay    time.Duration    // from the request to its answer; the standard has 20 to 500 ms
 	Clock    func() time.Time // the meters' clock; nil: the system's
 	Mute     []uint32         // identifiers that get no answer at all, as some meters do it
+	Blocks   bool             // the meters know the identifiers of blocks
+	Password string           // 8 digits with which the meters can be written; empty: they cannot
+	Fussy    bool             // the meters do not answer to a part of their address
 }
 
 // Counts is what the meters on a line saw.
@@ -61,6 +66,8 @@ type Counts struct {
 	Foreign  int // of these, to a meter that is not on this line
 	Damaged  int // bytes that belonged to no request
 	Overlaps int // requests that came while an answer was due
+	Writes   int // of these, that wrote something and had the right password
+	Times    int // broadcasts of the time
 }
 
 // Line is a serial line with meters on it.
@@ -75,6 +82,7 @@ type Line struct {
 	fault  Fault
 	counts Counts
 	fixed  map[uint32][]byte
+	shift  time.Duration // what was added to the meters' clocks
 }
 
 // Open makes the pseudo-terminal. The meters answer once Run runs.
@@ -193,19 +201,31 @@ func (l *Line) count(change func(*Counts)) {
 	change(&l.counts)
 }
 
-// answer lets the meter that is asked answer after its delay. What is heard meanwhile is returned:
-// on a line with one master there must be nothing.
+// answer lets the meters that are asked answer after their delay. What is heard meanwhile is
+// returned: on a line with one master there must be nothing.
 func (l *Line) answer(q request) (late []byte, err error) {
 	l.count(func(c *Counts) { c.Requests++ })
-	meter, ok := l.addressed(q)
-	if !ok {
+	if q.control == broadcastTime {
+		l.takeTime(q)
+		return nil, nil
+	}
+	meters := l.addressed(q)
+	if len(meters) == 0 {
 		l.count(func(c *Counts) { c.Foreign++ })
 		return nil, nil
 	}
 	if late, err = l.pause(l.options.Delay); err != nil {
 		return nil, err
 	}
-	pieces := l.pieces(q, meter)
+	var pieces [][]byte
+	for _, meter := range meters {
+		said := l.pieces(q, meter)
+		if pieces == nil || said == nil {
+			pieces = append(pieces, said...)
+			continue
+		}
+		pieces = [][]byte{collide(bytes.Join(pieces, nil), bytes.Join(said, nil))}
+	}
 	if len(pieces) > 0 {
 		l.count(func(c *Counts) { c.Answers++ }) // before: who has the answer finds it counted
 	}
@@ -225,6 +245,18 @@ func (l *Line) answer(q request) (late []byte, err error) {
 		l.count(func(c *Counts) { c.Overlaps++ })
 	}
 	return late, nil
+}
+
+// collide is what is heard when two speak at once on a line where a zero is stronger.
+func collide(a, b []byte) []byte {
+	if len(a) < len(b) {
+		a, b = b, a
+	}
+	both := bytes.Clone(a)
+	for i, c := range b {
+		both[i] &= c
+	}
+	return both
 }
 
 func (l *Line) pause(d time.Duration) (late []byte, err error) {
@@ -249,18 +281,19 @@ func (l *Line) say(b []byte) error {
 	return nil
 }
 
-// addressed says which meter feels spoken to. AA stands for any two digits.
-func (l *Line) addressed(q request) ([6]byte, bool) {
+// addressed says which meters feel spoken to. AA stands for any two digits.
+func (l *Line) addressed(q request) (meters [][6]byte) {
 	for meter := range l.meters {
-		match := true
+		match, part, whole := true, false, true
 		for i, c := range q.meter {
 			match = match && (c == meter[i] || c == 0xAA)
+			part, whole = part || c == 0xAA, whole && c == 0xAA
 		}
-		if match {
-			return meter, true
+		if match && (!part || whole || !l.options.Fussy) {
+			meters = append(meters, meter)
 		}
 	}
-	return [6]byte{}, false
+	return meters
 }
 
 func reversed(b [6]byte) [6]byte {

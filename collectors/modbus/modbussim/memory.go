@@ -15,13 +15,19 @@ const (
 
 // memory is what a device holds.
 type memory struct {
-	tables [4][1 << 16]uint16
-	holes  []hole
+	tables  [4][1 << 16]uint16
+	holes   []hole
+	refused map[byte]bool // functions
 }
 
 type hole struct {
 	table      Table
 	start, end int
+	trap       bool
+}
+
+func (h hole) touches(table Table, start, count int) bool {
+	return h.table == table && start < h.end && h.start < start+count
 }
 
 func (m *memory) set(table Table, address uint16, values []uint16) {
@@ -35,22 +41,33 @@ func (m *memory) set(table Table, address uint16, values []uint16) {
 
 // check gives the exception for a request that touches what is not there, or 0.
 func (m *memory) check(r request) byte {
-	start, end := int(r.address), int(r.address)+r.count
-	if end > 1<<16 {
+	if int(r.address)+r.count > 1<<16 || int(r.target())+len(r.values) > 1<<16 {
 		return illegalAddress
 	}
 	for _, h := range m.holes {
-		if h.table == r.table && start < h.end && h.start < end {
+		if h.touches(r.table, int(r.address), r.count) || h.touches(r.table, int(r.target()), len(r.values)) {
 			return illegalAddress
 		}
 	}
 	return 0
 }
 
+// trapped says whether a refused request touched a trap.
+func (m *memory) trapped(r request) bool {
+	for _, h := range m.holes {
+		if h.trap && h.touches(r.table, int(r.address), r.count) {
+			return true
+		}
+	}
+	return false
+}
+
 // perform carries a checked request out and gives the answer's PDU.
 func (m *memory) perform(r request) []byte {
 	if r.writes() {
-		m.set(r.table, r.address, r.values)
+		m.set(r.table, r.target(), r.written(m))
+	}
+	if r.echo != nil {
 		return r.echo
 	}
 	cells := m.tables[r.table][r.address : int(r.address)+r.count]

@@ -105,3 +105,9 @@ func (p *Plant) show() {
 	}
 	p.Server.Set(Holdings, 0, words...)
 }
+
+// Set lets the counter stand at n.
+func (p *Plant) Set(n uint32) {
+	p.counter = n
+	p.show()
+}

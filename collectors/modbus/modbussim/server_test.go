@@ -59,6 +59,12 @@ func TestAnswers(t *testing.T) {
 		{"half a coil", "05 0000 1234", "85 03"},
 		{"byte count of another length", "10 0001 0002 03 000a0102", "90 03"},
 		{"values missing", "10 0001 0002 04 000a", "90 03"},
+		{"mask", "16 0002 00f2 0025", "16 0002 00f2 0025"},
+		{"half a mask", "16 0002 00f2", "96 03"},
+		{"write, then read", "17 0002 0002 0003 0001 02 00ff", "17 04 0007 00ff"},
+		{"swap of another length", "17 0002 0002 0003 0002 02 00ff", "97 03"},
+		{"swap that reads too much", "17 0002 007e 0003 0001 02 00ff", "97 03"},
+		{"swap into a removed one", "17 0002 0002 00c8 0001 02 00ff", "97 02"},
 	} {
 		got := s.answer(frame{pdu: unhex(t, test.request)})
 		if want := unhex(t, test.want); !bytes.Equal(got, want) {
@@ -73,8 +79,14 @@ func TestAnswers(t *testing.T) {
 	for _, w := range counts.Writes {
 		functions = append(functions, w.Function)
 	}
-	if !slices.Equal(functions, []byte{5, 6, 15, 16}) || !slices.Equal(counts.Writes[3].Values, []uint16{10, 0x102}) {
-		t.Errorf("writes %+v, want the four that were carried out", counts.Writes)
+	if !slices.Equal(functions, []byte{5, 6, 15, 16, 22, 23}) || !slices.Equal(counts.Writes[3].Values, []uint16{10, 0x102}) {
+		t.Errorf("writes %+v, want the six that were carried out", counts.Writes)
+	}
+	if w := counts.Writes[4]; w.Address != 2 || !slices.Equal(w.Values, []uint16{0x0007}) {
+		t.Errorf("the masked write is %+v, want 0102 AND 00f2 OR 0025 without 00f2, which is 0007", w)
+	}
+	if w := counts.Writes[5]; w.Address != 3 || !slices.Equal(w.Values, []uint16{0xFF}) {
+		t.Errorf("the swap wrote %+v, want 00ff at 3", w)
 	}
 	if counts.Requests[3] != 10 {
 		t.Errorf("requests %v, want 10 of function 3", counts.Requests)
@@ -108,18 +120,146 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-func FuzzReadFrame(f *testing.F) {
-	f.Add(unhex(f, "0001 0000 0006 01 03 0000 0002"))
-	f.Add(unhex(f, "0001 0000 00ff 01"))
-	f.Fuzz(func(t *testing.T, wire []byte) {
-		got, err := readFrame(bytes.NewReader(wire))
-		if err != nil {
-			return
-		}
-		if again := appendFrame(nil, got.transaction, got.unit, got.pdu); !bytes.HasPrefix(wire, again) {
-			t.Errorf("% x was read as % x", wire, again)
+// FuzzReader sends anything in every dialect. What is taken for a request is what was sent.
+func FuzzReader(f *testing.F) {
+	for i, d := range []Dialect{TCP, RTU, ASCII} {
+		request := wrap(d, 1, 1, unhex(f, "03 0000 0002"))
+		f.Add(byte(i), request)
+		f.Add(byte(i), append([]byte{0x3a, 1, 3}, request...))
+		f.Add(byte(i), wrap(d, 1, 1, unhex(f, "17 0002 0002 0003 0001 02 00ff")))
+		f.Add(byte(i), request[:4])
+	}
+	f.Fuzz(func(t *testing.T, dialect byte, wire []byte) {
+		d := []Dialect{TCP, RTU, ASCII}[dialect%3]
+		r := reader{from: bytes.NewReader(wire), dialect: d}
+		for {
+			got, err := r.next()
+			if err != nil {
+				return
+			}
+			again := wrap(d, got.transaction, got.unit, got.pdu)
+			there, sent := got.wire, wire
+			if d == ASCII {
+				there, sent = bytes.ToUpper(there), bytes.ToUpper(sent)
+				again, there = bytes.TrimSpace(again), bytes.TrimSpace(there)
+			}
+			if !bytes.Equal(again, there) || !bytes.Contains(sent, there) {
+				t.Errorf("% x was read as % x", wire, again)
+			}
 		}
 	})
+}
+
+func TestRequestsAreFoundInNoise(t *testing.T) {
+	for _, d := range []Dialect{RTU, ASCII} {
+		first, second := wrap(d, 0, 1, unhex(t, "03 0000 0002")), wrap(d, 0, 2, unhex(t, "10 0001 0002 04 000a 0102"))
+		noise := []byte{0xFF, 0, 1, 3, 0x3a, 0x30}
+		r := reader{from: bytes.NewReader(slices.Concat(noise, first, noise, noise, second)), dialect: d}
+		for _, unit := range []byte{1, 2} {
+			if got, err := r.next(); err != nil || got.unit != unit {
+				t.Errorf("%s: got %+v, %v, want the request to unit %d", d, got, err, unit)
+			}
+		}
+	}
+}
+
+// talk asks over a pipe in each dialect and gives what comes back within a second.
+func talk(t *testing.T, s interface {
+	Serve(context.Context, io.ReadWriter)
+}, d Dialect, unit byte, pdu string) []byte {
+	t.Helper()
+	near, far := net.Pipe()
+	defer near.Close()
+	go s.Serve(t.Context(), far)
+	near.SetDeadline(time.Now().Add(time.Second))
+	near.Write(wrap(d, 7, unit, unhex(t, pdu)))
+	answer := make([]byte, 1024)
+	n, _ := near.Read(answer)
+	return answer[:n]
+}
+
+func TestEveryDialectIsSpoken(t *testing.T) {
+	for _, d := range []Dialect{TCP, RTU, ASCII} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &Server{Dialect: d}
+			s.Set(Holdings, 0, 42)
+			want := wrap(d, 7, 3, unhex(t, "03 02 002a"))
+			if got := talk(t, s, d, 3, "03 0000 0001"); !bytes.Equal(got, want) {
+				t.Errorf("%s: got % x, want % x", d, got, want)
+			}
+			s.Speak(RTU)
+			want = wrap(RTU, 0, 3, unhex(t, "03 02 002a"))
+			if got := talk(t, s, d, 3, "03 0000 0001"); !bytes.Equal(got, want) {
+				t.Errorf("%s, speaking RTU: got % x, want % x", d, got, want)
+			}
+		})
+	}
+}
+
+func TestRackAnswersForItsDevices(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := &Server{}, &Server{}
+		a.Set(Holdings, 0, 1)
+		b.Set(Holdings, 0, 2)
+		r := &Rack{Devices: map[byte]*Server{5: a, 6: b}}
+		for unit, want := range map[byte]string{5: "0007 0000 0005 05 03 02 0001", 6: "0007 0000 0005 06 03 02 0002", 7: ""} {
+			if got := talk(t, r, TCP, unit, "03 0000 0001"); !bytes.Equal(got, unhex(t, want)) {
+				t.Errorf("unit %d: got % x, want %s", unit, got, want)
+			}
+		}
+		r.Gateway = true
+		if got := talk(t, r, TCP, 7, "03 0000 0001"); !bytes.Equal(got, unhex(t, "0007 0000 0003 07 83 0b")) {
+			t.Errorf("unit 7 behind a gateway: got % x, want exception 11", got)
+		}
+	})
+}
+
+func TestTrapSpoilsTheNextAnswer(t *testing.T) {
+	s := &Server{}
+	s.Set(Holdings, 0, 42)
+	s.Trap(Holdings, 10, 1)
+	for _, test := range []struct{ request, want string }{
+		{"03 0000 0001", "03 02 002a"}, {"03 0009 0002", "83 02"}, {"03 0000 0001", "03 02 ffd5"}, {"03 0000 0001", "03 02 002a"},
+	} {
+		if got := s.answer(frame{pdu: unhex(t, test.request)}); !bytes.Equal(got, unhex(t, test.want)) {
+			t.Errorf("%s: got % x, want %s", test.request, got, test.want)
+		}
+	}
+}
+
+func TestFunctionsMayBeRefused(t *testing.T) {
+	s := &Server{}
+	s.Refuse(6)
+	if got := s.answer(frame{pdu: unhex(t, "06 0000 0001")}); !bytes.Equal(got, unhex(t, "86 01")) || s.Value(Holdings, 0) != 0 {
+		t.Errorf("got % x, want exception 1 and nothing written", got)
+	}
+	s.Refuse()
+	if got := s.answer(frame{pdu: unhex(t, "06 0000 0001")}); !bytes.Equal(got, unhex(t, "06 0000 0001")) {
+		t.Errorf("got % x, want the echo", got)
+	}
+}
+
+// Every fault changes what goes out, but for those that are about time and connections.
+func TestFaultsAreNotTheRightAnswer(t *testing.T) {
+	for _, d := range []Dialect{TCP, RTU, ASCII} {
+		f := frame{dialect: d, transaction: 7, unit: 1, pdu: unhex(t, "03 0000 0002")}
+		f.wire = wrap(d, 7, 1, f.pdu)
+		pdu := unhex(t, "03 04 0001 0002")
+		right := wrap(d, 7, 1, pdu)
+		for _, kind := range Kinds() {
+			switch kind {
+			case Silence, Close, Slow, CloseAfter:
+				continue
+			case WrongTransaction, OldTransaction:
+				if d != TCP {
+					continue // there is none
+				}
+			}
+			if got := (Fault{Kind: kind, Exception: 4}).wire(d, f, bytes.Clone(pdu)); bytes.Equal(got, right) || len(got) == 0 {
+				t.Errorf("%s in %s gives % x", kind, d, got)
+			}
+		}
+	}
 }
 
 func TestServerEndsWithOpenConnections(t *testing.T) {

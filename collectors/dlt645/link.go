@@ -1,0 +1,103 @@
+package dlt645
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"sluice/collectors/bus"
+)
+
+// link is what all parts of a meter share: the line, and what has been learned about the meter.
+type link struct {
+	client  *bus.Client
+	address string
+	edition Edition
+	number  MeterNumber
+	timeout time.Duration
+
+	passwordFile, operatorFile string
+	broadcast                  bool // the clock is set by broadcast
+	useBlocks                  bool
+
+	mu      sync.Mutex // guards what follows: a Write may run beside a Read
+	blocks  map[ID]blockState
+	learned int
+}
+
+// where names the line for people.
+func (l *link) where() string {
+	if name, ok := strings.CutPrefix(l.address, "bus://"); ok {
+		return "bus " + name
+	}
+	return l.address
+}
+
+// exchanger is a line or a turn on it.
+type exchanger interface {
+	Exchange(ctx context.Context, q bus.Request) ([]byte, error)
+}
+
+// fetch brings the bytes behind an identifier, from as many frames as the meter makes of them.
+func (l *link) fetch(ctx context.Context, line exchanger, id ID) ([]byte, error) {
+	if id == clockID {
+		return l.fetchClock(ctx, line)
+	}
+	q := question{edition: l.edition, meter: l.number, function: l.edition.readFunction(), id: id}
+	var data, last []byte
+	for range maxFrames {
+		heard, err := l.ask(ctx, line, q)
+		if silent(err) && q.sequence > 0 {
+			return nil, &answerError{"the rest of the answer is missing: " + err.Error()}
+		}
+		if err != nil {
+			return nil, err
+		}
+		// Continuations of 1997 carry no number. One that is the frame before, byte for byte, was most
+		// likely sent twice.
+		if q.sequence > 0 && l.edition == Edition1997 && bytes.Equal(heard.data, last) && varied(last) {
+			return nil, &answerError{"the meter sent a part of the answer twice"}
+		}
+		data, last = append(data, heard.data...), heard.data
+		if !heard.more {
+			return data, nil
+		}
+		q.function, q.sequence = l.edition.nextFunction(), q.sequence+1
+	}
+	return nil, &answerError{fmt.Sprintf("the answer does not end after %d frames", maxFrames)}
+}
+
+// varied says whether b is more than one byte again and again, as counters that stand at 0 are.
+func varied(b []byte) bool {
+	return slices.ContainsFunc(b, func(c byte) bool { return c != b[0] })
+}
+
+// maxPause is how long a meter may pause between two bytes of an answer by the standard.
+const maxPause = 500 * time.Millisecond
+
+// ask does one exchange.
+func (l *link) ask(ctx context.Context, line exchanger, q question) (*listener, error) {
+	heard := &listener{question: q}
+	_, err := line.Exchange(ctx, bus.Request{
+		Frame: q.frame(), Timeout: l.timeout, Gap: min(l.timeout, maxPause), Answer: heard.hear, Protocol: "dlt645",
+		Late: -1, // an answer names the meter and the data, and a late one is passed over
+	})
+	if noReply, ok := errors.AsType[*bus.NoReplyError](err); ok {
+		heard.echo = heard.echo || noReply.Echo
+		return nil, &silenceError{noReply.Waited, heard.why(noReply.Received)}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !heard.ok {
+		refusal := l.edition.refusal(heard.errors)
+		l.client.Refused(refusal)
+		return nil, &answerError{refusal}
+	}
+	return heard, nil
+}

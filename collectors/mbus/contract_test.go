@@ -1,0 +1,30 @@
+package mbus_test
+
+import (
+	"testing"
+
+	"sluice/collectors/drivertest"
+	"sluice/collectors/mbus"
+	"sluice/collectors/mbus/mbussim"
+)
+
+func TestContract(t *testing.T) {
+	for _, meter := range []string{"1", "11490378"} {
+		t.Run("meter "+meter, func(t *testing.T) {
+			line := simulate(t)
+			driver := &mbus.Driver{Buses: busOn(t, line)}
+			drivertest.Run(t, drivertest.Case{
+				Driver:  driver,
+				Options: func() any { return options(t, driver, meter, brief, "energy=energy", "supply=flow_temperature") },
+				Points:  []string{"energy", "supply"},
+				Silence: func(silent bool) {
+					if silent {
+						line.Misbehave(mbussim.Silence)
+						return
+					}
+					line.Misbehave(mbussim.Healthy)
+				},
+			})
+		})
+	}
+}
