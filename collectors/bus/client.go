@@ -18,7 +18,7 @@ type Client struct {
 	port   *Port
 	awake  bool      // it is among the port's clients
 	late   time.Time // until when an answer may come that it no longer waits for
-	lastIn uint64    // Seq of the frame that came last
+	lastIn uint64    // Seq of the frame that came in the last exchange; 0: none did
 	stats  clientStats
 }
 
@@ -86,11 +86,13 @@ func (c *Client) wake() *Port {
 // opened.
 func (c *Client) Rest() { c.set.exit(c) }
 
-// Verdict says what was wrong with the frame that came last, for the monitor and the statistics: that
-// it was no answer after all.
+// Verdict says what was wrong with what came in the last exchange, for the monitor and the statistics:
+// that it was no answer after all.
 func (c *Client) Verdict(text string) {
 	c.mu.Lock()
-	c.stats.garbled++
+	if !c.stats.judged {
+		c.stats.garbled, c.stats.judged = c.stats.garbled+1, true
+	}
 	c.mu.Unlock()
 	c.judge(text)
 }
@@ -98,7 +100,9 @@ func (c *Client) Verdict(text string) {
 // Refused says that the frame that came last was the device's refusal.
 func (c *Client) Refused(text string) {
 	c.mu.Lock()
-	c.stats.refused++
+	if !c.stats.judged {
+		c.stats.refused, c.stats.judged = c.stats.refused+1, true
+	}
 	c.mu.Unlock()
 	c.judge(text)
 }

@@ -31,6 +31,7 @@ func (p *Port) exchange(ctx context.Context, c *Client, q *Request) ([]byte, err
 		return nil, fmt.Errorf("%s: a request of %d bytes is longer than %d", p.label, len(q.Frame), maxRequest)
 	}
 	p.x = progress{}
+	c.noteIn(0)
 	answer, err := p.attempt(ctx, c, q)
 	p.ended, p.last = time.Now(), c
 	p.exchanges++

@@ -132,7 +132,15 @@ func TestDriversJudgeFrames(t *testing.T) {
 	if f := frames[3]; f.Device != "meter" || f.Protocol != "custom" || f.Direction != In || f.At.Before(frames[2].At) {
 		t.Errorf("got %+v", f)
 	}
-	if s := c.Port().Stats().Clients[0]; s.Garbled != 1 || s.Refused != 1 || s.Exchanges != 2 {
+	// What the bus knows to be no answer is counted once, and a verdict on nothing falls on no frame.
+	if _, err := c.Exchange(t.Context(), Request{Timeout: time.Millisecond, Answer: until('!')}); err == nil {
+		t.Error("an answer to no request")
+	}
+	c.Verdict("nothing came")
+	if got := len(c.Port().Recent(0)); got != 4 || c.Port().Recent(3)[0].Verdict != "exception 2" {
+		t.Errorf("a verdict on nothing changed a frame: %+v", c.Port().Recent(0))
+	}
+	if s := c.Port().Stats().Clients[0]; s.Garbled != 1 || s.Refused != 1 || s.NoReply != 1 || s.Exchanges != 3 {
 		t.Errorf("got %+v", s)
 	}
 }

@@ -173,6 +173,7 @@ type clientStats struct {
 	fastest, slowest, total                    time.Duration
 	lastGood                                   time.Time
 	lastTurn                                   time.Time
+	judged                                     bool // the last exchange is counted as what it was
 }
 
 func (c *Client) account(took time.Duration, at time.Time, err error) {
@@ -180,6 +181,7 @@ func (c *Client) account(took time.Duration, at time.Time, err error) {
 	defer c.mu.Unlock()
 	s := &c.stats
 	s.exchanges++
+	s.judged = err != nil
 	if err == nil {
 		s.good++
 		s.total += took

@@ -117,10 +117,10 @@ func (r *RS485) raw() serialRS485 {
 func (t *tty) transceive(r *RS485) error {
 	raw := r.raw()
 	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(t.companion), unix.TIOCSRS485, uintptr(unsafe.Pointer(&raw)))
-	switch {
-	case errno == 0:
+	switch errno {
+	case 0:
 		return nil
-	case errno == unix.ENOTTY || errno == unix.EOPNOTSUPP || errno == unix.ENOSYS:
+	case unix.ENOTTY, unix.EOPNOTSUPP, unix.ENOSYS:
 		return errors.New("its driver cannot switch an RS485 transceiver; leave rs485 out if the adapter does that by itself, as those on USB do")
 	}
 	return fmt.Errorf("switch RS485 on: %w", errno)
