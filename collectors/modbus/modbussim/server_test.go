@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -169,8 +170,10 @@ func talk(t *testing.T, s interface {
 }, d Dialect, unit byte, pdu string) []byte {
 	t.Helper()
 	near, far := net.Pipe()
+	var serving sync.WaitGroup
+	defer serving.Wait()
 	defer near.Close()
-	go s.Serve(t.Context(), far)
+	serving.Go(func() { s.Serve(t.Context(), far) })
 	near.SetDeadline(time.Now().Add(time.Second))
 	near.Write(wrap(d, 7, unit, unhex(t, pdu)))
 	answer := make([]byte, 1024)
