@@ -76,12 +76,13 @@ func TestForeignServerIsRead(t *testing.T) {
 		t.Run(framer, func(t *testing.T) {
 			port := freePort(t)
 			startPymodbus(t, framer, port)
-			waitForPort(t, port)
 			scheme := framer + "+tcp"
 			if framer == "tcp" {
 				scheme = "tcp"
 			}
-			readForeign(t, open(t, foreignOptions(scheme+"://127.0.0.1:"+port)), 100)
+			d := open(t, foreignOptions(scheme+"://127.0.0.1:"+port))
+			awaitForeign(t, d)
+			readForeign(t, d, 100)
 		})
 	}
 }
@@ -95,12 +96,7 @@ func TestForeignServerOnASerialLineIsRead(t *testing.T) {
 			startPymodbus(t, framer, far)
 			set := lines(t, map[string]bus.Settings{"hall": {Serial: near, Character: bus.Character{Baud: 115200}}})
 			d := openWith(t, &Driver{Buses: set}, foreignOptions(framer+"://hall"))
-			var r message.Reading
-			for deadline := time.Now().Add(30 * time.Second); d.Read(t.Context(), &r) != nil; {
-				if time.Now().After(deadline) {
-					t.Fatal("pymodbus does not come up")
-				}
-			}
+			awaitForeign(t, d)
 			readForeign(t, d, 20)
 		})
 	}
@@ -288,8 +284,9 @@ func TestModbusSerialServerIsRead(t *testing.T) {
 	t.Run("tcp", func(t *testing.T) {
 		port := freePort(t)
 		start(t, exec.Command("node", modbusSerial+"/server.cjs", "tcp", port))
-		waitForPort(t, port)
-		check(t, open(t, options("tcp://127.0.0.1:"+port, points...)))
+		d := open(t, options("tcp://127.0.0.1:"+port, points...))
+		awaitForeign(t, d)
+		check(t, d)
 	})
 	t.Run("rtu", func(t *testing.T) {
 		requirePeer(t, "socat", "-V")
@@ -297,12 +294,7 @@ func TestModbusSerialServerIsRead(t *testing.T) {
 		start(t, exec.Command("node", modbusSerial+"/server.cjs", "rtu", far))
 		set := lines(t, map[string]bus.Settings{"hall": {Serial: near, Character: bus.Character{Baud: 115200}}})
 		d := openWith(t, &Driver{Buses: set}, options("rtu://hall", points...))
-		var r message.Reading
-		for deadline := time.Now().Add(30 * time.Second); d.Read(t.Context(), &r) != nil; {
-			if time.Now().After(deadline) {
-				t.Fatal("modbus-serial does not come up")
-			}
-		}
+		awaitForeign(t, d)
 		check(t, d)
 	})
 }
@@ -413,17 +405,17 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// waitForPort waits for a foreign process, whose time cannot be simulated.
-func waitForPort(t *testing.T, port string) {
+// awaitForeign waits for a foreign process, whose time cannot be simulated.
+func awaitForeign(t *testing.T, d *device) {
 	t.Helper()
+	var r message.Reading
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
+		err := d.Read(t.Context(), &r)
 		if err == nil {
-			conn.Close()
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("nobody listens on %s: %v", port, err)
+			t.Fatalf("it does not come up: %v", err)
 		}
 	}
 }
