@@ -228,8 +228,8 @@ func TestFaultsNeverGiveAWrongValue(t *testing.T) {
 		{fault: iec62056sim.BadCheckOnce},
 		{fault: iec62056sim.Echo},
 		{fault: iec62056sim.Garbage},
-		{fault: iec62056sim.Silence, err: "meter on bus://line: no answer to the sign-on within 300ms"},
-		{fault: iec62056sim.Mute, err: "no readout at 19200 baud within 300ms"},
+		{fault: iec62056sim.Silence, err: "meter on bus://line: no answer to the sign-on within 1s"},
+		{fault: iec62056sim.Mute, err: "no readout at 19200 baud within 1s"},
 		{fault: iec62056sim.BadCheck, err: "the message is damaged: its block check is "},
 		{fault: iec62056sim.Flipped, err: "the message is damaged: its block check is "},
 		{fault: iec62056sim.Short, err: "no readout at 19200 baud within "},
@@ -243,7 +243,7 @@ func TestFaultsNeverGiveAWrongValue(t *testing.T) {
 			d := &Driver{Buses: busOn(t, line.Path())}
 			o := options(t, d, somePoints...)
 			if c.err != "" {
-				o.Timeout = 300 * time.Millisecond
+				o.Timeout = time.Second
 			}
 			device := open(t, d, o)
 			line.Misbehave(c.fault)
@@ -271,10 +271,10 @@ func TestFaultsNeverGiveAWrongValue(t *testing.T) {
 // On a line that damages, loses and invents characters, a poll gives what the meter said or an error.
 func TestNoiseOnTheLineNeverGivesAWrongValue(t *testing.T) {
 	t.Parallel()
-	line := simulate(t, fast(iec62056sim.Options{Start: 19200}))
+	line := simulate(t, fast(iec62056sim.Options{Start: 19200, Delay: 10 * time.Millisecond}))
 	d := &Driver{Buses: busOn(t, line.Path())}
 	o := options(t, d, somePoints...)
-	o.Baud, o.Timeout, o.Parity = 19200, 200*time.Millisecond, "software"
+	o.Baud, o.Timeout, o.Parity = 19200, 300*time.Millisecond, "software"
 	device := open(t, d, o)
 	line.Terminal().Noise(pty.Noise{FlipBits: 0.0002, DropBytes: 0.001, RandomBytes: 0.0005, Seed: 7})
 	good := 0
@@ -349,11 +349,36 @@ func TestARefusedRegisterTakesNoOthersWithIt(t *testing.T) {
 		t.Errorf("got %s, %v", got, err)
 	}
 	// One register that is never answered costs its own time-out, two in a row the rest of them.
-	o.Timeout = 300 * time.Millisecond
+	o.Timeout = time.Second
 	device = open(t, d, o)
 	line.Misbehave(iec62056sim.Mute)
 	if got, err := drivertest.Read(t, device); err == nil || !strings.Contains(err.Error(), "no programming mode at 19200 baud within 300ms") {
 		t.Errorf("got %s, %v", got, err)
+	}
+}
+
+func TestAPulledAdapterRecovers(t *testing.T) {
+	t.Parallel()
+	line := simulate(t, fast(iec62056sim.Options{}))
+	d := &Driver{Buses: busOn(t, line.Path())}
+	device := open(t, d, options(t, d, somePoints...))
+	if got, err := drivertest.Read(t, device); err != nil || got != wantedPoints() {
+		t.Fatalf("got %s, %v", got, err)
+	}
+	must(t, line.Terminal().Pull())
+	if got, err := drivertest.Read(t, device); err == nil {
+		t.Errorf("adapter pulled: got %s", got)
+	}
+	must(t, line.Terminal().Replug())
+	var got string
+	var err error
+	for range 2 { // intervals
+		if got, err = drivertest.Read(t, device); err == nil {
+			break
+		}
+	}
+	if err != nil || got != wantedPoints() {
+		t.Errorf("adapter back: got %s, %v", got, err)
 	}
 }
 
@@ -379,7 +404,7 @@ func TestContract(t *testing.T) {
 		Driver: d,
 		Options: func() any {
 			o := options(t, d, "energy=1.8.0", "voltage=32.7.0")
-			o.Timeout = 500 * time.Millisecond
+			o.Timeout = 900 * time.Millisecond
 			return o
 		},
 		Points: []string{"energy", "voltage"},

@@ -114,7 +114,7 @@ func (f *answered) find(plain []byte) (int, bool) {
 	if n, ok := f.telegram.find(plain); ok {
 		return n, true
 	}
-	if i := bytes.IndexByte(plain, nak); i >= 0 && bytes.IndexAny(plain, "\x01\x02") < 0 {
+	if i := bytes.IndexByte(plain, nak); i >= 0 && !bytes.ContainsAny(plain, "\x01\x02") {
 		f.refused = true
 		return i + 1, true
 	}

@@ -253,6 +253,31 @@ func TestNoiseOnTheLineNeverGivesAWrongValue(t *testing.T) {
 	}
 }
 
+func TestAPulledAdapterRecovers(t *testing.T) {
+	t.Parallel()
+	line := simulate(t, smlsim.Options{})
+	d := &Driver{Buses: busOn(t, line.Path())}
+	device := open(t, d, options(t, d, somePoints...))
+	if got, err := read(t, device); err != nil || got != wantedPoints() {
+		t.Fatalf("got %s, %v", got, err)
+	}
+	must(t, line.Terminal().Pull())
+	if got, err := read(t, device); err == nil {
+		t.Errorf("adapter pulled: got %s", got)
+	}
+	must(t, line.Terminal().Replug())
+	var got string
+	var err error
+	for range 2 { // intervals
+		if got, err = read(t, device); err == nil {
+			break
+		}
+	}
+	if err != nil || got != wantedPoints() {
+		t.Errorf("adapter back: got %s, %v", got, err)
+	}
+}
+
 func TestEveryFaultIsTested(t *testing.T) {
 	source, err := os.ReadFile("driver_test.go")
 	must(t, err)

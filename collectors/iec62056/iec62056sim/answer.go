@@ -59,7 +59,7 @@ func (l *Line) identify(q request, fault Fault) error {
 		if err := l.say(message); err != nil {
 			return err
 		}
-		l.pause(10 * l.options.Delay)
+		l.pause(l.options.Delay)
 		l.change(l.options.Rate)
 		return l.readout()
 	}

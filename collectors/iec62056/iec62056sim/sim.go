@@ -45,7 +45,7 @@ type Options struct {
 	Model     string            // behind maker and rate
 	Start     int               // rate of the sign-on, or of a pushing meter; 0: 300, 2400 in mode d, 115200 in p1
 	Rate      int               // that it offers in modes b and c; 0: 9600
-	Delay     time.Duration     // before an answer; 0: 20 ms, which the standard allows a fast meter
+	Delay     time.Duration     // before an answer; 0: 200 ms, the shortest that the standard allows
 	Every     time.Duration     // how often it pushes; 0: a second
 	Full      bool              // codes as 1-0:1.8.0*255 instead of 1.8.0
 	Registers map[string]string // further ones: code and values in parentheses
@@ -97,7 +97,7 @@ func Open(o Options) (*Line, error) {
 		o.Rate = 9600
 	}
 	if o.Delay == 0 {
-		o.Delay = 20 * time.Millisecond
+		o.Delay = 200 * time.Millisecond
 	}
 	if o.Every == 0 {
 		o.Every = time.Second
