@@ -192,6 +192,7 @@ func TestDamagedTelegramsAreNoReadings(t *testing.T) {
 }
 
 func TestSingleRegistersAreRead(t *testing.T) {
+	t.Parallel()
 	line := simulate(t, fast(iec62056sim.Options{Registers: map[string]string{"00:04:00": "(0007)"}}))
 	d := &Driver{Buses: busOn(t, line.Path())}
 	o := options(t, d, "energy=1.8.0", "again=1.8.0 Wh", "own=00:04:00/number", "none=9.9.9", "serial=0.0.0")
@@ -339,6 +340,7 @@ func serialServer(t *testing.T, path string) (address string) {
 }
 
 func TestARefusedRegisterTakesNoOthersWithIt(t *testing.T) {
+	t.Parallel()
 	line := simulate(t, fast(iec62056sim.Options{}))
 	line.Misbehave(iec62056sim.Refuse)
 	d := &Driver{Buses: busOn(t, line.Path())}
@@ -398,6 +400,7 @@ func TestEveryFaultIsTested(t *testing.T) {
 }
 
 func TestContract(t *testing.T) {
+	t.Parallel()
 	line := simulate(t, fast(iec62056sim.Options{}))
 	d := &Driver{Buses: busOn(t, line.Path())}
 	drivertest.Run(t, drivertest.Case{
