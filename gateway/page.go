@@ -23,6 +23,7 @@ func (g *Gateway) pagePlace(c *config.Config) place {
 			Keeper:    keeper{g},
 			Messages:  messages{g.queues, g.store, &g.readable, g.consumers, g.broker, g.forwards},
 			Uplinks:   uplinks{g},
+			Buses:     newFieldLines(g),
 			SetupCode: g.setup,
 			Version:   g.options.Version,
 			Log:       g.log.With("part", "web"),

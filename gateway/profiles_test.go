@@ -74,6 +74,16 @@ func openProfile(t *testing.T, p *profiles.Profile, keys string, buses *bus.Set)
 	return device
 }
 
+func newBuses(t *testing.T, lines map[string]bus.Settings) *bus.Set {
+	t.Helper()
+	buses, err := bus.NewSet(lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { buses.Close() })
+	return buses
+}
+
 func readOnce(t *testing.T, device collectors.Device) (r message.Reading) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -131,7 +141,7 @@ func readModbus(t *testing.T, p *profiles.Profile) message.Reading {
 		removeTheRest(&sim, there) // what is not asked for must not be read along
 	}
 	runSimulator(t, sim.Run)
-	return readOnce(t, openProfile(t, p, fmt.Sprintf("address: \"tcp://%s\"", sim.Addr()), nil))
+	return readOnce(t, openProfile(t, p, fmt.Sprintf("address: \"tcp://%s\"", sim.Addr()), newBuses(t, nil)))
 }
 
 func removeTheRest(sim *modbussim.Server, there map[modbussim.Table]*[1 << 16]bool) {
@@ -169,11 +179,7 @@ func readDLT645(t *testing.T, p *profiles.Profile) message.Reading {
 		line.Set(uint32(code), held)
 	}
 	runSimulator(t, line.Run)
-	buses, err := bus.NewSet(map[string]bus.Settings{"line": {Serial: line.Path(), Silence: time.Millisecond}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { buses.Close() })
+	buses := newBuses(t, map[string]bus.Settings{"line": {Serial: line.Path(), Silence: time.Millisecond}})
 	return readOnce(t, openProfile(t, p, fmt.Sprintf("address: \"bus://line\", meter: %q", dlt645sim.DefaultMeter), buses))
 }
 
@@ -202,12 +208,7 @@ func readAnswers(t *testing.T, p *profiles.Profile, answer func(received, frame 
 			conn.Close()
 		}
 	})
-	buses, err := bus.NewSet(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { buses.Close() })
-	return readOnce(t, openProfile(t, p, fmt.Sprintf("address: \"tcp://%s\", meter: %s", listener.Addr(), meter(frame)), buses))
+	return readOnce(t, openProfile(t, p, fmt.Sprintf("address: \"tcp://%s\", meter: %s", listener.Addr(), meter(frame)), newBuses(t, nil)))
 }
 
 func converse(conn net.Conn, frame []byte, answer func(received, frame []byte) []byte) {

@@ -33,6 +33,7 @@ type Options struct {
 	Keeper    Keeper   // nil: no backups, no records of the past
 	Messages  Messages // nil: nothing is told of messages
 	Uplinks   Uplinks  // nil: uplinks are neither tested nor is what they set aside listed
+	Buses     Buses    // nil: nothing is told of the lines to devices
 	SetupCode string   // one-time code that sets the first password; empty refuses set-up
 	Version   string
 	Log       *slog.Logger
@@ -138,6 +139,10 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	if s.options.Uplinks != nil {
 		signedIn.GET("/uplinks/:name/aside", s.aside)
 		signedIn.POST("/uplinks/:name/test", administratorsOnly, s.testUplink)
+	}
+
+	if s.options.Buses != nil {
+		s.busRoutes(signedIn)
 	}
 
 	engine.NoRoute(pages.serve)

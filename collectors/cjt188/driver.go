@@ -17,7 +17,8 @@ import (
 const (
 	defaultTimeout = time.Second
 	defaultValve   = 20 * time.Second
-	forgetAfter    = 3 // failures in a row after which what was learned of a meter no longer counts
+	maxPause       = 500 * time.Millisecond // between two bytes of an answer: meters are slow
+	forgetAfter    = 3                      // failures in a row after which what was learned of a meter no longer counts
 )
 
 // Driver makes meters on the lines of Buses.
@@ -353,7 +354,7 @@ func (l *link) unitPlace(slots []slot, data []byte) (unitPlace, error) {
 func (l *link) exchange(ctx context.Context, line exchanger, q question) ([]byte, error) {
 	heard := &listener{question: q}
 	_, err := line.Exchange(ctx, bus.Request{
-		Frame: q.frame(), Timeout: l.timeout, Answer: heard.hear, Protocol: "cjt188",
+		Frame: q.frame(), Timeout: l.timeout, Gap: min(l.timeout, maxPause), Answer: heard.hear, Protocol: "cjt188",
 		Late: -1, // answers say what they are about
 	})
 	if noReply, ok := errors.AsType[*bus.NoReplyError](err); ok {

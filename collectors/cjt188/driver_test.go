@@ -392,7 +392,9 @@ func TestMetersAreFound(t *testing.T) {
 	}{
 		{"of another type", []cjt188sim.Meter{{Number: "00000000000001", Type: 0x48, Serial: -1, Fussy: true}}, "00000000000001", ""},
 		{"one", []cjt188sim.Meter{{Number: heat, Type: 0x20}}, heat, ""},
-		{"three at once", cjt188sim.DefaultMeters(), heat + " " + gas + " " + water, ""},
+		{"that wants its type", []cjt188sim.Meter{{Number: heat, Type: 0x20, OwnType: true}}, heat, ""},
+		{"that wants the low byte first", []cjt188sim.Meter{{Number: gas, Type: 0x30, LowFirst: true}}, gas, ""},
+		{"three at once", cjt188sim.DefaultMeters(), heat + " " + water + " " + gas, ""}, // the last by itself: it wants the low byte first
 		{"alike in the last digits", []cjt188sim.Meter{{Number: "11223344550055"}, {Number: "11223344550155"}}, "11223344550055 11223344550155", ""},
 		{"deaf to parts", []cjt188sim.Meter{{Number: "11223344550055", Fussy: true}, {Number: "11223344550156", Fussy: true}}, "", "connect one at a time"},
 	} {

@@ -23,27 +23,51 @@ type Search struct {
 	Found    func(Found)         // called for every meter at once; nil likewise
 }
 
-// Find asks whoever is on the line for its address. When several meters answer at once, which shows
-// as damaged frames, it asks those alone whose lowest two digits are 00, 01 and so on, and goes into
-// further digits where that is not enough. Meters that do not know such a partial address stay
-// hidden then; Find says so.
+// Find asks whoever is on the line for its address, in the ways that meters are known to listen to:
+// with either order of the identifier, and with each type of meter, since some do not know that AA
+// stands for any. When several meters answer at once, which shows as damaged frames, it asks those
+// alone whose lowest two digits are 00, 01 and so on, and goes into further digits where that is not
+// enough. Meters that do not know such a partial address stay hidden then; Find says so when it found
+// none.
 func Find(ctx context.Context, c *bus.Client, s Search) ([]Found, error) {
 	if s.Timeout <= 0 {
 		s.Timeout = 500 * time.Millisecond
 	}
-	f := &finder{client: c, search: s, known: map[MeterNumber]bool{}, of: 1}
-	all := MeterNumber{wildcard, wildcard, wildcard, wildcard, wildcard, wildcard, wildcard}
-	several, err := f.ask(ctx, all)
-	if err != nil || !several {
-		return f.found, err
+	f := &finder{client: c, search: s, known: map[MeterNumber]bool{}, of: len(manners)}
+	crowded := false
+	for _, m := range manners {
+		if crowded && m.kind != wildcard {
+			f.of--
+			continue // they were told apart without
+		}
+		several, err := f.ask(ctx, m, everyMeter)
+		if err != nil {
+			return f.found, err
+		}
+		if !several {
+			continue
+		}
+		crowded = true
+		if err := f.narrow(ctx, m, everyMeter, len(everyMeter)-1); err != nil {
+			return f.found, err
+		}
 	}
-	if err := f.narrow(ctx, all, len(all)-1); err != nil {
-		return f.found, err
-	}
-	if len(f.found) == 0 {
+	if crowded && len(f.found) == 0 {
 		return nil, errors.New("several meters answer at once, and none of them to a part of its address: connect one at a time")
 	}
 	return f.found, nil
+}
+
+var everyMeter = MeterNumber{wildcard, wildcard, wildcard, wildcard, wildcard, wildcard, wildcard}
+
+// manner is a way to ask for an address.
+type manner struct {
+	kind  byte
+	order idOrder
+}
+
+var manners = []manner{
+	{wildcard, highFirst}, {wildcard, lowFirst}, {0x10, highFirst}, {0x20, highFirst}, {0x30, highFirst}, {0x40, highFirst},
 }
 
 type finder struct {
@@ -55,16 +79,16 @@ type finder struct {
 }
 
 // narrow goes through the values of one byte of the address, from the lowest byte up.
-func (f *finder) narrow(ctx context.Context, pattern MeterNumber, at int) error {
+func (f *finder) narrow(ctx context.Context, m manner, pattern MeterNumber, at int) error {
 	f.of += 100
 	for n := range byte(100) {
 		pattern[at] = n/10<<4 | n%10
-		several, err := f.ask(ctx, pattern)
+		several, err := f.ask(ctx, m, pattern)
 		if err != nil {
 			return err
 		}
 		if several && at > 0 {
-			if err := f.narrow(ctx, pattern, at-1); err != nil {
+			if err := f.narrow(ctx, m, pattern, at-1); err != nil {
 				return err
 			}
 		}
@@ -74,8 +98,8 @@ func (f *finder) narrow(ctx context.Context, pattern MeterNumber, at int) error 
 
 // ask sends one question and takes every frame that comes. several says that what came cannot be
 // one meter's answer alone.
-func (f *finder) ask(ctx context.Context, pattern MeterNumber) (several bool, err error) {
-	q := question{kind: wildcard, meter: pattern, function: readAddress, id: addressOf, order: highFirst, serial: 1}
+func (f *finder) ask(ctx context.Context, m manner, pattern MeterNumber) (several bool, err error) {
+	q := question{kind: m.kind, meter: pattern, function: readAddress, id: addressOf, order: m.order, serial: 1}
 	// The answer is never taken as complete: a second meter may be slower than the first.
 	heard, err := everything(ctx, f.client, q.frame(), f.search.Timeout)
 	if err != nil {

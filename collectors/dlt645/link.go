@@ -77,11 +77,14 @@ func varied(b []byte) bool {
 	return slices.ContainsFunc(b, func(c byte) bool { return c != b[0] })
 }
 
+// maxPause is how long a meter may pause between two bytes of an answer by the standard.
+const maxPause = 500 * time.Millisecond
+
 // ask does one exchange.
 func (l *link) ask(ctx context.Context, line exchanger, q question) (*listener, error) {
 	heard := &listener{question: q}
 	_, err := line.Exchange(ctx, bus.Request{
-		Frame: q.frame(), Timeout: l.timeout, Answer: heard.hear, Protocol: "dlt645",
+		Frame: q.frame(), Timeout: l.timeout, Gap: min(l.timeout, maxPause), Answer: heard.hear, Protocol: "dlt645",
 		Late: -1, // an answer names the meter and the data, and a late one is passed over
 	})
 	if noReply, ok := errors.AsType[*bus.NoReplyError](err); ok {

@@ -169,6 +169,7 @@ func (o *Options) Validate(report func(path, problem string)) {
 		if p.Factor.Code == "" {
 			report(at+".factor", "is missing: code and field such as w01018-Rtd")
 		}
+		p.ValidateFor(measures(p.Factor.Field), func(key, problem string) { report(at+"."+key, problem) })
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,8 +15,16 @@ import (
 // wrong bit, as many are lost, and as many come from nowhere.
 type noisy struct {
 	serving
+
+	mu     sync.Mutex // guards what follows
 	random *rand.Rand
 	off    bool
+}
+
+func (n *noisy) end() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.off = true
 }
 
 func (n *noisy) Serve(ctx context.Context, line io.ReadWriter) {
@@ -48,11 +57,13 @@ func (l *noisyLine) Read(b []byte) (int, error) {
 }
 
 func (n *noisy) damage(b []byte) []byte {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.off {
+		return b
+	}
 	var out []byte
 	for _, c := range b {
-		if n.off {
-			return b
-		}
 		switch n.random.IntN(300) {
 		case 0:
 			c ^= 1 << n.random.IntN(8)
@@ -102,7 +113,7 @@ func TestAnHourOfNoiseMakesNoWrongValue(t *testing.T) {
 				if values < missing*3/4 || missing == 0 {
 					t.Errorf("%d values were read and %d were missing, want half of them", values, missing)
 				}
-				noise.off = true
+				noise.end()
 				for i, d := range devices {
 					plants[i].Set(7)
 					notWrong(t, d, plantReading(7))

@@ -122,7 +122,7 @@ func (l *Line) replyLocked(q request, m *meter) (control byte, data []byte, ok b
 		return control | 0x40, append([]byte{serial}, status...), true
 	}
 	switch {
-	case q.control == 0x03 && (id == 0x810A || id == 0x0A81):
+	case q.control == 0x03 && id == 0x810A:
 		return control, head, true
 	case q.control == 0x01 && id == 0x901F:
 		data = append(head, l.dataLocked(m, status)...)

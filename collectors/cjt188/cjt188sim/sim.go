@@ -55,6 +55,7 @@ type Meter struct {
 	UnitFirst bool   // its unit bytes stand before the values
 	Serial    int    // it answers with this serial number always; -1: with that of the request
 	Fussy     bool   // it does not answer to a part of its address
+	OwnType   bool   // it answers to its own type alone, not to AA
 	ValveTime time.Duration
 }
 
@@ -248,7 +249,7 @@ func pause(ctx context.Context, d time.Duration) error {
 // addressed says which meters feel spoken to. AA stands for any two digits.
 func (l *Line) addressed(q request) (spoken []*meter) {
 	for _, m := range l.meters {
-		match, part, whole := q.kind == m.Type || q.kind == 0xAA, false, true
+		match, part, whole := q.kind == m.Type || q.kind == 0xAA && !m.OwnType, false, true
 		for i, c := range q.address {
 			match = match && (c == m.address[i] || c == 0xAA)
 			part = part || c == 0xAA

@@ -208,6 +208,27 @@ test('an idle reader is dropped after a question, and a refusal is shown', async
 // visit goes to one of the page's parts by its link.
 const visit = (page, name) => page.getByRole('navigation').getByRole('link', { name, exact: true }).click()
 
+test('a line shows its devices, every frame as it passes, and what is wrong', async () => {
+  const { context, page, complaints } = await open()
+  await signIn(page)
+  await page.getByRole('link', { name: 'Lines' }).click()
+  await page.locator('[data-bus]').first().getByRole('link').click()
+  await page.locator('[data-device]').first().waitFor()
+  const frames = page.locator('[data-frame]')
+  await frames.nth(1).waitFor()
+  assert.match(await frames.first().innerText(), /\d\d:\d\d:\d\d\.\d{3}/)
+  assert.match((await frames.locator('code').allInnerTexts()).join('\n'), /^([0-9A-F]{2} ){4,}/m)
+  const wrong = page.getByLabel('only what is wrong')
+  await wrong.check()
+  await page.waitForFunction(() => [...document.querySelectorAll('[data-frame]')].every((frame) => frame.classList.contains('wrong')))
+  await wrong.uncheck()
+  const file = page.waitForEvent('download')
+  await page.getByRole('link', { name: 'For Wireshark (pcapng)' }).click()
+  assert.equal((await file).suggestedFilename(), 'bus.pcapng')
+  assert.deepEqual(complaints, [])
+  await context.close()
+})
+
 test('topics are found among many, and lead to their queues, readers and messages', async () => {
   const { context, page, complaints } = await open()
   await signIn(page)
@@ -357,7 +378,7 @@ test('the page says who listens, and warns of RocketMQ without keys', async (t) 
 test('nothing sticks out on a phone', async () => {
   const { context, page, complaints } = await open({ viewport: { width: 360, height: 740 } })
   await signIn(page)
-  for (const view of ['', 'messages?topic=orders', 'messages?topic=orders&range=between', 'messages?at=2', 'topics', 'topics/orders', 'groups', 'groups/billing', 'connections', 'aside/cloud', 'aside/cloud?at=7']) {
+  for (const view of ['', 'buses', 'buses/rs485-1', 'messages?topic=orders', 'messages?topic=orders&range=between', 'messages?at=2', 'topics', 'topics/orders', 'groups', 'groups/billing', 'connections', 'aside/cloud', 'aside/cloud?at=7']) {
     await page.goto(new URL('/#/' + view, url).href)
     await page.waitForLoadState('networkidle', { timeout: 1500 }).catch(() => {}) // the stream of events never ends
     const [content, width] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth])

@@ -1,6 +1,7 @@
 // The gateway's API. The session is a cookie that scripts cannot read; the header that every request
 // carries proves to the gateway that its own page sent it.
 
+import type { Bus, BusFrame } from './buses'
 import type { AsidePage, Directory, Found, Group, Message, Reset, Resent, Topic, TopicDetail } from './messages'
 
 export interface Identity {
@@ -65,6 +66,9 @@ export const resend = (position: number, group: string) => call<Resent>('POST', 
 export const reset = (group: string, topic: string, to: string) =>
   call<{ items: Reset[] }>('POST', `/groups/${encodeURIComponent(group)}/reset`, { topic, to })
 export const aside = (uplink: string, next: number, limit: number) => call<AsidePage>('GET', `/uplinks/${encodeURIComponent(uplink)}/aside` + query({ next: next || '', limit }))
+export const buses = () => call<{ items: Bus[] }>('GET', '/buses')
+export const busFrames = (bus: string, after: number) => call<{ items: BusFrame[] }>('GET', '/buses/frames' + query({ bus, after: after || '' }))
+export const captureAddress = (bus: string) => '/api/v1/buses/capture' + query({ bus })
 export const events = () => new EventSource('/api/v1/events')
 
 export interface TestStep {

@@ -14,7 +14,7 @@ export interface Asked<T> {
 }
 
 // useAsked asks whenever what it depends on changes, and every few seconds while the page can be seen.
-export function useAsked<T>(ask: () => Promise<T>, depends: () => unknown): Asked<T> {
+export function useAsked<T>(ask: () => Promise<T>, depends: () => unknown, every = period): Asked<T> {
   const answer = shallowRef<T>()
   const failed = ref('')
   let latest = 0
@@ -41,7 +41,7 @@ export function useAsked<T>(ask: () => Promise<T>, depends: () => unknown): Aske
   watch(depends, () => void again(), { immediate: true })
   const ticks = setInterval(() => {
     if (!document.hidden && !busy) void again()
-  }, period)
+  }, every)
   onUnmounted(() => {
     latest = -1
     clearInterval(ticks)

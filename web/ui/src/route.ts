@@ -3,7 +3,7 @@ import { computed, ref } from 'vue'
 // Where the page is: the part of the address behind #, so that a link leads to what it shows and the
 // browser's back button works.
 
-export const views = ['overview', 'messages', 'topics', 'groups', 'connections'] as const
+export const views = ['overview', 'buses', 'messages', 'topics', 'groups', 'connections'] as const
 // What the navigation leads to, and what is led to from elsewhere.
 const beside = ['aside'] as const
 export type View = (typeof views)[number] | (typeof beside)[number]

@@ -208,7 +208,7 @@ export default {
     failed: 'It could not be dropped: {detail}',
   },
 
-  nav: { title: 'Parts of the page', overview: 'Overview', messages: 'Messages', topics: 'Topics', groups: 'Groups', connections: 'Connections' },
+  nav: { title: 'Parts of the page', overview: 'Overview', buses: 'Lines', messages: 'Messages', topics: 'Topics', groups: 'Groups', connections: 'Connections' },
 
   lists: {
     search: 'Part of the name',
@@ -310,6 +310,37 @@ export default {
     next: 'Next offset',
     readers: 'Groups that consume it',
     noReaders: 'None yet. A RocketMQ consumer that subscribes to it appears here.',
+  },
+
+  buses: {
+    none: 'No device is asked over a line of its own or a shared one.',
+    bus: 'Line',
+    place: 'Port or address',
+    state: 'State',
+    open: 'open',
+    closed: 'closed',
+    devices: 'Devices',
+    device: 'Device',
+    busy: 'Busy',
+    cycle: 'Longest cycle',
+    waiting: 'Waiting for their turn',
+    failures: 'Without an answer',
+    of: '{n} of {all}',
+    echo: 'The adapter hears itself',
+    findings: 'What is wrong with {name}',
+    exchanges: 'Asked',
+    noReply: 'Silent',
+    garbled: 'Garbled',
+    refused: 'Refused',
+    mean: 'Answers after',
+    slowest: 'At the latest',
+    frames: 'What goes over the line',
+    wrongOnly: 'only what is wrong',
+    hold: 'hold',
+    capture: 'For Wireshark (pcapng)',
+    quiet: 'Nothing has gone over this line yet.',
+    sent: 'sent',
+    came: 'came',
   },
 
   groups: {

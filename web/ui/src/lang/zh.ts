@@ -210,7 +210,7 @@ const zh: typeof en = {
     failed: '移除失败：{detail}',
   },
 
-  nav: { title: '页面导航', overview: '概览', messages: '消息', topics: '主题', groups: '消费组', connections: '连接' },
+  nav: { title: '页面导航', overview: '概览', buses: '线路', messages: '消息', topics: '主题', groups: '消费组', connections: '连接' },
 
   lists: {
     search: '名称包含',
@@ -312,6 +312,37 @@ const zh: typeof en = {
     next: '下一偏移',
     readers: '消费此主题的消费组',
     noReaders: '暂无。RocketMQ 消费者订阅后会显示在这里。',
+  },
+
+  buses: {
+    none: '没有通过线路轮询的设备。',
+    bus: '线路',
+    place: '端口或地址',
+    state: '状态',
+    open: '已打开',
+    closed: '未打开',
+    devices: '设备',
+    device: '设备',
+    busy: '占用',
+    cycle: '最长周期',
+    waiting: '排队等待',
+    failures: '无应答',
+    of: '{n} / {all}',
+    echo: '适配器会收到自己的回波',
+    findings: '{name} 的问题',
+    exchanges: '请求',
+    noReply: '无响应',
+    garbled: '乱码',
+    refused: '拒绝',
+    mean: '平均应答',
+    slowest: '最慢应答',
+    frames: '线路上的报文',
+    wrongOnly: '只看有问题的',
+    hold: '暂停',
+    capture: '导出给 Wireshark（pcapng）',
+    quiet: '这条线路上还没有报文。',
+    sent: '发送',
+    came: '接收',
   },
 
   groups: {

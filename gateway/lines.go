@@ -1,0 +1,159 @@
+package gateway
+
+import (
+	"context"
+	"encoding/hex"
+	"io"
+	"sync"
+	"time"
+
+	drivers "sluice/collectors/all"
+	"sluice/collectors/bus"
+	"sluice/collectors/capture"
+	"sluice/collectors/diagnosis"
+	"sluice/web"
+)
+
+// judgedFor is how far back, at least, a line is judged by its figures. What was mended is not held against
+// it for more than twice as long, unless nobody has looked since.
+const judgedFor = 2 * time.Minute
+
+// fieldLines shows the gateway's lines.
+type fieldLines struct {
+	gateway *Gateway
+
+	mu   sync.Mutex // guards what follows
+	seen map[string]looks
+}
+
+// looks are an earlier look at a line, which it is judged by, and a later one that will take its place.
+type looks struct{ before, next look }
+
+// look is what a line's figures were at a time.
+type look struct {
+	at    time.Time
+	stats bus.Stats
+}
+
+func newFieldLines(g *Gateway) *fieldLines { return &fieldLines{gateway: g, seen: make(map[string]looks)} }
+
+// List gives all lines as they are now.
+func (b *fieldLines) List() (list []web.Bus) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	seen := make(map[string]looks) // without those of lines that have gone
+	for _, p := range b.gateway.buses.Ports() {
+		now := look{time.Now(), p.Stats()}
+		earlier, known := b.seen[p.Name()]
+		switch {
+		case !known:
+			earlier = looks{look{at: b.gateway.started}, now}
+		case now.at.Sub(earlier.next.at) > judgedFor:
+			earlier = looks{earlier.next, now}
+		}
+		seen[p.Name()] = earlier
+		shown := show(&now.stats)
+		evidence := diagnosis.Between(&earlier.before.stats, &now.stats)
+		for _, f := range diagnosis.Diagnose(&evidence) {
+			shown.Findings = append(shown.Findings, web.BusFinding{
+				Rule: f.Row, Device: f.Device, Evidence: web.BusText(f.Evidence), Cause: web.BusText(f.Cause), Next: web.BusText(f.Next),
+			})
+		}
+		shown.Seconds = now.at.Sub(earlier.before.at).Seconds()
+		list = append(list, shown)
+	}
+	b.seen = seen
+	return list
+}
+
+func show(s *bus.Stats) web.Bus {
+	shown := web.Bus{
+		Name: s.Name, Place: s.Place, Open: s.Open, LastError: s.LastError, Busy: s.Busy, Waiting: s.Waiting,
+		Cycle: milliseconds(s.Cycle), Exchanges: s.Exchanges, Failures: s.Failures, Noise: s.Noise, Echo: s.Echo,
+		BytesIn: s.BytesIn, BytesOut: s.BytesOut, Since: timeOrNil(s.Since), Devices: []web.BusDevice{}, Findings: []web.BusFinding{},
+	}
+	for _, c := range s.Clients {
+		shown.Devices = append(shown.Devices, web.BusDevice{
+			Name: c.Device, Exchanges: c.Exchanges, NoReply: c.NoReply, Garbled: c.Garbled, Refused: c.Refused,
+			Fastest: milliseconds(c.Fastest), Mean: milliseconds(c.Mean), Slowest: milliseconds(c.Slowest), LastGood: timeOrNil(c.LastGood),
+		})
+	}
+	return shown
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+func timeOrNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func (b *fieldLines) port(name string) (*bus.Port, error) {
+	for _, p := range b.gateway.buses.Ports() {
+		if p.Name() == name {
+			return p, nil
+		}
+	}
+	return nil, web.ErrUnknown
+}
+
+// Frames gives what is kept of a line.
+func (b *fieldLines) Frames(name string, after uint64) ([]web.BusFrame, error) {
+	p, err := b.port(name)
+	if err != nil {
+		return nil, err
+	}
+	var list []web.BusFrame
+	for _, f := range p.Recent(after) {
+		list = append(list, dissected(&f))
+	}
+	return list, nil
+}
+
+func dissected(f *bus.Frame) web.BusFrame {
+	return web.BusFrame{
+		Seq: f.Seq, At: f.At, Out: f.Direction == bus.Out, Hex: hex.EncodeToString(f.Bytes), Cut: f.Cut,
+		Device: f.Device, Protocol: f.Protocol, Verdict: f.Verdict, Summary: drivers.Dissect(f),
+	}
+}
+
+// Watch reports frames until ctx ends or the line goes.
+func (b *fieldLines) Watch(ctx context.Context, name string, after uint64, report func(web.BusFrame)) error {
+	p, err := b.port(name)
+	if err != nil {
+		return err
+	}
+	w := p.Watch(after)
+	defer w.Close()
+	for {
+		f, err := w.Next(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		report(dissected(&f))
+	}
+}
+
+// Capture writes what is kept of a line for Wireshark.
+func (b *fieldLines) Capture(name string, to io.Writer) error {
+	p, err := b.port(name)
+	if err != nil {
+		return err
+	}
+	w, err := capture.NewWriter(to, name, "sluice "+b.gateway.options.Version)
+	if err != nil {
+		return err
+	}
+	for _, f := range p.Recent(0) {
+		frame := capture.Of(&f, drivers.Dissect(&f))
+		if err := w.Write(&frame); err != nil {
+			return err
+		}
+	}
+	return nil
+}
