@@ -4,11 +4,14 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"sluice/collectors"
 	"sluice/collectors/bus"
@@ -323,6 +326,51 @@ func TestMeterOnATransparentServer(t *testing.T) {
 	for range 3 {
 		expect(t, device, fmt.Sprintf("energy=%d", mbussim.StateAt(noon).Energy))
 		must(t, device.Close()) // and it opens again
+	}
+}
+
+// The meter's own rate is set for its requests, and the line's again for the others.
+func TestMetersOfDifferentRatesShareALine(t *testing.T) {
+	line := simulate(t, mbussim.Meter{Primary: 1, ID: "00000001", Maker: "TST"}, mbussim.Meter{Primary: 2, ID: "00000002", Maker: "TST"})
+	driver := &mbus.Driver{Buses: busOn(t, line)}
+	slow, fast := options(t, driver, "1", patient, "id=header.id"), options(t, driver, "2", patient, "id=header.id")
+	slow.Baud = 2400
+	one, two := open(t, driver, slow), open(t, driver, fast)
+	for range 2 {
+		expect(t, one, `id="00000001"`)
+		if rate := rateOf(t, line.Path()); rate != unix.B2400 {
+			t.Errorf("the slow meter was asked at rate %#o", rate)
+		}
+		expect(t, two, `id="00000002"`)
+		if rate := rateOf(t, line.Path()); rate != unix.B38400 {
+			t.Errorf("the fast meter was asked at rate %#o", rate)
+		}
+	}
+}
+
+func rateOf(t *testing.T, path string) uint32 {
+	t.Helper()
+	port, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY, 0)
+	must(t, err)
+	defer port.Close()
+	settings, err := unix.IoctlGetTermios(int(port.Fd()), unix.TCGETS)
+	must(t, err)
+	return settings.Cflag & unix.CBAUD
+}
+
+func TestAPulledAdapterComesBack(t *testing.T) {
+	for _, meter := range []string{"1", "11490378"} {
+		line := simulate(t)
+		driver := &mbus.Driver{Buses: busOn(t, line)}
+		device := open(t, driver, options(t, driver, meter, brief, "id=header.id"))
+		expect(t, device, `id="11490378"`)
+		must(t, line.Wire().Pull())
+		expectError(t, device, "meter "+meter+" on line")
+		must(t, line.Wire().Replug())
+		if _, err := read(t, device); err != nil {
+			t.Logf("first reading: %v", err)
+		}
+		expect(t, device, `id="11490378"`)
 	}
 }
 
