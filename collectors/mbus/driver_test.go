@@ -367,7 +367,7 @@ func TestAPulledAdapterComesBack(t *testing.T) {
 		must(t, line.Wire().Pull())
 		expectError(t, device, "meter "+meter+" on line")
 		must(t, line.Wire().Replug())
-		if _, err := read(t, device); err != nil {
+		if _, err := drivertest.Read(t, device); err != nil {
 			t.Logf("first reading: %v", err)
 		}
 		expect(t, device, `id="11490378"`)

@@ -258,18 +258,18 @@ func TestAPulledAdapterRecovers(t *testing.T) {
 	line := simulate(t, smlsim.Options{})
 	d := &Driver{Buses: busOn(t, line.Path())}
 	device := open(t, d, options(t, d, somePoints...))
-	if got, err := read(t, device); err != nil || got != wantedPoints() {
+	if got, err := drivertest.Read(t, device); err != nil || got != wantedPoints() {
 		t.Fatalf("got %s, %v", got, err)
 	}
 	must(t, line.Terminal().Pull())
-	if got, err := read(t, device); err == nil {
+	if got, err := drivertest.Read(t, device); err == nil {
 		t.Errorf("adapter pulled: got %s", got)
 	}
 	must(t, line.Terminal().Replug())
 	var got string
 	var err error
 	for range 2 { // intervals
-		if got, err = read(t, device); err == nil {
+		if got, err = drivertest.Read(t, device); err == nil {
 			break
 		}
 	}
