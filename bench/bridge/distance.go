@@ -47,11 +47,8 @@ func (p *plan) far(ctx context.Context, dir string, loss float64, window, messag
 		return o, err
 	}
 	o.filled = came.Published
-	if err := cloud.up(ctx); err != nil {
-		return o, err
-	}
+	l, err := p.open(ctx, w.far.name, r, cloud, dir)
 	defer cloud.kill()
-	l, err := p.count(ctx, w.far.name, address, dir, silence)
 	if err != nil {
 		return o, err
 	}

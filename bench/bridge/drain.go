@@ -63,11 +63,8 @@ func (p *plan) drain(ctx context.Context, c contestant, dir string, kill bool) (
 
 // goUp opens the cloud, starts the contestant again if it is told so, and measures until all is there.
 func (p *plan) goUp(ctx context.Context, r, cloud *relay, dir, name string, again bool, o *outcome) error {
-	if err := cloud.up(ctx); err != nil {
-		return err
-	}
+	l, err := p.open(ctx, "", r, cloud, dir)
 	defer cloud.kill()
-	l, err := p.count(ctx, "", cloud.in, dir, silence)
 	if err != nil {
 		return err
 	}

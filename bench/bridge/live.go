@@ -33,11 +33,8 @@ func (p *plan) live(ctx context.Context, dir string) (o outcome, err error) {
 		return o, err
 	}
 	o.filled = came.Published
-	if err := cloud.up(ctx); err != nil {
-		return o, err
-	}
+	old, err := p.open(ctx, "", r, cloud, dir)
 	defer cloud.kill()
-	old, err := p.count(ctx, "", cloud.in, dir, silence)
 	if err != nil {
 		return o, err
 	}

@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"sluice/bench/measure"
 )
 
 // What comes in: so many publishers with a topic each, with so many messages in flight in all.
@@ -78,6 +81,21 @@ func (p *plan) fill(ctx context.Context, namespace, address, dir string, message
 		return report{}, err
 	}
 	return l.end()
+}
+
+// open brings the cloud up with somebody who counts what reaches it. The relay stands still meanwhile: what it sent to a
+// cloud where nobody has subscribed yet would count as lost.
+func (p *plan) open(ctx context.Context, namespace string, r, cloud *relay, dir string) (*loading, error) {
+	if err := r.pause(true); err != nil {
+		return nil, err
+	}
+	err := cloud.up(ctx)
+	var l *loading
+	if err == nil {
+		l, err = p.count(ctx, namespace, cloud.in, dir, silence)
+		measure.Pause(ctx, 1500*time.Millisecond) // it has subscribed
+	}
+	return l, errors.Join(err, r.pause(false))
 }
 
 // count subscribes at the cloud and takes all that fill published, until nothing comes for the given time.

@@ -98,11 +98,8 @@ func (p *plan) small(ctx context.Context, dir string) (o outcome, err error) {
 		return o, err
 	}
 	o.anon[2] = m.Anon
-	if err := cloud.up(ctx); err != nil {
-		return o, err
-	}
 	seen := measure.Follow(r.pids()...)
-	l, err := p.count(ctx, "", cloud.in, dir, silence)
+	l, err := p.open(ctx, "", r, cloud, dir)
 	if err != nil {
 		seen.End()
 		return o, err

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"sluice/bench/measure"
@@ -69,6 +70,7 @@ func (r *relay) kill() {
 	for _, process := range r.running {
 		process.Kill()
 	}
+	r.running = nil
 }
 
 func (r *relay) alive() (err error) {
@@ -83,6 +85,19 @@ func (r *relay) pids() (list []int) {
 		list = append(list, process.PID())
 	}
 	return list
+}
+
+// pause holds the relay's programs still, or lets them go on.
+func (r *relay) pause(still bool) error {
+	signal := syscall.SIGCONT
+	if still {
+		signal = syscall.SIGSTOP
+	}
+	var errs []error
+	for _, pid := range r.pids() {
+		errs = append(errs, syscall.Kill(pid, signal))
+	}
+	return errors.Join(errs...)
 }
 
 // greet connects as an MQTT client does.
