@@ -354,7 +354,7 @@ func TestARefusedRegisterTakesNoOthersWithIt(t *testing.T) {
 	o.Timeout = time.Second
 	device = open(t, d, o)
 	line.Misbehave(iec62056sim.Mute)
-	if got, err := drivertest.Read(t, device); err == nil || !strings.Contains(err.Error(), "no programming mode at 19200 baud within 300ms") {
+	if got, err := drivertest.Read(t, device); err == nil || !strings.Contains(err.Error(), "no programming mode at 19200 baud within 1s") {
 		t.Errorf("got %s, %v", got, err)
 	}
 }
