@@ -46,6 +46,10 @@ func Compile(text string, names []string) (*Program, error) {
 		return nil, fmt.Errorf("has %d bytes; at most %d are possible", len(text), maxText)
 	}
 	tree, err := parser.Parse(text)
+	if err != nil && strings.Contains(err.Error(), "integer literal") {
+		// Whole numbers have the size of the processor's words until decimals makes them floating.
+		return nil, fmt.Errorf("%w; write it with a decimal point, as 3000000000.0", plain(err))
+	}
 	if err != nil {
 		return nil, plain(err)
 	}

@@ -26,7 +26,7 @@ func TestFormulasGiveResults(t *testing.T) {
 		{`(a - b) / 2`, -0.5},
 		{`7 / 2`, 3.5},
 		{`2 ** 10`, 1024.0},
-		{`9223372036854775807 * 2 > 1e19`, true}, // no overflow into something small
+		{`9223372036854775807.0 * 2 > 1e19`, true}, // no overflow into something small
 		{`-30 % 360`, 330.0},
 		{`7.5 % 2`, 1.5},
 		{`big * big > 1e30`, true},
@@ -129,6 +129,16 @@ func TestWhatCannotBeComputedIsAnError(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: got %v, %v; want %q", text, got, err, want)
 		}
+	}
+}
+
+func TestTooLargeANumberIsToldHowToBeWritten(t *testing.T) {
+	_, err := Compile("a > 99999999999999999999", []string{"a"})
+	if err == nil || !strings.Contains(err.Error(), "with a decimal point") {
+		t.Errorf("got %v, want it to say how", err)
+	}
+	if _, err := Compile("a > 99999999999999999999.0", []string{"a"}); err != nil {
+		t.Error(err)
 	}
 }
 
