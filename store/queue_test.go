@@ -120,8 +120,7 @@ func (m *queueModel) agreeAll(t *testing.T, s *Store, r *rand.Rand) {
 // killed gives what a kill would leave of an open log.
 func killed(t *testing.T, s *Store) *Store {
 	t.Helper()
-	dir := t.TempDir()
-	copyDir(t, s.opts.Dir, dir)
+	dir := copyStill(t, s.opts.Dir)
 	if err := s.db.Close(); err != nil { // it is done with; what it would save is not in the copy
 		t.Fatal(err)
 	}

@@ -36,10 +36,7 @@ func one(t *testing.T, s *Store, seq uint64, payload string) {
 // kill copies what a killed process leaves of s, and lets go of s.
 func kill(t *testing.T, s *Store) (dir string) {
 	t.Helper()
-	dir = t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(s.opts.Dir)); err != nil {
-		t.Fatal(err)
-	}
+	dir = copyStill(t, s.opts.Dir)
 	closed(t, s)
 	return dir
 }
