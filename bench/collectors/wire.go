@@ -84,7 +84,7 @@ func answerRegisters(far io.ReadWriter, l line) {
 		if _, err := io.ReadFull(far, request); err != nil {
 			return
 		}
-		time.Sleep(silence)
+		time.Sleep(silence) // the device keeps the silence that the standard asks of it, in real time
 		if _, err := far.Write(answer); err != nil {
 			return
 		}

@@ -200,7 +200,7 @@ func TestAConnectionThatEndedWhileIdleCostsNothing(t *testing.T) {
 	for i := range uint32(3) {
 		wantMatched(t, c, i, "okay")
 		s.hangUp()
-		time.Sleep(2 * idle)
+		time.Sleep(2 * idle) // of a real socket: so long it is trusted to stand
 	}
 	// One that ends during the exchange is an error: the request may have been carried out.
 	_, err := c.Exchange(t.Context(), matched(7, "end.", 5*time.Second))
@@ -252,7 +252,7 @@ func TestCancelAndCloseEndWhatWaitsOnAConnection(t *testing.T) {
 		_, err := c.Exchange(context.Background(), matched(2, "gone", time.Hour))
 		failed <- err
 	}()
-	time.Sleep(30 * time.Millisecond)
+	time.Sleep(30 * time.Millisecond) // the exchange waits in a real socket by then
 	must(t, set.Close())
 	if err := <-failed; !errors.Is(err, ErrClosed) {
 		t.Errorf("got %v, want %v", err, ErrClosed)

@@ -52,7 +52,7 @@ func connected(t *testing.T, p *Port) {
 		if called {
 			return
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(5 * time.Millisecond) // between two looks: a real socket tells nobody
 	}
 	t.Fatal("no DTU came to the line")
 }
@@ -83,7 +83,7 @@ func TestDTUsAreToldApartByTheirRegistration(t *testing.T) {
 	}
 	second := callIn(t, set, "DTU-2")
 	first := callIn(t, set, "DTU")
-	time.Sleep(20 * time.Millisecond)
+	time.Sleep(20 * time.Millisecond) // in a packet of its own
 	if _, err := io.WriteString(first, "-1BEAT"); err != nil { // in pieces, and a heartbeat at once
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestADTUThatComesAnewReplacesItsOldConnection(t *testing.T) {
 	gone(t, old)
 	want(t, c, "b?", "b anew!")
 	fresh.Close()
-	time.Sleep(20 * time.Millisecond)
+	time.Sleep(20 * time.Millisecond) // until its end has crossed a real socket
 	if _, err := c.Exchange(t.Context(), ask("c?")); !errors.Is(err, ErrNotCalled) || !strings.Contains(err.Error(), "has hung up and not come back") {
 		t.Errorf("while it is away: got %v", err)
 	}

@@ -69,7 +69,7 @@ func TestAnAnswerThatEqualsItsRequestIsNoEcho(t *testing.T) {
 					if !c.alive {
 						return nil
 					}
-					time.Sleep(5 * time.Millisecond)
+					time.Sleep(5 * time.Millisecond) // the meter comes behind the echo of a real line
 					return []byte("w1?")
 				}
 				return exclaim(request)

@@ -101,7 +101,7 @@ func TestALateAnswerIsNeverTakenForTheNext(t *testing.T) {
 	c := on(t, fast(line.Path()))
 	serve(t, line, func(request string) []byte {
 		if request == "slow" {
-			time.Sleep(250 * time.Millisecond)
+			time.Sleep(250 * time.Millisecond) // past the time-out of a real line, which knows no simulated time
 		}
 		return exclaim(request)
 	})
@@ -209,16 +209,16 @@ func TestListeningTakesWhatIsSentUnasked(t *testing.T) {
 		}
 	}
 	say("old!")
-	time.Sleep(20 * time.Millisecond)
+	time.Sleep(20 * time.Millisecond) // so that it has arrived before anybody listens
 	turn, err := c.Take(t.Context(), false)
 	must(t, err)
 	defer turn.Release()
 	listen := Request{Timeout: 5 * time.Second, Answer: until('!')}
 	var meter sync.WaitGroup
 	meter.Go(func() {
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond) // somebody listens by then
 		say("one!two!thr")
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(5 * time.Millisecond) // a telegram in two pieces, as a real line brings it
 		say("ee!")
 	})
 	for _, telegram := range []string{"one!", "two!", "three!"} {
