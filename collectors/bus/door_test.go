@@ -83,7 +83,7 @@ func TestDTUsAreToldApartByTheirRegistration(t *testing.T) {
 	}
 	second := callIn(t, set, "DTU-2")
 	first := callIn(t, set, "DTU")
-	time.Sleep(20 * time.Millisecond) // in a packet of its own
+	time.Sleep(20 * time.Millisecond)                          // in a packet of its own
 	if _, err := io.WriteString(first, "-1BEAT"); err != nil { // in pieces, and a heartbeat at once
 		t.Fatal(err)
 	}
