@@ -62,7 +62,9 @@ func (s *Server) heartbeat(r *request) (answer, error) {
 		}
 		if others {
 			changed = true
-			s.notify([]string{c.Group})
+			// The members hear of it behind the answer. A Java client that shares the queues anew while it waits for
+			// that cannot tell its new version of the subscription, and then gets nothing for half a minute.
+			defer s.notify([]string{c.Group})
 		}
 	}
 	for _, p := range beat.Producers {
@@ -74,8 +76,9 @@ func (s *Server) heartbeat(r *request) (answer, error) {
 			s.queues.ProducerCame(p.Group)
 		}
 	}
-	return answer{fields: remoting.Fields{
+	r.reply.send(answer{fields: remoting.Fields{
 		{Name: "IS_SUPPORT_HEART_BEAT_V2", Value: "false"},
 		{Name: "IS_SUB_CHANGE", Value: fmt.Sprint(changed)},
-	}}, nil
+	}})
+	return answer{}, errLater
 }
