@@ -62,9 +62,7 @@ func (s *Server) heartbeat(r *request) (answer, error) {
 		}
 		if others {
 			changed = true
-			// The members hear of it behind the answer. A Java client that shares the queues anew while it waits for
-			// that cannot tell its new version of the subscription, and then gets nothing for half a minute.
-			defer s.notify([]string{c.Group})
+			s.notify([]string{c.Group})
 		}
 	}
 	for _, p := range beat.Producers {
@@ -76,9 +74,8 @@ func (s *Server) heartbeat(r *request) (answer, error) {
 			s.queues.ProducerCame(p.Group)
 		}
 	}
-	r.reply.send(answer{fields: remoting.Fields{
+	return answer{fields: remoting.Fields{
 		{Name: "IS_SUPPORT_HEART_BEAT_V2", Value: "false"},
 		{Name: "IS_SUB_CHANGE", Value: fmt.Sprint(changed)},
-	}})
-	return answer{}, errLater
+	}}, nil
 }
