@@ -103,6 +103,17 @@ func (k *park) requests() (uint64, error) {
 	return strconv.ParseUint(strings.TrimSpace(k.said.Text()), 10, 64)
 }
 
+// answered gives what is an error until the devices have answered so many requests.
+func (k *park) answered(n int) func() error {
+	return func() error {
+		got, err := k.requests()
+		if err == nil && got < uint64(n) {
+			err = fmt.Errorf("the devices have answered %d requests of %d", got, n)
+		}
+		return err
+	}
+}
+
 func (k *park) close() {
 	k.ask.Close()
 	_ = k.cmd.Wait() // it ends with its input

@@ -68,10 +68,10 @@ func (p *plan) follow(ctx context.Context, k *park, of poller) (o outcome, err e
 		return o, err
 	}
 	defer process.Kill()
-	measure.Pause(ctx, warmUp)
-	if err := process.Alive(); err != nil {
+	if err := process.Until(ctx, k.answered(len(k.addresses))); err != nil {
 		return o, err
 	}
+	measure.Pause(ctx, warmUp)
 	stop := func() error { return nil }
 	if p.profile != "" && of.name == ours {
 		if stop, err = measure.Profile(p.profile, "collectors", process.PID()); err != nil {

@@ -93,8 +93,7 @@ func (p *plan) proveTelegraf(ctx context.Context, dir string) error {
 		return err
 	}
 	defer process.Kill()
-	measure.Pause(ctx, warmUp)
-	if err := process.Alive(); err != nil {
+	if err := process.Until(ctx, k.answered(20*fleetDevices)); err != nil {
 		return err
 	}
 	return poller{
