@@ -42,7 +42,7 @@ func devices(args []string) error {
 		s.Set(modbussim.Holdings, 0, values...)
 		running.Go(func() { _ = s.Run(ctx) }) // it says only that it has ended
 		servers[i] = s
-		fmt.Println(s.Addr())
+		fmt.Fprintln(os.Stdout, s.Addr())
 	}
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		var all uint64
@@ -51,7 +51,7 @@ func devices(args []string) error {
 				all += n
 			}
 		}
-		fmt.Println(all)
+		fmt.Fprintln(os.Stdout, all)
 	}
 	return nil
 }

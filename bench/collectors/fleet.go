@@ -27,7 +27,7 @@ type poller struct {
 	dir    string // where it runs
 	args   []string
 	points int // that one answer brings
-	inHand int // the most points that it may have asked for and lose when it is stopped
+	inHand int // the most points that it may have asked for and lose when it is stopped: a few polls of each device
 
 	// made says what it made of the answers, once it has ended; nil: it does not keep that.
 	made func(ctx context.Context) (tally, error)
@@ -55,7 +55,7 @@ func (p *plan) gatewayWith(ctx context.Context, dir string, devices, points int,
 	}
 	return p.follow(ctx, k, poller{
 		name: ours, dir: dir, args: []string{p.sluice, "run", "--config", path},
-		points: min(points, perRequest), inHand: devices * points,
+		points: min(points, perRequest), inHand: 3 * devices * points,
 		made: func(ctx context.Context) (tally, error) { return p.readLog(ctx, filepath.Join(dir, "data")) },
 	})
 }

@@ -97,7 +97,7 @@ func (p *plan) proveTelegraf(ctx context.Context, dir string) error {
 		return err
 	}
 	return poller{
-		name: telegraf, points: fleetPoints, inHand: fleetDevices * fleetPoints,
+		name: telegraf, points: fleetPoints, inHand: 3 * fleetDevices * fleetPoints,
 		made: func(context.Context) (tally, error) {
 			file, err := os.Open(written)
 			if err != nil {
