@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"sluice/collectors/bus"
@@ -14,11 +15,14 @@ type Found struct {
 	Meter MeterNumber
 	Type  byte
 	Name  string // of the type, for people
+	Raw   []byte // the frame
 }
 
 // Search says how to look for meters.
 type Search struct {
 	Timeout  time.Duration       // for one question; 0: half a second
+	// Character, on a serial line, are settings other than its own to look at.
+	Character *bus.Character
 	Progress func(asked, of int) // called after every question; nil: nobody watches
 	Found    func(Found)         // called for every meter at once; nil likewise
 }
@@ -101,7 +105,7 @@ func (f *finder) narrow(ctx context.Context, m manner, pattern MeterNumber, at i
 func (f *finder) ask(ctx context.Context, m manner, pattern MeterNumber) (several bool, err error) {
 	q := question{kind: m.kind, meter: pattern, function: readAddress, id: addressOf, order: m.order, serial: 1}
 	// The answer is never taken as complete: a second meter may be slower than the first.
-	heard, err := everything(ctx, f.client, q.frame(), f.search.Timeout)
+	heard, err := everything(ctx, f.client, q.frame(), f.search.Timeout, f.search.Character)
 	if err != nil {
 		return false, err
 	}
@@ -116,11 +120,13 @@ func (f *finder) ask(ctx context.Context, m manner, pattern MeterNumber) (severa
 			damaged = damaged || !onlyPreamble(heard)
 			break
 		}
-		damaged = damaged || !onlyPreamble(heard[:n-headBytes-len(frame.Data)-tailBytes])
+		start := n - headBytes - len(frame.Data) - tailBytes
+		damaged = damaged || !onlyPreamble(heard[:start])
+		raw := heard[start:n]
 		heard = heard[n:]
 		if frame.Control == readAddress|fromMeter {
 			answers++
-			f.add(Found{Meter: frame.Meter, Type: frame.Type, Name: typeName(frame.Type)})
+			f.add(Found{Meter: frame.Meter, Type: frame.Type, Name: typeName(frame.Type), Raw: slices.Clone(raw)})
 		}
 	}
 	return damaged || answers > 1, nil
@@ -147,9 +153,9 @@ func onlyPreamble(b []byte) bool {
 }
 
 // everything sends a request and gives all that is heard until the line is quiet again.
-func everything(ctx context.Context, c *bus.Client, frame []byte, timeout time.Duration) ([]byte, error) {
+func everything(ctx context.Context, c *bus.Client, frame []byte, timeout time.Duration, character *bus.Character) ([]byte, error) {
 	_, err := c.Exchange(ctx, bus.Request{
-		Frame: frame, Timeout: timeout, Gap: timeout, Late: -1, Protocol: "cjt188",
+		Frame: frame, Timeout: timeout, Gap: timeout, Late: -1, Protocol: "cjt188", Character: character,
 		Answer: func([]byte) ([]byte, bool) { return nil, false },
 	})
 	if noReply, ok := errors.AsType[*bus.NoReplyError](err); ok {

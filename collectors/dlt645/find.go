@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"sluice/collectors/bus"
@@ -13,12 +14,15 @@ import (
 type Found struct {
 	Meter   MeterNumber
 	Edition Edition
+	Raw     []byte // the frame
 }
 
 // Search says how to look for meters.
 type Search struct {
 	Edition  Edition             // zero: 2007, then 1997 if none of those answers
 	Timeout  time.Duration       // for one question; 0: half a second
+	// Character, on a serial line, are settings other than its own to look at.
+	Character *bus.Character
 	Progress func(asked, of int) // called after every question; nil: nobody watches
 	Found    func(Found)         // called for every meter at once; nil likewise
 }
@@ -126,11 +130,13 @@ func (f *finder) ask(ctx context.Context, edition Edition, q Frame) (several boo
 			damaged = damaged || !onlyPreamble(heard)
 			break
 		}
-		damaged = damaged || !onlyPreamble(heard[:n-headBytes-len(frame.Data)-tailBytes])
+		start := n - headBytes - len(frame.Data) - tailBytes
+		damaged = damaged || !onlyPreamble(heard[:start])
+		raw := heard[start:n]
 		heard = heard[n:]
 		if frame.Control&fromMeter != 0 && frame.Control&function == q.Control {
 			answers++
-			f.add(Found{Meter: frame.Meter, Edition: edition})
+			f.add(Found{Meter: frame.Meter, Edition: edition, Raw: slices.Clone(raw)})
 		}
 	}
 	return damaged || answers > 1, nil
@@ -161,6 +167,7 @@ func onlyPreamble(b []byte) bool {
 func (f *finder) everything(ctx context.Context, frame []byte) ([]byte, error) {
 	_, err := f.client.Exchange(ctx, bus.Request{
 		Frame: frame, Timeout: f.search.Timeout, Gap: f.search.Timeout, Late: -1, Protocol: "dlt645",
+		Character: f.search.Character,
 		Answer: func([]byte) ([]byte, bool) { return nil, false },
 	})
 	if noReply, ok := errors.AsType[*bus.NoReplyError](err); ok {
@@ -170,4 +177,32 @@ func (f *finder) everything(ctx context.Context, frame []byte) ([]byte, error) {
 		err = errors.New("bug: an answer that never ends has ended")
 	}
 	return nil, fmt.Errorf("look for meters: %w", err)
+}
+
+// Phases asks a meter of 2007 for the voltages of its phases, and says how many it has: 1 when it
+// refuses the second one, 3 when it gives it, 0 when that is not known.
+func Phases(ctx context.Context, c *bus.Client, s Search, meter MeterNumber) (int, error) {
+	if s.Timeout <= 0 {
+		s.Timeout = 500 * time.Millisecond
+	}
+	const second = 0x02010200
+	q := question{edition: Edition2007, meter: meter, function: Edition2007.readFunction(), id: ID{second, 4}}
+	heard := &listener{question: q}
+	_, err := c.Exchange(ctx, bus.Request{
+		Frame: q.frame(), Timeout: s.Timeout, Gap: s.Timeout, Late: -1, Protocol: "dlt645", Character: s.Character, Answer: heard.hear,
+	})
+	_, silent := errors.AsType[*bus.NoReplyError](err)
+	switch {
+	case ctx.Err() != nil:
+		return 0, ctx.Err()
+	case silent:
+		return 0, nil
+	case err != nil:
+		return 0, fmt.Errorf("ask meter %s for its phases: %w", meter, err)
+	case !heard.ok:
+		return 1, nil
+	case slices.ContainsFunc(heard.data, func(b byte) bool { return b != 0 && b != 0xFF }):
+		return 3, nil
+	}
+	return 0, nil // a phase without voltage may be one that is not there
 }
