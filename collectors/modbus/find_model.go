@@ -49,7 +49,7 @@ type Recognition struct {
 // unlikely it is that a device of another model shows the same.
 const (
 	maxQuestions = 24
-	maxTimeouts  = 2    // in a row: the unit has gone
+	maxTimeouts  = 4    // in a row: the unit has gone
 	maxTells     = 8    // that are asked of one model; then it is certain, or never will be
 	enoughBits   = 14.0 // to be a guess
 	plentyBits   = 40.0 // to stop asking
@@ -149,7 +149,7 @@ func (r *recognition) suspect(models []Model) {
 
 // ask reads what tells the suspects apart until nothing is left that would.
 func (r *recognition) ask(ctx context.Context) error {
-	timeouts := 0
+	timeouts, silent := 0, span{}
 	for range maxQuestions {
 		at, more := r.next()
 		if !more {
@@ -169,8 +169,11 @@ func (r *recognition) ask(ctx context.Context) error {
 		case ctx.Err() != nil || !errors.Is(err, os.ErrDeadlineExceeded):
 			return err
 		default:
-			// Some units do not answer at all to what they do not have.
-			r.exclude(at, 0)
+			// Some units do not answer at all to what they do not have. Others are late once.
+			if at == silent {
+				r.exclude(at, 0)
+			}
+			silent = at
 			if timeouts++; timeouts == maxTimeouts {
 				return nil
 			}
