@@ -52,6 +52,7 @@ var rules = []struct {
 	{"collectors/all", []string{"collectors", "collectors/*"}, "the explicit list of drivers"},
 	{"collectors/bus/pty", nil, "the far end of a line knows nothing of the near one"},
 	{"collectors/*/*", []string{"collectors/bus", "collectors/bus/pty"}, "a simulator shares no code with the driver that it tests"},
+	{"collectors/finder", []string{"collectors/bus"}, "a search knows lines and no protocol; collectors/all brings those"},
 	{"collectors/formula", []string{"gateway/message"}, "an expression knows values and nothing else"},
 	{"collectors/meterline", []string{"collectors/bus"}, "what meters have in common is less than a driver"},
 	{"collectors/profiles", nil, "profiles are data"},

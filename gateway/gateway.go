@@ -50,6 +50,7 @@ type Gateway struct {
 	buses    *bus.Set
 	parts    *supervisor
 	watcher  *watcher
+	searches *searches
 	gaps     *gaps
 	readable readable
 	setup    string // the one-time code, empty when there is a password
@@ -118,6 +119,7 @@ func New(options Options) (*Gateway, error) {
 		return nil, errors.Join(fmt.Errorf("open the sessions: %w", err), g.Close())
 	}
 	g.watcher = newWatcher(g)
+	g.searches = &searches{gateway: g}
 	if err := g.prepareAdmin(); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
@@ -136,6 +138,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.parts.start("sessions", backend{g.broker, g.store}.tend)
 	g.parts.start("buses", g.buses.Run)
 	g.parts.start("watcher", g.watcher.Run)
+	g.parts.start("searches", g.searches.Run)
 	g.parts.start("gaps", func(ctx context.Context) error {
 		return g.gaps.run(ctx, func() string { return g.Config().Gateway.Name }, g.broker)
 	})

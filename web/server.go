@@ -34,6 +34,7 @@ type Options struct {
 	Messages  Messages // nil: nothing is told of messages
 	Uplinks   Uplinks  // nil: uplinks are neither tested nor is what they set aside listed
 	Buses     Buses    // nil: nothing is told of the lines to devices
+	Searches  Searches // nil: nothing can be searched
 	SetupCode string   // one-time code that sets the first password; empty refuses set-up
 	Version   string
 	Log       *slog.Logger
@@ -143,6 +144,9 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 
 	if s.options.Buses != nil {
 		s.busRoutes(signedIn)
+	}
+	if s.options.Searches != nil {
+		s.searchRoutes(signedIn)
 	}
 
 	engine.NoRoute(pages.serve)

@@ -3,6 +3,8 @@ package dlt645
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -116,4 +118,32 @@ func (f *finder) add(found Found) {
 	if f.tell != nil {
 		f.tell(found)
 	}
+}
+
+// Phases asks a meter of 2007 for the voltages of its phases, and says how many it has: 1 when it
+// refuses the second one, 3 when it gives it, 0 when that is not known.
+func Phases(ctx context.Context, c *bus.Client, s Search, meter MeterNumber) (int, error) {
+	if s.Timeout <= 0 {
+		s.Timeout = 500 * time.Millisecond
+	}
+	const second = 0x02010200
+	q := question{edition: Edition2007, meter: meter, function: Edition2007.readFunction(), id: ID{second, 4}}
+	heard := &listener{question: q}
+	_, err := c.Exchange(ctx, bus.Request{
+		Frame: q.frame(), Timeout: s.Timeout, Gap: s.Timeout, Late: -1, Protocol: "dlt645", Character: s.Character, Answer: heard.hear,
+	})
+	_, silent := errors.AsType[*bus.NoReplyError](err)
+	switch {
+	case ctx.Err() != nil:
+		return 0, ctx.Err()
+	case silent:
+		return 0, nil
+	case err != nil:
+		return 0, fmt.Errorf("ask meter %s for its phases: %w", meter, err)
+	case !heard.ok:
+		return 1, nil
+	case slices.ContainsFunc(heard.data, func(b byte) bool { return b != 0 && b != 0xFF }):
+		return 3, nil
+	}
+	return 0, nil // a phase without voltage may be one that is not there
 }
