@@ -140,7 +140,7 @@ func TestFilesThatAreNoTablesAreRefused(t *testing.T) {
 		want string
 	}{
 		"nothing":        {nil, "nothing in the file"},
-		"a large file":   {make([]byte, MaxBytes+1), "more than 4 MiB"},
+		"a large file":   {make([]byte, MaxBytes+1), "more than 8 MiB"},
 		"a picture":      {[]byte("\x89PNG\r\n\x1a\n\x00\x00"), "neither CSV nor XLSX"},
 		"an old .xls":    {[]byte("\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1"), ".xls"},
 		"half a zip":     {[]byte("PK\x03\x04 and no more"), "not an XLSX file"},

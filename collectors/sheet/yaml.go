@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 )
@@ -16,29 +17,40 @@ import (
 func WritePoints(rows []Row) []byte {
 	var b bytes.Buffer
 	b.WriteString("points:\n")
-	for _, r := range rows {
-		b.WriteString("  - {name: " + scalar(r.Name))
-		add := func(key, value string) {
-			if value != "" {
-				fmt.Fprintf(&b, ", %s: %s", key, value)
-			}
-		}
-		add("address", quoted(r.Address))
-		add("type", quoted(r.Type))
-		add("order", quoted(r.Order))
-		add("length", written(float64(r.Length)))
-		add("scale", written(r.Scale))
-		add("offset", written(r.Offset))
-		add("deadband", written(r.Deadband))
-		add("unit", quoted(r.Unit))
-		add("access", quoted(r.Access))
-		add("group", quoted(r.Group))
-		for _, key := range slices.Sorted(maps.Keys(r.Other)) {
-			add(key, quoted(r.Other[key]))
-		}
-		b.WriteString("}\n")
+	for i := range rows {
+		b.WriteString("  - " + rows[i].yaml("") + "\n")
 	}
 	return b.Bytes()
+}
+
+// yaml writes the row as a point in braces, with more keys behind its own.
+func (r *Row) yaml(more string) string {
+	var b strings.Builder
+	b.WriteString("{name: " + scalar(r.Name))
+	add := func(key, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, ", %s: %s", key, value)
+		}
+	}
+	add("address", quoted(r.Address))
+	add("type", quoted(r.Type))
+	add("order", quoted(r.Order))
+	add("length", written(float64(r.Length)))
+	add("scale", written(r.Scale))
+	add("offset", written(r.Offset))
+	add("deadband", written(r.Deadband))
+	add("unit", quoted(r.Unit))
+	add("access", quoted(r.Access))
+	add("group", quoted(r.Group))
+	for _, key := range slices.Sorted(maps.Keys(r.Other)) {
+		value := quoted(r.Other[key])
+		if _, err := number(r.Other[key]); err == nil && driverKeys[key] {
+			value = r.Other[key] // a number in quotes would be none
+		}
+		add(key, value)
+	}
+	b.WriteString(more + "}")
+	return b.String()
 }
 
 var plainScalar = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
@@ -85,7 +97,7 @@ func ReadPoints(section []byte) ([]Row, []Problem, error) {
 			key := fmt.Sprint(item.Key)
 			text, ok := cellText(item.Value)
 			if ok {
-				ok = row.set(key, text)
+				ok = row.Set(key, text)
 			}
 			if !ok {
 				problems = append(problems, Problem{Column: key, Cell: text, Message: fmt.Sprintf("point %d: %s fits in no cell", i+1, key)})
@@ -114,8 +126,8 @@ func cellText(v any) (string, bool) {
 	return "", false
 }
 
-// set puts a key of a point into its column; ok is false for a number that is none.
-func (r *Row) set(key, text string) (ok bool) {
+// Set puts a key of a point into its column, or among Other; ok is false for a number that is none.
+func (r *Row) Set(key, text string) (ok bool) {
 	var err error
 	numbers := map[string]*float64{"scale": &r.Scale, "offset": &r.Offset, "deadband": &r.Deadband}
 	texts := map[string]*string{
