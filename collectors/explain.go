@@ -53,3 +53,38 @@ type SpanError struct {
 }
 
 func (e *SpanError) Error() string { return e.Field + ": " + e.Text }
+
+// GroupPlan is what a device is asked for one scan group; the group "" has the device's own points.
+type GroupPlan struct {
+	Group    string
+	Interval time.Duration
+	Plan
+}
+
+// Explain gives the plan of each group that has points; ok is false for a device that is no Explainer. It
+// may be called at any time.
+func (p *Poller) Explain() (plans []GroupPlan, ok bool) {
+	if _, ok = p.Device.(Explainer); !ok {
+		return nil, false
+	}
+	points := p.Device.Points()
+	for _, g := range append([]Group{{Interval: p.Interval}}, p.Groups...) {
+		var own []int
+		for i := range points {
+			if points[i].Policy.Group == g.Name {
+				own = append(own, i)
+			}
+		}
+		if len(own) == 0 {
+			continue
+		}
+		asked := p.Device
+		if whole, divisible := p.Device.(Divisible); divisible && len(own) < len(points) {
+			asked = whole.Part(own) // never read, so it need not be closed
+		}
+		if explainer, able := asked.(Explainer); able {
+			plans = append(plans, GroupPlan{g.Name, g.Interval, explainer.Explain()})
+		}
+	}
+	return plans, true
+}

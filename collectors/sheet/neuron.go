@@ -175,6 +175,9 @@ func (r *Row) kind() string {
 func sixDigits(address string) (text, problem string) {
 	whole, bit, hasBit := strings.Cut(address, ".")
 	if hasBit {
+		if n, err := strconv.ParseUint(bit, 10, 8); err != nil || n > 15 {
+			return "", fmt.Sprintf("%q is a part of a register that is no bit", address)
+		}
 		bit = "." + bit
 	}
 	if area, digits, named := strings.Cut(whole, ":"); named {

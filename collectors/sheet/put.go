@@ -136,11 +136,7 @@ func readList(key string, below []string, indent int) (list *pointList, head str
 			return nil, "", fmt.Errorf("its points stand behind the key in a form that cannot be changed here; write each on a line of its own, behind a dash")
 		}
 		for _, point := range device.Points {
-			text, err := inBraces(point)
-			if err != nil {
-				return nil, "", err
-			}
-			list.points = append(list.points, pointText{name: nameOf(point), lines: []string{list.dash(text)}})
+			list.points = append(list.points, pointText{name: nameOf(point), lines: []string{list.dash(inBraces(point))}})
 		}
 		return list, strings.Repeat(" ", indent) + "points:", nil
 	}
@@ -205,11 +201,7 @@ func leftOver(lines []string) (keys, remark string, err error) {
 			if _, fits := cellText(item.Value); fits {
 				continue
 			}
-			text, err := inBraces(item.Value)
-			if err != nil {
-				return "", "", err
-			}
-			keys += fmt.Sprintf(", %v: %s", item.Key, text)
+			keys += fmt.Sprintf(", %s: %s", keyText(item.Key), inBraces(item.Value))
 		}
 	}
 	if len(lines) == 1 {
@@ -234,12 +226,38 @@ func remarkBehind(line string) string {
 	return ""
 }
 
-func inBraces(v any) (string, error) {
-	text, err := yaml.MarshalWithOptions(v, yaml.Flow(true))
-	if err != nil {
-		return "", fmt.Errorf("write %v as YAML: %w", v, err)
+// inBraces writes a value of a file on one line.
+func inBraces(v any) string {
+	var parts []string
+	switch v := v.(type) {
+	case yaml.MapSlice:
+		for _, item := range v {
+			parts = append(parts, keyText(item.Key)+": "+inBraces(item.Value))
+		}
+		return "{" + strings.Join(parts, ", ") + "}"
+	case []any:
+		for _, each := range v {
+			parts = append(parts, inBraces(each))
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	case string:
+		return scalar(v)
+	case nil:
+		return "null"
 	}
-	return strings.TrimSpace(string(text)), nil
+	text, _ := cellText(v)
+	return text
+}
+
+var wholeNumber = regexp.MustCompile(`^-?[0-9]+$`)
+
+// keyText writes a key: numbers stand for themselves, though the file's reader has made texts of them.
+func keyText(key any) string {
+	text := fmt.Sprint(key)
+	if wholeNumber.MatchString(text) {
+		return text
+	}
+	return scalar(text)
 }
 
 func nameOf(point yaml.MapSlice) string {
@@ -250,4 +268,9 @@ func nameOf(point yaml.MapSlice) string {
 		}
 	}
 	return ""
+}
+
+// IsLine says whether a line of a configuration is where Put wrote the row.
+func (r *Row) IsLine(line string) bool {
+	return strings.HasPrefix(strings.TrimLeft(line, " "), "- {name: "+scalar(r.Name)+",") || strings.TrimSpace(line) == "- {name: "+scalar(r.Name)+"}"
 }

@@ -74,17 +74,26 @@ func quoted(s string) string {
 	return scalar(s)
 }
 
-// ReadPoints makes rows of the points in a device's section. Keys that are no columns and have a
+// ReadPoints makes rows of the points in a device's section, or in that of the only device of a file. Keys that are no columns and have a
 // single value become Other; a value that is a list or a section fits in no cell and is a problem.
 func ReadPoints(section []byte) ([]Row, []Problem, error) {
 	if len(section) > MaxBytes {
 		return nil, nil, errTooLarge
 	}
 	var device struct {
-		Points []yaml.MapSlice `yaml:"points"`
+		Points  []yaml.MapSlice `yaml:"points"`
+		Devices []struct {
+			Points []yaml.MapSlice `yaml:"points"`
+		} `yaml:"devices"`
 	}
 	if err := yaml.Unmarshal(section, &device); err != nil {
 		return nil, nil, fmt.Errorf("read the points of a device: %w", err)
+	}
+	if len(device.Devices) > 1 {
+		return nil, nil, fmt.Errorf("the file has %d devices where one was expected", len(device.Devices))
+	}
+	for _, only := range device.Devices {
+		device.Points = only.Points
 	}
 	if len(device.Points) > MaxRows {
 		return nil, nil, fmt.Errorf("read the points of a device: more than %d", MaxRows)
