@@ -200,7 +200,12 @@ func (p fieldPoints) Export(name, format string, to io.Writer) ([]web.PointProbl
 
 // File gives a device's section of the configuration, its secrets hidden.
 func (p fieldPoints) File(name string) ([]byte, error) {
-	c := p.Config()
+	section, err := DeviceFile(p.Config(), name)
+	return []byte(withoutSecrets(string(section))), err
+}
+
+// DeviceFile gives a device's section of a configuration, with its remarks, as one file.
+func DeviceFile(c *config.Config, name string) ([]byte, error) {
 	if _, err := deviceOf(c, name); err != nil {
 		return nil, err
 	}
@@ -208,7 +213,7 @@ func (p fieldPoints) File(name string) ([]byte, error) {
 	if err != nil {
 		return nil, unable("%v", err)
 	}
-	return []byte(withoutSecrets(string(section))), nil
+	return section, nil
 }
 
 // unable says why a device cannot do what is asked of it.

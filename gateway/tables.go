@@ -71,7 +71,7 @@ func ImportPoints(path string, c *config.Config, data []byte, how PointFileOptio
 		return nil, found, err
 	}
 	next, err := config.Parse(path, text, Kinds())
-	if wrong, ok := errors.AsType[config.Problems](err); ok && !whole {
+	if wrong, ok := errors.AsType[config.Problems](err); ok {
 		found.Problems = append(found.Problems, foundBy(wrong, text, rows, found.Columns)...)
 	}
 	if err != nil {
