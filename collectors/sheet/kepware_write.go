@@ -69,13 +69,10 @@ var kepwareSetting = map[string]string{
 
 // wideOrder is the order of a value of several registers, "" for others.
 func (r *Row) wideOrder() string {
-	switch {
-	case !wide(r.kind()):
+	if !wide(r.kind()) {
 		return ""
-	case r.Order == "":
-		return "ABCD"
 	}
-	return r.Order
+	return r.plainOrder()
 }
 
 // kepware gives a row's cells, or why there are none.
@@ -84,17 +81,18 @@ func (r *Row) kepware() (line []string, problem string) {
 	if problem != "" {
 		return nil, problem
 	}
-	kind := kepwareNames[r.kind()]
+	kind, order := kepwareNames[r.kind()], r.plainOrder()
+	swapped := order == "BADC" || order == "DCBA"
 	switch {
 	case kind == "":
 		return nil, fmt.Sprintf("Kepware's list has no type %s", r.Type)
 	case r.Name == "" || strings.ContainsAny(r.Name, `."`) || strings.HasPrefix(r.Name, "_"):
 		return nil, fmt.Sprintf("%q cannot be a tag's name in Kepware", r.Name)
-	case kepwareSetting[r.wideOrder()] == "" && wide(r.kind()), !wide(r.kind()) && kind != "String" && (r.Order == "BADC" || r.Order == "DCBA"):
+	case wide(r.kind()) && kepwareSetting[order] == "", !wide(r.kind()) && kind != "String" && kind != "Boolean" && swapped:
 		return nil, fmt.Sprintf("Kepware's list has no order %s", r.Order)
 	case kind == "String":
 		packing := "H"
-		if r.Order == "BADC" || r.Order == "DCBA" {
+		if swapped {
 			packing = "L"
 		}
 		address += fmt.Sprintf(".%d%s", r.Length, packing)
