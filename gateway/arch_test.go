@@ -88,6 +88,7 @@ var confined = map[string][]string{
 	"github.com/goburrow/serial":          {"collectors/modbus"},
 	"github.com/tarm/serial":              {"collectors/bus"},
 	"github.com/twmb/franz-go":            {"bridge/kafka"},
+	"github.com/xuri/excelize":            {"collectors/sheet"},
 }
 
 type goPackage struct {

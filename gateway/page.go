@@ -25,6 +25,7 @@ func (g *Gateway) pagePlace(c *config.Config) place {
 			Uplinks:   uplinks{g},
 			Buses:     newFieldLines(g),
 			Searches:  g.searches,
+			Points:    fieldPoints{g},
 			SetupCode: g.setup,
 			Version:   g.options.Version,
 			Log:       g.log.With("part", "web"),

@@ -35,6 +35,7 @@ type Options struct {
 	Uplinks   Uplinks  // nil: uplinks are neither tested nor is what they set aside listed
 	Buses     Buses    // nil: nothing is told of the lines to devices
 	Searches  Searches // nil: nothing can be searched
+	Points    Points   // nil: nothing is told of how devices are asked, nor of profiles
 	SetupCode string   // one-time code that sets the first password; empty refuses set-up
 	Version   string
 	Log       *slog.Logger
@@ -51,6 +52,10 @@ type Server struct {
 	setup    sync.Mutex // one set-up at a time, so that the code works once
 	streams  chan struct{}
 	tests    chan struct{} // one place: an uplink's test opens connections
+	imports  chan struct{} // one place: a file with points takes memory
+
+	inspections chan struct{} // a place for each device that is looked at
+
 	stopping chan struct{} // closed when Run stops: ends the event streams
 	stopOnce sync.Once
 	listener net.Listener
@@ -75,7 +80,10 @@ func New(options Options) (*Server, error) {
 		logins:   newLoginGuard(),
 		streams:  make(chan struct{}, maxListeners),
 		tests:    make(chan struct{}, 1),
+		imports:  make(chan struct{}, 1),
 		stopping: make(chan struct{}),
+
+		inspections: make(chan struct{}, maxInspected),
 	}
 	if s.options.Keeper == nil {
 		s.audit = func(Audit) error { return nil }
@@ -147,6 +155,9 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	}
 	if s.options.Searches != nil {
 		s.searchRoutes(signedIn)
+	}
+	if s.options.Points != nil {
+		s.pointRoutes(signedIn)
 	}
 
 	engine.NoRoute(pages.serve)
