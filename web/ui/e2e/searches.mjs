@@ -79,11 +79,19 @@ export const meters = [
       { profile: 'eastron-sdm120', title: 'Eastron SDM120', score: 0.41, why: 'input:70 = 49.98 is a frequency; input:200, which an SDM630 has, is refused' },
       { profile: 'eastron-sdm630', title: 'Eastron SDM630', score: 0.92, why: 'three voltages from 229 to 231 V at input:0, and 49.98 Hz at input:70' },
     ],
-    yaml: 'devices:\n  - name: eastron-sdm630-17\n    profile: eastron-sdm630\n    address: bus://rs485-1\n    unit: 17\n    interval: 10s\n',
+    yaml: 'devices:\n  - name: eastron-sdm630-17\n    profile: eastron-sdm630\n    address: "rtu://rs485-1"\n    unit: 17\n    interval: 10s\n',
   },
   {
-    place: 'bus://rs485-1', protocol: 'dlt645', settings: '2400 8E1', unit: '000012345678', answer: 'meter 000012345678, edition 2007', raw: 'fefefefe68785634120000689306ab896745333338716',
+    place: 'bus://rs485-1', protocol: 'dlt645', settings: '2400 8E1', unit: '000012345678', answer: 'electricity meter 000012345678', raw: '68785634120000689306ab89674533333916',
     guesses: [],
-    yaml: 'devices:\n  - name: meter-000012345678\n    driver: dlt645\n    address: bus://rs485-1\n    meter: "000012345678"\n    baud: 2400\n    parity: even\n    interval: 1m\n    # no profile is known to fit\n    points: []\n',
+    yaml:
+      '# the bus rs485-1 is set to 9600 8N1; this device needs baud: 2400, parity: even\n' +
+      'devices:\n  - name: dlt645-000012345678\n    driver: dlt645\n    address: "bus://rs485-1"\n    meter: "000012345678"\n    interval: 15s\n    points:\n      - {name: energy_import, id: "00010000", unit: kWh}\n',
   },
 ]
+
+// crowd is an answer from which nothing can be configured.
+export const crowd = {
+  place: 'bus://rs485-1', protocol: 'mbus', settings: '2400 8E1', unit: '', raw: 'e5e5e5', guesses: [],
+  answer: 'several meters answer to the number 0 at once: give them different ones, or read them by their identification numbers',
+}

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 
 import { addresses, asksUnits, choiceOf, numbersOf, queryOf, serial, wantedOf, wrong, type Choice } from './choice'
+import { addressOf } from './route'
 import type { Offer } from './searches'
 
 const offer: Offer = {
@@ -13,8 +14,8 @@ const offer: Offer = {
 const begun = (text = '', from = offer) => choiceOf(new URLSearchParams(text), from)
 
 test('the form begins with what is usual, as far as the gateway has it', () => {
-  expect(begun()).toMatchObject({ where: 'line:rs485-1', protocols: ['modbus-rtu', 'dlt645'], bauds: [2400, 9600], parities: ['none', 'even'], units: '1-32' })
-  expect(begun()).toMatchObject({ network: '192.168.1.0/24', ports: '502', hosts: '1,255,0' })
+  expect(begun()).toMatchObject({ where: 'line:rs485-1', protocols: ['modbus-rtu', 'dlt645'], settings: 'usual', bauds: [2400, 9600], parities: ['none', 'even'], units: '1-32' })
+  expect(begun()).toMatchObject({ network: '192.168.1.0/24', ports: '502', hosts: '' })
   expect(begun('', { serials: ['/dev/ttyUSB0'] }).where).toBe('port:/dev/ttyUSB0')
   expect(begun('', {})).toMatchObject({ where: 'network', network: '', protocols: [], bauds: [2400, 4800, 9600, 19200] })
   expect(begun('', { protocols: [{ name: 'sml' }] }).protocols).toEqual(['sml'])
@@ -27,22 +28,23 @@ test('a link chooses the place, unless the gateway no longer has it', () => {
 
 test('what the form says comes back from its address', () => {
   const some: Partial<Choice>[] = [
-    { where: 'port:/dev/ttyUSB0', protocols: ['mbus'], bauds: [300], parities: ['odd'], units: '7' },
-    { where: 'other', port: '/dev/serial/by-id/a&b', protocols: ['modbus-rtu', 'mbus'] },
+    { where: 'port:/dev/ttyUSB0', protocols: ['mbus'], settings: 'these', bauds: [300], parities: ['odd'], units: '7' },
+    { where: 'other', port: '/dev/serial/by-id/a&b', protocols: ['modbus-rtu', 'mbus'], settings: 'usual', units: '' },
     { where: 'network', network: '10.0.0.0/20', ports: '502, 503', hosts: '1' },
+    { where: 'network', hosts: '' },
   ]
-  for (const one of some) expect(choiceOf(new URLSearchParams(queryOf({ ...begun(), ...one })), offer)).toMatchObject(one)
+  for (const one of some) expect(begun(addressOf('find', '', queryOf({ ...begun(), ...one })).split('?')[1])).toMatchObject(one)
 })
 
 test('the gateway is asked for what applies, and no more', () => {
-  expect(wantedOf(begun(), offer)).toEqual({
-    kind: 'line', bus: 'rs485-1', protocols: ['modbus-rtu', 'dlt645'], bauds: [2400, 9600], parities: ['none', 'even'], units: '1-32',
+  expect(wantedOf(begun(), offer)).toEqual({ kind: 'line', bus: 'rs485-1', protocols: ['modbus-rtu', 'dlt645'], units: '1-32' })
+  expect(wantedOf({ ...begun(), settings: 'these', units: ' ' }, offer)).toEqual({
+    kind: 'line', bus: 'rs485-1', protocols: ['modbus-rtu', 'dlt645'], bauds: [2400, 9600], parities: ['none', 'even'],
   })
-  expect(wantedOf({ ...begun(), where: 'line:hall-2', protocols: ['dlt645'] }, offer)).toEqual({ kind: 'line', bus: 'hall-2', protocols: ['dlt645'] })
+  expect(wantedOf({ ...begun(), settings: 'these', where: 'line:hall-2', protocols: ['dlt645'] }, offer)).toEqual({ kind: 'line', bus: 'hall-2', protocols: ['dlt645'] })
   expect(wantedOf({ ...begun(), where: 'other', port: ' /dev/ttyS4 ', units: '1 – 4，9' }, offer)).toMatchObject({ serial: '/dev/ttyS4', units: '1-4,9' })
-  expect(wantedOf({ ...begun(), where: 'network', network: '10.0.0.7', ports: '502 503' }, offer)).toEqual({
-    kind: 'network', network: '10.0.0.7/32', ports: [502, 503], units: '1,255,0',
-  })
+  expect(wantedOf({ ...begun(), where: 'network', network: '10.0.0.7', ports: '502 503' }, offer)).toEqual({ kind: 'network', network: '10.0.0.7/32', ports: [502, 503] })
+  expect(wantedOf({ ...begun(), where: 'network', hosts: '1-4' }, offer)).toMatchObject({ units: '1-4' })
 })
 
 test('rates are the gateway’s own on its ports only', () => {
@@ -56,11 +58,13 @@ test('what cannot be sent is named', () => {
   const but = (change: Partial<Choice>) => wrong({ ...begun(), ...change }, offer)
   expect(but({})).toBeUndefined()
   expect(but({ protocols: [] })).toBe('protocols')
-  expect(but({ bauds: [] })).toBe('bauds')
-  expect(but({ parities: [] })).toBe('parities')
-  expect(but({ where: 'line:hall-2', bauds: [], parities: [] })).toBeUndefined()
+  expect(but({ settings: 'these', bauds: [] })).toBe('bauds')
+  expect(but({ settings: 'these', parities: [] })).toBe('parities')
+  expect(but({ settings: 'usual', bauds: [], parities: [] })).toBeUndefined()
+  expect(but({ settings: 'these', where: 'line:hall-2', bauds: [], parities: [] })).toBeUndefined()
   expect(but({ units: '0-12' })).toBe('units')
-  expect(but({ units: '', protocols: ['mbus'] })).toBeUndefined()
+  expect(but({ units: '' })).toBeUndefined()
+  expect(but({ units: 'x', protocols: ['mbus'] })).toBeUndefined()
   expect(but({ where: 'other', port: 'COM3' })).toBe('port')
   expect(but({ where: 'network', network: '10.0.0.0/8' })).toBe('network')
   expect(but({ where: 'network', ports: '0' })).toBe('ports')

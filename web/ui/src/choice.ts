@@ -6,12 +6,13 @@ export interface Choice {
   where: string // line:NAME, port:PATH, other (a port that is typed) or network
   port: string // where other
   protocols: string[]
+  settings: 'usual' | 'these' // of the line: those that each protocol mostly has, or what follows
   bauds: number[]
   parities: string[]
-  units: string // on a line
+  units: string // on a line; empty: all
   network: string
   ports: string
-  hosts: string // units behind each address of the network
+  hosts: string // units behind each address of the network; empty: 1, 255 and 0 until one answers
 }
 
 export const parities = ['none', 'even', 'odd'] as const
@@ -22,7 +23,6 @@ const usual = {
   parities: ['none', 'even'],
   units: '1-32',
   ports: '502',
-  hosts: '1,255,0',
 }
 const fallback = [1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200]
 
@@ -38,12 +38,13 @@ export function choiceOf(query: URLSearchParams, offer: Offer): Choice {
     where: places.find((place) => place === query.get('where')) ?? places.find((place) => place !== 'other') ?? 'network',
     port: query.get('port') ?? '',
     protocols: list('protocols') ?? (common.length > 0 ? common : names),
+    settings: query.has('bauds') ? 'these' : 'usual',
     bauds: list('bauds')?.map(Number) ?? usual.bauds.filter((baud) => ratesOf(offer).includes(baud)),
     parities: list('parities') ?? usual.parities,
-    units: query.get('units') ?? usual.units,
+    units: query.get('units') ?? (query.has('protocols') ? '' : usual.units),
     network: query.get('network') ?? offer.networks?.[0] ?? '',
     ports: query.get('ports') ?? usual.ports,
-    hosts: query.get('hosts') ?? usual.hosts,
+    hosts: query.get('hosts') ?? '',
   }
 }
 
@@ -55,9 +56,10 @@ function placesOf(offer: Offer): string[] {
 // queryOf writes what choiceOf reads.
 export function queryOf(choice: Choice): Record<string, string> {
   if (choice.where === 'network') return { where: 'network', network: choice.network, ports: choice.ports, hosts: choice.hosts }
-  const { where, protocols, bauds, parities, units } = choice
+  const { where, protocols, units } = choice
   const port = where === 'other' ? choice.port : ''
-  return { where, port, protocols: protocols.join(','), bauds: bauds.join(','), parities: parities.join(','), units }
+  const these = choice.settings === 'these' ? { bauds: choice.bauds.join(','), parities: choice.parities.join(',') } : {}
+  return { where, port, protocols: protocols.join(','), units, ...these }
 }
 
 // serial says whether the place has a rate and a parity of ours; those of a serial server are its own.
@@ -70,20 +72,27 @@ export function serial(choice: Choice, offer: Offer): boolean {
 // Wanted is what the gateway is asked to do.
 export type Wanted =
   | { kind: 'line'; bus?: string; serial?: string; protocols: string[]; bauds?: number[]; parities?: string[]; units?: string }
-  | { kind: 'network'; network: string; ports: number[]; units: string }
+  | { kind: 'network'; network: string; ports: number[]; units?: string }
 
 export function wantedOf(choice: Choice, offer: Offer): Wanted {
   if (choice.where === 'network') {
-    return { kind: 'network', network: networkOf(choice), ports: numbersOf(choice.ports, 1, 65_535) ?? [], units: tidy(choice.hosts) }
+    return { kind: 'network', network: networkOf(choice), ports: numbersOf(choice.ports, 1, 65_535) ?? [], ...given(choice.hosts) }
   }
   const at = choice.where.slice(choice.where.indexOf(':') + 1)
   return {
     kind: 'line',
     ...(choice.where.startsWith('line:') ? { bus: at } : { serial: choice.where === 'other' ? choice.port.trim() : at }),
     protocols: choice.protocols,
-    ...(serial(choice, offer) ? { bauds: choice.bauds, parities: choice.parities } : {}),
-    ...(asksUnits(choice) ? { units: tidy(choice.units) } : {}),
+    ...(chosen(choice, offer) ? { bauds: choice.bauds, parities: choice.parities } : {}),
+    ...(asksUnits(choice) ? given(choice.units) : {}),
   }
+}
+
+const given = (units: string) => (tidy(units) === '' ? {} : { units: tidy(units) })
+
+// chosen says whether the settings of the line are those of the form.
+export function chosen(choice: Choice, offer: Offer): boolean {
+  return choice.settings === 'these' && serial(choice, offer)
 }
 
 // networkOf makes a lone address a network of one.
@@ -105,13 +114,13 @@ export function wrong(choice: Choice, offer: Offer): 'port' | 'protocols' | 'bau
   if (choice.where === 'network') {
     if (addresses(choice.network) === undefined) return 'network'
     if (!numbersOf(choice.ports, 1, 65_535)) return 'ports'
-    return numbersOf(choice.hosts, 0, 255) ? undefined : 'hosts'
+    return tidy(choice.hosts) === '' || numbersOf(choice.hosts, 0, 255) ? undefined : 'hosts'
   }
   if (choice.where === 'other' && !choice.port.trim().startsWith('/')) return 'port'
   if (choice.protocols.length === 0) return 'protocols'
-  if (serial(choice, offer) && choice.bauds.length === 0) return 'bauds'
-  if (serial(choice, offer) && choice.parities.length === 0) return 'parities'
-  return asksUnits(choice) && !numbersOf(choice.units, 1, 247) ? 'units' : undefined
+  if (chosen(choice, offer) && choice.bauds.length === 0) return 'bauds'
+  if (chosen(choice, offer) && choice.parities.length === 0) return 'parities'
+  return asksUnits(choice) && tidy(choice.units) !== '' && !numbersOf(choice.units, 1, 247) ? 'units' : undefined
 }
 
 // numbersOf reads "1-32, 100"; undefined: it is nothing of the kind, or out of bounds.

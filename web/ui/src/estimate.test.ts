@@ -5,7 +5,7 @@ import { estimated } from './estimate'
 import type { Offer } from './searches'
 
 const offer: Offer = { lines: [{ bus: 'a', place: '/dev/ttyS1' }, { bus: 'far', place: '10.0.0.5:4001' }], protocols: [{ name: 'modbus-rtu' }, { name: 'dlt645' }] }
-const of = (change: Partial<Choice>) => estimated({ ...choiceOf(new URLSearchParams(), offer), ...change }, offer)
+const of = (change: Partial<Choice>) => estimated({ ...choiceOf(new URLSearchParams(), offer), settings: 'these', ...change }, offer)
 
 test('every unit at every setting waits for an answer that does not come', () => {
   const one = of({ protocols: ['modbus-rtu'], bauds: [9600], parities: ['none'], units: '1' })
@@ -14,6 +14,17 @@ test('every unit at every setting waits for an answer that does not come', () =>
   const many = of({ protocols: ['modbus-rtu'], bauds: [9600], parities: ['none', 'even'], units: '1-100' })
   expect(many?.questions).toBe(200)
   expect(many?.seconds).toBeCloseTo(200 * 0.31375, 3)
+})
+
+test('without a choice each protocol has its usual settings, and all units are asked', () => {
+  expect(of({ settings: 'usual', protocols: ['modbus-rtu'], units: '' })?.questions).toBe(9 * 247)
+  expect(of({ settings: 'usual', protocols: ['dlt645'] })?.questions).toBe(5 * 3)
+  expect(of({ protocols: ['modbus-rtu'], bauds: [9600], parities: ['even'], units: '' })?.questions).toBe(247)
+})
+
+test('characters that a protocol fixes are not multiplied by the parities', () => {
+  expect(of({ protocols: ['mbus'], bauds: [2400, 9600], parities: ['none', 'even', 'odd'] })?.questions).toBe(2 * 252)
+  expect(of({ protocols: ['modbus-ascii'], bauds: [9600], parities: ['even'], units: '1' })?.questions).toBe(2)
 })
 
 test('a slow rate takes longer', () => {

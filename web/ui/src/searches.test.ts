@@ -6,7 +6,10 @@ const search = (more: Partial<Search>): Search => ({ id: 's1', kind: 'line', sta
 
 test('the lamp of a search', () => {
   const states = ['running', 'done', 'cancelled', 'failed'] as const
-  expect(states.map((state) => searchTone(search({ state })))).toEqual(['busy', 'good', 'warn', 'bad'])
+  const found = [{ place: '', protocol: 'sml' }]
+  expect(states.map((state) => searchTone(search({ state, found })))).toEqual(['busy', 'good', 'warn', 'bad'])
+  expect(searchTone(search({ state: 'done', found: [] }))).toBe('warn')
+  expect(searchTone(search({ state: 'done' }))).toBe('warn')
 })
 
 test('how far it is', () => {

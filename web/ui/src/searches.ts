@@ -25,7 +25,7 @@ export interface FoundDevice {
   answer?: string
   raw?: string
   guesses?: Guess[]
-  yaml?: string
+  yaml?: string // none: the answer says why it cannot be configured
 }
 
 export interface Guess {
@@ -49,10 +49,11 @@ export interface Protocol {
   title?: string
 }
 
+// searchTone: a search that found nobody has not helped yet.
 export function searchTone(search: Search): Tone {
   if (search.state === 'running') return 'busy'
   if (search.state === 'failed') return 'bad'
-  return search.state === 'done' ? 'good' : 'warn'
+  return search.state === 'done' && search.found?.length ? 'good' : 'warn'
 }
 
 // share is the part that is done, in percent. What is left may grow: whoever answers is asked what it is.

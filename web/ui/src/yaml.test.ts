@@ -17,6 +17,21 @@ test('lists within an entry stay in it', () => {
   expect(together([one, two])).toBe('devices:\n- name: a\n  points:\n  - {name: x}\n  - {name: y}\n- name: b\n  points:\n  - {name: x}\n')
 })
 
+test('what is said above a list goes with its first entry', () => {
+  const one = 'devices:\n  - {name: a}\n'
+  const two = '# the bus x is set to 9600 8N1; this device needs baud: 2400\ndevices:\n  - {name: b}\n'
+  expect(together([one, two])).toBe('devices:\n  - {name: a}\n  # the bus x is set to 9600 8N1; this device needs baud: 2400\n  - {name: b}\n')
+})
+
+test('no name is there twice', () => {
+  const found = (baud: number, unit: number) =>
+    `buses:\n  - {name: line, serial: "/dev/ttyUSB0", baud: ${baud}, parity: even}\ndevices:\n  - name: modbus-${unit}\n    address: "rtu://line"\n`
+  expect(together([found(9600, 1), found(2400, 2), found(2400, 1).replace('rtu', 'ascii')])).toBe(
+    'buses:\n  - {name: line, serial: "/dev/ttyUSB0", baud: 9600, parity: even}\n  # or: - {name: line, serial: "/dev/ttyUSB0", baud: 2400, parity: even}\n' +
+      'devices:\n  - name: modbus-1\n    address: "rtu://line"\n  - name: modbus-2\n    address: "rtu://line"\n  - name: modbus-1-2\n    address: "ascii://line"\n',
+  )
+})
+
 test('one text stays as it is, and nothing is nothing', () => {
   const one = 'devices:\n  - {name: a}\n'
   expect(together([one])).toBe(one)
