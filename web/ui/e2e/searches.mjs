@@ -3,7 +3,7 @@ export class Searches {
   #all = []
   #asked = [] // the bodies of what was wanted
   offer = {
-    lines: [{ bus: 'rs485-1', place: '/dev/ttyS1' }, { bus: 'hall-2', place: '192.168.1.50:4001' }],
+    lines: [{ bus: 'rs485-1', place: '/dev/ttyS1' }, { bus: 'hall-2', place: 'tcp://192.168.1.50:4001' }],
     serials: ['/dev/ttyUSB0'],
     networks: ['192.168.1.0/24'],
     protocols: [
@@ -14,6 +14,7 @@ export class Searches {
       { name: 'mbus', title: 'M-Bus' },
       { name: 'iec62056', title: 'IEC 62056-21' },
       { name: 'sml', title: 'SML' },
+      { name: 'modbus-tcp', title: 'Modbus TCP', line: false },
     ],
     bauds: [300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200],
   }
@@ -48,9 +49,9 @@ export class Searches {
     this.#asked.push(wanted)
     const place = wanted.network ?? wanted.serial ?? 'bus://' + wanted.bus
     if (this.#all.some((s) => s.place === place && s.state === 'running')) {
-      return { status: 422, body: { title: 'Unprocessable Content', detail: `${place} is being searched already`, field: 'bus' } }
+      return { status: 409, body: { title: 'Busy', detail: `another search is in the way: ${place} is being searched already` } }
     }
-    const search = { id: 's' + this.#asked.length, kind: wanted.kind, state: 'running', place, started: new Date().toISOString(), done: 0, all: 480, found: [] }
+    const search = { id: 's' + this.#asked.length, kind: wanted.kind, state: 'running', place, started: new Date().toISOString(), done: 0, all: 480, left_seconds: 0, found: [] }
     this.#all.unshift(search)
     return { status: 201, body: search }
   }
@@ -65,8 +66,7 @@ export class Searches {
 
   end(search, state, error) {
     delete search.now
-    delete search.left_seconds
-    Object.assign(search, { state, ended: new Date().toISOString(), ...(error ? { error } : {}) })
+    Object.assign(search, { state, left_seconds: 0, ended: new Date().toISOString(), ...(error ? { error } : {}) })
     if (state === 'done') search.done = search.all
   }
 }

@@ -5,10 +5,10 @@ import { addressOf } from './route'
 import type { Offer } from './searches'
 
 const offer: Offer = {
-  lines: [{ bus: 'rs485-1', place: '/dev/ttyS1' }, { bus: 'hall-2', place: '192.168.1.50:4001' }],
+  lines: [{ bus: 'rs485-1', place: '/dev/ttyS1' }, { bus: 'hall-2', place: 'tcp://192.168.1.50:4001' }],
   serials: ['/dev/ttyUSB0'],
   networks: ['192.168.1.0/24', '10.0.0.0/20'],
-  protocols: [{ name: 'modbus-rtu', title: 'Modbus RTU' }, { name: 'dlt645', title: 'DL/T 645' }, { name: 'mbus', title: 'M-Bus' }],
+  protocols: [{ name: 'modbus-rtu', title: 'Modbus RTU' }, { name: 'dlt645', title: 'DL/T 645' }, { name: 'mbus', title: 'M-Bus' }, { name: 'modbus-tcp', line: false }],
   bauds: [300, 2400, 9600],
 }
 const begun = (text = '', from = offer) => choiceOf(new URLSearchParams(text), from)
@@ -18,7 +18,7 @@ test('the form begins with what is usual, as far as the gateway has it', () => {
   expect(begun()).toMatchObject({ network: '192.168.1.0/24', ports: '502', hosts: '' })
   expect(begun('', { serials: ['/dev/ttyUSB0'] }).where).toBe('port:/dev/ttyUSB0')
   expect(begun('', {})).toMatchObject({ where: 'network', network: '', protocols: [], bauds: [2400, 4800, 9600, 19200] })
-  expect(begun('', { protocols: [{ name: 'sml' }] }).protocols).toEqual(['sml'])
+  expect(begun('', { protocols: [{ name: 'sml' }, { name: 'modbus-tcp', line: false }] }).protocols).toEqual(['sml'])
 })
 
 test('a link chooses the place, unless the gateway no longer has it', () => {

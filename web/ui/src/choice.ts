@@ -26,13 +26,16 @@ const usual = {
 }
 const fallback = [1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200]
 
+// protocolsOf are those that are looked for on lines.
+export const protocolsOf = (offer: Offer) => (offer.protocols ?? []).filter((p) => p.line !== false)
+
 export const ratesOf = (offer: Offer) => (offer.bauds?.length ? offer.bauds : fallback)
 
 // choiceOf reads the address of the page; what it does not say is as it is in most plants.
 export function choiceOf(query: URLSearchParams, offer: Offer): Choice {
   const places = placesOf(offer)
   const list = (name: string) => query.get(name)?.split(',').filter(Boolean)
-  const names = offer.protocols?.map((p) => p.name) ?? []
+  const names = protocolsOf(offer).map((p) => p.name)
   const common = usual.protocols.filter((name) => names.includes(name))
   return {
     where: places.find((place) => place === query.get('where')) ?? places.find((place) => place !== 'other') ?? 'network',

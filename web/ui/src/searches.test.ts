@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { busOf, byUnit, guessesOf, placeName, searchTone, share, titleOf, took, type FoundDevice, type Search } from './searches'
+import { busOf, byUnit, guessesOf, placeName, probable, searchTone, share, titleOf, took, type FoundDevice, type Search } from './searches'
 
 const search = (more: Partial<Search>): Search => ({ id: 's1', kind: 'line', state: 'running', place: 'bus://rs485-1', started: '2026-01-01T00:00:00Z', done: 120, all: 480, ...more })
 
@@ -40,5 +40,6 @@ test('protocols by their title', () => {
 test('the most likely guess comes first', () => {
   const found: FoundDevice = { place: '', protocol: '', guesses: [{ profile: 'a', score: 0.4 }, { profile: 'b', score: 0.9 }] }
   expect(guessesOf(found).map((guess) => guess.profile)).toEqual(['b', 'a'])
+  expect(guessesOf(found).map(probable)).toEqual([true, false])
   expect(guessesOf({ place: '', protocol: '' })).toEqual([])
 })

@@ -47,6 +47,7 @@ export interface Offer {
 export interface Protocol {
   name: string
   title?: string
+  line?: boolean // looked for on lines
 }
 
 // searchTone: a search that found nobody has not helped yet.
@@ -86,6 +87,10 @@ export function titleOf(protocol: string, offer: Offer | undefined): string {
 export function byUnit(protocol: string): boolean {
   return protocol.startsWith('modbus')
 }
+
+// probable says whether a guess is good enough for the configuration: the gateway writes the profile into it
+// from the same score on.
+export const probable = (guess: Guess) => guess.score >= 0.7
 
 // guessesOf has the most likely profile first.
 export function guessesOf(found: FoundDevice): Guess[] {
