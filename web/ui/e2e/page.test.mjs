@@ -1,53 +1,14 @@
 // Drives the page in Chromium against a running gateway:
 //   SLUICE_URL=http://127.0.0.1:8080 SLUICE_PASSWORD=… npm run e2e
-// SLUICE_CHROMIUM names another browser than /usr/bin/chromium. The tests of the demo's line are
-// skipped on a gateway that is not the demo.
+// The tests of the demo's line are skipped on a gateway that is not the demo.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 
-import { chromium } from 'playwright-core'
-
+import { close, launch, open, patience, signIn, url } from './browser.mjs'
 import { Line } from './line.mjs'
 
-const url = process.env.SLUICE_URL
-const password = process.env.SLUICE_PASSWORD
-if (!url || !password) throw new Error('set SLUICE_URL and SLUICE_PASSWORD')
-
-const patience = 30_000
-let browser
-
-before(async () => {
-  browser = await chromium.launch({
-    executablePath: process.env.SLUICE_CHROMIUM ?? '/usr/bin/chromium',
-    headless: true,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-  })
-})
-
-after(() => browser?.close())
-
-// open shows the page to a new user; complaints collects what no page may do.
-async function open(options = {}, at = url) {
-  const context = await browser.newContext({ locale: 'en-GB', viewport: { width: 1280, height: 900 }, ...options })
-  const page = await context.newPage()
-  page.setDefaultTimeout(patience)
-  const complaints = []
-  page.on('pageerror', (error) => complaints.push(`error: ${error.message}`))
-  page.on('console', (message) => {
-    if (message.type() === 'error' && !/status of 40[139]|Failed to load resource: net::/.test(message.text())) complaints.push(`console: ${message.text()}`)
-  })
-  page.on('request', (request) => {
-    if (new URL(request.url()).origin !== new URL(at).origin && !request.url().startsWith('data:')) complaints.push(`request to ${request.url()}`)
-  })
-  await page.goto(at)
-  return { context, page, complaints }
-}
-
-async function signIn(page) {
-  await page.fill('#password', password)
-  await page.keyboard.press('Enter')
-  await page.waitForSelector('[data-verdict]')
-}
+before(launch)
+after(close)
 
 test('a wrong password is refused in words, the right one opens the overview', async () => {
   const { context, page, complaints } = await open()

@@ -2,7 +2,9 @@
 // carries proves to the gateway that its own page sent it.
 
 import type { Bus, BusFrame } from './buses'
+import type { Wanted } from './choice'
 import type { AsidePage, Directory, Found, Group, Message, Reset, Resent, Topic, TopicDetail } from './messages'
+import type { Offer, Search } from './searches'
 
 export interface Identity {
   signed_in: boolean
@@ -69,6 +71,12 @@ export const aside = (uplink: string, next: number, limit: number) => call<Aside
 export const buses = () => call<{ items: Bus[] }>('GET', '/buses')
 export const busFrames = (bus: string, after: number) => call<{ items: BusFrame[] }>('GET', '/buses/frames' + query({ bus, after: after || '' }))
 export const captureAddress = (bus: string) => '/api/v1/buses/capture' + query({ bus })
+export const searches = () => call<{ items: Search[] }>('GET', '/searches')
+export const search = (id: string) => call<Search>('GET', '/searches/' + encodeURIComponent(id))
+export const searchOffer = () => call<Offer>('GET', '/searches/options')
+export const startSearch = (wanted: Wanted) => call<Search>('POST', '/searches', wanted)
+// A search that runs is cancelled; one that has ended is forgotten.
+export const endSearch = (id: string) => call<void>('DELETE', '/searches/' + encodeURIComponent(id))
 export const events = () => new EventSource('/api/v1/events')
 
 export interface TestStep {

@@ -13,3 +13,8 @@ test('what is unknown is the overview', () => {
   for (const hash of ['', '#', '#/', '#/elsewhere', '#/%E0%A4%A']) expect(placeOf(hash).view).toBe('overview')
   expect(placeOf('#/topics/%E0%A4%A').name).toBe('%E0%A4%A')
 })
+
+test('a search keeps what its form said', () => {
+  const place = placeOf(addressOf('find', 's3', { where: 'port:/dev/ttyUSB0', units: '1-32,100' }))
+  expect([place.view, place.name, place.query.get('where'), place.query.get('units')]).toEqual(['find', 's3', 'port:/dev/ttyUSB0', '1-32,100'])
+})

@@ -5,7 +5,7 @@ import { computed, ref } from 'vue'
 
 export const views = ['overview', 'buses', 'messages', 'topics', 'groups', 'connections'] as const
 // What the navigation leads to, and what is led to from elsewhere.
-const beside = ['aside'] as const
+const beside = ['aside', 'find'] as const
 export type View = (typeof views)[number] | (typeof beside)[number]
 
 export interface Place {
@@ -43,4 +43,10 @@ export const place = computed(() => placeOf(hash.value))
 
 export function go(address: string): void {
   location.hash = address
+}
+
+// swap changes the address without a step for the back button.
+export function swap(address: string): void {
+  window.history.replaceState(null, '', address)
+  hash.value = location.hash
 }
