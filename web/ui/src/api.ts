@@ -2,7 +2,12 @@
 // carries proves to the gateway that its own page sent it.
 
 import type { Bus, BusFrame } from './buses'
+import type { Imported } from './importing'
 import type { AsidePage, Directory, Found, Group, Message, Reset, Resent, Topic, TopicDetail } from './messages'
+import type { Plan } from './plan'
+import type { Profile } from './profiles'
+import type { Registers } from './registers'
+import { nameFrom } from './save'
 
 export interface Identity {
   signed_in: boolean
@@ -66,6 +71,37 @@ export const resend = (position: number, group: string) => call<Resent>('POST', 
 export const reset = (group: string, topic: string, to: string) =>
   call<{ items: Reset[] }>('POST', `/groups/${encodeURIComponent(group)}/reset`, { topic, to })
 export const aside = (uplink: string, next: number, limit: number) => call<AsidePage>('GET', `/uplinks/${encodeURIComponent(uplink)}/aside` + query({ next: next || '', limit }))
+
+// The points of devices, and the models that are known of them.
+export const plan = (device: string) => call<Plan>('GET', '/devices/plan' + query({ device }))
+export const registers = (device: string, area: string, address: number, count: number) => call<Registers>('POST', '/registers', { device, area, address, count })
+export const meanings = (words: string[]) => call<Registers>('POST', '/registers', { words })
+export const exported = (device: string, format: string) => file('/devices/points' + query({ device, format }), `${device}.${format === 'csv' || format === 'kepware' ? 'csv' : 'xlsx'}`)
+export const deviceFile = (device: string) => file('/devices/file' + query({ device }), device + '.yaml')
+export const profiles = () => call<{ items: Profile[] }>('GET', '/profiles')
+export const profileFile = async (name: string) => (await fetched('GET', '/profiles/file' + query({ name }))).text()
+export const importPoints = async (table: Blob, station: string) =>
+  (await (await fetched('POST', '/points/import' + query({ station }), table)).json()) as Imported
+
+// file fetches what is to be saved, under the name that the gateway gives it.
+async function file(path: string, otherwise: string): Promise<{ name: string; content: Blob }> {
+  const response = await fetched('GET', path)
+  return { name: nameFrom(response.headers.get('Content-Disposition'), otherwise), content: await response.blob() }
+}
+
+// fetched sends a file as it is and gives the answer as it comes. Either may take long over a slow line.
+async function fetched(method: string, path: string, body?: Blob): Promise<Response> {
+  const response = await fetch('/api/v1' + path, {
+    method,
+    cache: 'no-store',
+    headers: { 'X-Requested-With': 'sluice', ...(body ? { 'Content-Type': 'application/octet-stream' } : {}) },
+    signal: AbortSignal.timeout(10 * patience),
+    ...(body ? { body } : {}),
+  })
+  if (!response.ok) throw await problem(response)
+  return response
+}
+
 export const buses = () => call<{ items: Bus[] }>('GET', '/buses')
 export const busFrames = (bus: string, after: number) => call<{ items: BusFrame[] }>('GET', '/buses/frames' + query({ bus, after: after || '' }))
 export const captureAddress = (bus: string) => '/api/v1/buses/capture' + query({ bus })
