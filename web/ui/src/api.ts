@@ -2,7 +2,7 @@
 // carries proves to the gateway that its own page sent it.
 
 import type { Bus, BusFrame } from './buses'
-import type { Imported } from './importing'
+import { queryOf, type Imported, type PointProblem, type Reading } from './importing'
 import type { AsidePage, Directory, Found, Group, Message, Reset, Resent, Topic, TopicDetail } from './messages'
 import type { Plan } from './plan'
 import type { Profile } from './profiles'
@@ -30,12 +30,12 @@ export class Problem extends Error {
 
 const patience = 8000 // milliseconds for an answer
 
-async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
+async function call<T>(method: string, path: string, body?: unknown, wait = patience): Promise<T> {
   const response = await fetch('/api/v1' + path, {
     method,
     cache: 'no-store',
     headers: { 'X-Requested-With': 'sluice', ...(body === undefined ? {} : { 'Content-Type': 'application/json' }) },
-    signal: AbortSignal.timeout(patience),
+    signal: AbortSignal.timeout(wait),
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
   if (!response.ok) throw await problem(response)
@@ -73,15 +73,16 @@ export const reset = (group: string, topic: string, to: string) =>
 export const aside = (uplink: string, next: number, limit: number) => call<AsidePage>('GET', `/uplinks/${encodeURIComponent(uplink)}/aside` + query({ next: next || '', limit }))
 
 // The points of devices, and the models that are known of them.
+const turn = 25_000 // milliseconds until a device has had its turn and answered
 export const plan = (device: string) => call<Plan>('GET', '/devices/plan' + query({ device }))
-export const registers = (device: string, area: string, address: number, count: number) => call<Registers>('POST', '/registers', { device, area, address, count })
+export const registers = (device: string, area: string, address: number, count: number) => call<Registers>('POST', '/registers', { device, area, address, count }, turn)
 export const meanings = (words: string[]) => call<Registers>('POST', '/registers', { words })
-export const exported = (device: string, format: string) => file('/devices/points' + query({ device, format }), `${device}.${format === 'csv' || format === 'kepware' ? 'csv' : 'xlsx'}`)
+export const exported = (device: string, format: string) => file('/devices/points' + query({ device, format }), device)
+export const unexported = (device: string, format: string) => call<{ problems: PointProblem[] }>('GET', '/devices/points' + query({ device, format, problems: 'true' }))
 export const deviceFile = (device: string) => file('/devices/file' + query({ device }), device + '.yaml')
 export const profiles = () => call<{ items: Profile[] }>('GET', '/profiles')
 export const profileFile = async (name: string) => (await fetched('GET', '/profiles/file' + query({ name }))).text()
-export const importPoints = async (table: Blob, station: string) =>
-  (await (await fetched('POST', '/points/import' + query({ station }), table)).json()) as Imported
+export const importPoints = async (table: Blob, how: Reading) => (await (await fetched('POST', '/points/import' + queryOf(how), table)).json()) as Imported
 
 // file fetches what is to be saved, under the name that the gateway gives it.
 async function file(path: string, otherwise: string): Promise<{ name: string; content: Blob }> {

@@ -1,22 +1,25 @@
 // The models of devices that the gateway knows.
 
-import { said, type Said } from './said'
+import type { BusText } from './buses'
 
 export interface Profile {
   name: string
-  kind: string
-  driver?: string
-  title: Said
+  kind: string // the driver
+  category: string // power-meter, inverter, …
+  title: string
   vendor: string
+  summary: BusText
+  line?: string // serial settings as delivered
   points: number
-  sources?: string[]
+  sources: string[]
 }
 
-// matching finds the profiles in which every word of a search occurs.
-export function matching(profiles: Profile[], search: string, language: string): Profile[] {
+// matching finds the profiles in which every word of a search occurs, in either language.
+export function matching(profiles: Profile[], search: string): Profile[] {
   const words = search.toLowerCase().split(/\s+/).filter((word) => word !== '')
   return profiles.filter((profile) => {
-    const text = [profile.name, profile.vendor, profile.kind, profile.driver ?? '', said(profile.title, language)].join(' ').toLowerCase()
+    const { name, kind, category, title, vendor, summary } = profile
+    const text = [name, kind, category, title, vendor, summary.en, summary.zh].join('\n').toLowerCase()
     return words.every((word) => text.includes(word))
   })
 }

@@ -1,16 +1,16 @@
 import { expect, test } from 'vitest'
 
-import { addressFrom, countFrom, pointLine, rowsOf, scaleTo, startsOf, wordsFrom, type Registers } from './registers'
+import { addressFrom, countFrom, pointLine, rowsOf, scaleTo, shownOf, startsOf, wordsFrom, type Registers } from './registers'
 
 const read: Registers = {
   device: 'press', area: 'input', address: 30, words: ['43AF', '0000'],
   interpretations: [
-    { at: 0, type: 'uint16', order: 'AB', value: 17327, registers: 1 },
-    { at: 0, type: 'float32', order: 'ABCD', value: 350, registers: 2, plausible: true },
-    { at: 0, type: 'float32', order: 'CDAB', value: 2.4e-41, registers: 2, plausible: false },
-    { at: 0, type: 'uint8', byte: 'h', value: 67, registers: 1 },
-    { at: 1, type: 'uint16', order: 'AB', value: 0, registers: 1 },
-    { at: 0, type: 'string', order: 'AB', value: 'C', registers: 2 },
+    { at: 0, type: 'uint16', order: 'AB', value: 17327, text: '17327', registers: 1, plausible: false },
+    { at: 0, type: 'float32', order: 'ABCD', value: 350, text: '350', registers: 2, plausible: true },
+    { at: 0, type: 'float32', order: 'CDAB', value: 2.4e-41, text: '2.4e-41', registers: 2, plausible: false },
+    { at: 0, type: 'uint8', byte: 'h', value: 67, text: '67', registers: 1, plausible: true },
+    { at: 1, type: 'uint16', order: 'AB', value: 0, text: '0', registers: 1, plausible: true },
+    { at: 0, type: 'string', order: 'AB', value: 'C', text: 'C', registers: 2, plausible: false },
   ],
 }
 
@@ -51,6 +51,13 @@ test('meanings stand under their types, by the register from which they begin', 
   expect(rowsOf(read, 2)).toEqual([])
 })
 
+test('a float is shown without the digits that it does not have', () => {
+  const float = read.interpretations[1]!
+  expect(shownOf({ ...float, value: 230.39999389648438, text: '230.39999389648438' })).toBe('230.4')
+  expect(shownOf({ ...float, value: null, text: 'NaN' })).toBe('NaN')
+  expect(shownOf({ ...float, type: 'uint64', value: 18446744073709552000, text: '18446744073709551615' })).toBe('18446744073709551615')
+})
+
 test('what the display says is found, with the scale that it takes', () => {
   expect(scaleTo(350, '350')).toBe(1)
   expect(scaleTo(2304, '230.4')).toBe(0.1)
@@ -74,5 +81,6 @@ test('a meaning becomes a point of the configuration', () => {
   expect(pointLine(read, high!)).toBe('- {name: point, address: "input:30.h", type: uint8}')
   expect(pointLine(read, second!)).toBe('- {name: point, address: "input:31", type: uint16, order: AB}')
   expect(pointLine(read, text!)).toBe('- {name: point, address: "input:30", type: string, order: AB, length: 4}')
-  expect(pointLine({ words: [], interpretations: [] }, word!)).toBe('- {name: point, address: "holding:0", type: uint16, order: AB}')
+  // What was pasted has no place.
+  expect(pointLine({ address: 0, words: [], interpretations: [] }, word!)).toBe('- {name: point, address: "holding:0", type: uint16, order: AB}')
 })

@@ -5,8 +5,8 @@ import type { Scalar } from './status'
 export interface Registers {
   device?: string
   area?: string
-  address?: number
-  at?: string
+  address: number
+  at?: string // missing: nobody was asked
   words: string[] // four hex digits each
   interpretations: Interpretation[]
 }
@@ -16,10 +16,10 @@ export interface Interpretation {
   type: string
   order?: string
   byte?: string // h or l
-  registers?: number
+  registers: number
   value: Scalar
-  text?: string // the value with all its digits
-  plausible?: boolean
+  text: string // the value with all its digits, of which numbers of JavaScript may lack some
+  plausible: boolean
 }
 
 export const areas = ['holding', 'input'] as const
@@ -88,6 +88,11 @@ export function rowsOf(registers: Registers, at: number): TypeRow[] {
   return rows
 }
 
+// shownOf gives a value with the digits that it is worth: a 32-bit float has seven.
+export function shownOf(one: Interpretation): string {
+  return one.type === 'float32' && typeof one.value === 'number' ? String(Number(one.value.toPrecision(7))) : one.text
+}
+
 const scales = [1, 0.1, 0.01, 0.001, 0.0001, 10, 100, 1000]
 
 // scaleTo gives the scale that makes a value what a display says, rounded as the display rounds;
@@ -112,14 +117,14 @@ function agrees(have: number, wanted: number): boolean {
 
 // pointLine writes a point that reads the registers so, as a line of the configuration.
 export function pointLine(registers: Registers, one: Interpretation, scale = 1): string {
-  const address = `${registers.area ?? 'holding'}:${(registers.address ?? 0) + one.at}${one.byte ? '.' + one.byte : ''}`
+  const address = `${registers.area ?? 'holding'}:${registers.address + one.at}${one.byte ? '.' + one.byte : ''}`
   const long = one.type === 'string' || one.type === 'raw'
   const keys = [
     'name: point',
     `address: "${address}"`,
     `type: ${one.type}`,
     ...(one.order ? [`order: ${one.order}`] : []),
-    ...(long && one.registers ? [`length: ${2 * one.registers}`] : []),
+    ...(long ? [`length: ${2 * one.registers}`] : []),
     ...(scale === 1 ? [] : [`scale: ${scale}`]),
   ]
   return `- {${keys.join(', ')}}`

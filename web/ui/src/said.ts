@@ -1,10 +1,6 @@
 import type { BusText } from './buses'
 
-// Said is what the gateway says: in both languages, or in English only.
-export type Said = string | BusText
-
-// said gives it in the language of the page.
-export function said(text: Said, language: string): string {
-  if (typeof text === 'string') return text
+// said gives what the gateway says in both languages in that of the page.
+export function said(text: BusText, language: string): string {
   return language.startsWith('zh') ? text.zh : text.en
 }
