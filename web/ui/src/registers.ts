@@ -90,7 +90,8 @@ export function rowsOf(registers: Registers, at: number): TypeRow[] {
 
 // shownOf gives a value with the digits that it is worth: a 32-bit float has seven.
 export function shownOf(one: Interpretation): string {
-  return one.type === 'float32' && typeof one.value === 'number' ? String(Number(one.value.toPrecision(7))) : one.text
+  if (one.type === 'float32' && typeof one.value === 'number') return String(Number(one.value.toPrecision(7)))
+  return one.text || '–'
 }
 
 const scales = [1, 0.1, 0.01, 0.001, 0.0001, 10, 100, 1000]

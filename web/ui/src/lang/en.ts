@@ -198,7 +198,8 @@ export default {
     title: 'How it is asked',
     totals: 'Nothing is asked. | {n} request brings {points}. | {n} requests bring {points}.',
     unwanted: '{n} registers or bits are read along that no point needs. | {n} register or bit is read along that no point needs, since that is cheaper than one more request. | {n} registers or bits are read along that no point needs, since that is cheaper than more requests.',
-    every: '{group}, every {every}: nothing is asked | {group}, every {every}: {n} request for {points} | {group}, every {every}: {n} requests for {points}',
+    every: 'Every {every}: nothing is asked. | Every {every}: {n} request for {points}. | Every {every}: {n} requests for {points}.',
+    everyOf: '{group}, every {every}: nothing is asked | {group}, every {every}: {n} request for {points} | {group}, every {every}: {n} requests for {points}',
     pointsOf: 'no point | {n} point | {n} points',
     own: 'Own points',
     request: 'Request',
@@ -310,7 +311,7 @@ export default {
     name: 'Profile',
     model: 'Model',
     category: 'Kind',
-    line: 'Line as delivered',
+    line: 'Line',
     categories: {
       'power-meter': 'power meter', inverter: 'inverter', drive: 'drive', 'temperature-controller': 'temperature controller', sensor: 'sensor',
       plc: 'PLC', 'water-meter': 'water meter', 'heat-meter': 'heat meter', 'gas-meter': 'gas meter',

@@ -199,7 +199,8 @@ const zh: typeof en = {
     title: '采集方式',
     totals: '没有请求。 | {n} 个请求读取 {points}。 | {n} 个请求读取 {points}。',
     unwanted: '顺带读取 {n} 个不需要的寄存器或位。 | 顺带读取 {n} 个不需要的寄存器或位，这比再发一个请求更省时。 | 顺带读取 {n} 个不需要的寄存器或位，这比多发请求更省时。',
-    every: '{group}，每 {every}：没有请求 | {group}，每 {every}：{n} 个请求，{points} | {group}，每 {every}：{n} 个请求，{points}',
+    every: '每 {every}：没有请求。 | 每 {every}：{n} 个请求，{points}。 | 每 {every}：{n} 个请求，{points}。',
+    everyOf: '{group}，每 {every}：没有请求 | {group}，每 {every}：{n} 个请求，{points} | {group}，每 {every}：{n} 个请求，{points}',
     pointsOf: '{n} 个点位 | {n} 个点位 | {n} 个点位',
     own: '未分组的点位',
     request: '请求',
@@ -311,7 +312,7 @@ const zh: typeof en = {
     name: '型号文件',
     model: '型号',
     category: '种类',
-    line: '出厂通信参数',
+    line: '通信参数',
     categories: {
       'power-meter': '电能表', inverter: '逆变器', drive: '变频器', 'temperature-controller': '温控器', sensor: '传感器',
       plc: 'PLC', 'water-meter': '水表', 'heat-meter': '热量表', 'gas-meter': '燃气表',
