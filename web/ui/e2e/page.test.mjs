@@ -430,7 +430,7 @@ test('a device leads to its points, how it is asked, and what its registers mean
   await page.getByRole('heading', { name: 'press', level: 1 }).waitFor()
   await page.locator('[data-point=temperature]').getByText('°C').waitFor()
   const request = page.locator('[data-request="input:30"]')
-  assert.match(await request.innerText(), /Input registers 30–41\s+function 4 · 30031\s+12\s*8 unneeded\s+temperature, pressure\s+gap of 90/)
+  assert.match(await request.innerText(), /Input registers 30–41\s+function 4 · 30031\s+Own points\s+12\s*8 unneeded\s+temperature, pressure\s+gap of 90/)
   await page.getByText('slow, every 1 min: 1 request for 1 point').waitFor()
   await page.locator('[data-learned]').getByText('holding register 9 is refused').waitFor()
 
