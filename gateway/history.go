@@ -72,7 +72,9 @@ func (h *history) Readings(ctx context.Context, devices []string, since time.Tim
 		select {
 		case <-pause.C:
 		case <-ctx.Done():
-			return ctx.Err()
+		}
+		if err := ctx.Err(); err != nil { // it may have ended with the pause
+			return err
 		}
 		if found, at, err = h.store.ReadMatching(found[:0], at, historyRecords, filters); err != nil {
 			return fmt.Errorf("look back at the log: %w", err)
