@@ -52,13 +52,15 @@ var rules = []struct {
 	{"collectors/all", []string{"collectors", "collectors/*"}, "the explicit list of drivers"},
 	{"collectors/bus/pty", nil, "the far end of a line knows nothing of the near one"},
 	{"collectors/*/*", []string{"collectors/bus", "collectors/bus/pty"}, "a simulator shares no code with the driver that it tests"},
+	{"collectors/finder", []string{"collectors/bus"}, "a search knows lines and no protocol; collectors/all brings those"},
 	{"collectors/formula", []string{"gateway/message"}, "an expression knows values and nothing else"},
+	{"collectors/meterline", []string{"collectors/bus"}, "what meters have in common is less than a driver"},
 	{"collectors/profiles", nil, "profiles are data"},
 	{"collectors/sheet", nil, "a table of points is data"},
 	{"collectors/diagnosis", []string{"collectors/bus"}, "what is wrong with a line is told from what was seen on it"},
 	{"collectors/capture", []string{"collectors/bus"}, "a capture is made of what was seen on a line"},
-	{"collectors/drivertest", []string{"collectors", "gateway/config", "gateway/message"}, "the contract of a driver"},
-	{"collectors/*", []string{"collectors", "collectors/bus", "collectors/formula", "gateway/message", "gateway/config", "gateway/hj212"}, "a driver knows its wire and no other"},
+	{"collectors/drivertest", []string{"collectors", "collectors/bus", "gateway/config", "gateway/message"}, "the contract of a driver"},
+	{"collectors/*", []string{"collectors", "collectors/bus", "collectors/formula", "collectors/meterline", "gateway/message", "gateway/config", "gateway/hj212"}, "a driver knows its wire and no other"},
 	{"collectors", []string{"gateway/message"}, "collectors declare the sink they fill"},
 	{"bridge/all", []string{"bridge", "bridge/*"}, "the explicit list of uplinks"},
 	{"bridge/cloudsim", []string{"gateway/message"}, "a simulated cloud shares no code with the uplink that it tests"},
@@ -86,6 +88,7 @@ var confined = map[string][]string{
 	"github.com/goburrow/serial":          {"collectors/modbus"},
 	"github.com/tarm/serial":              {"collectors/bus"},
 	"github.com/twmb/franz-go":            {"bridge/kafka"},
+	"github.com/xuri/excelize":            {"collectors/sheet"},
 }
 
 type goPackage struct {

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sluice/collectors"
+	drivers "sluice/collectors/all"
 	"sluice/collectors/bus"
 	"sluice/gateway/broker"
 	"sluice/gateway/config"
@@ -48,8 +50,10 @@ type Gateway struct {
 	broker   *broker.Broker
 	queues   *queue.Queues
 	buses    *bus.Set
+	drivers  map[string]collectors.Driver // made once: those that listen share their addresses among devices
 	parts    *supervisor
 	watcher  *watcher
+	searches *searches
 	gaps     *gaps
 	readable readable
 	setup    string // the one-time code, empty when there is a password
@@ -109,6 +113,7 @@ func New(options Options) (*Gateway, error) {
 		broker:  broker.New(durableLog{log}),
 		queues:  queue.New(durable.Log{Store: log, Idle: store.DefaultGroupIdle}, queue.Options{Log: options.Log.With("part", "queues")}),
 		buses:   buses,
+		drivers: drivers.Drivers(buses, options.Log),
 		gaps:    gaps,
 		parts:   newSupervisor(options.Log),
 	}
@@ -118,6 +123,7 @@ func New(options Options) (*Gateway, error) {
 		return nil, errors.Join(fmt.Errorf("open the sessions: %w", err), g.Close())
 	}
 	g.watcher = newWatcher(g)
+	g.searches = &searches{gateway: g}
 	if err := g.prepareAdmin(); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
@@ -136,6 +142,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.parts.start("sessions", backend{g.broker, g.store}.tend)
 	g.parts.start("buses", g.buses.Run)
 	g.parts.start("watcher", g.watcher.Run)
+	g.parts.start("searches", g.searches.Run)
 	g.parts.start("gaps", func(ctx context.Context) error {
 		return g.gaps.run(ctx, func() string { return g.Config().Gateway.Name }, g.broker)
 	})

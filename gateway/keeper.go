@@ -155,7 +155,7 @@ func showRevision(r store.Revision) web.Revision {
 
 // secrets are the values of the keys that hold a config.Secret, however YAML lets them be written.
 // It takes rather too much than too little: of a block, everything that is indented behind it.
-var secrets = regexp.MustCompile(`(["']?secret_key["']?[ \t]*:\s*)([|>][^\n]*(?:\n[ \t]+[^\n]*)*|"(?:[^"\\]|\\.)*"|'[^']*'|[^\s,}][^\n,}]*)`)
+var secrets = regexp.MustCompile(`(["']?(?:secret_key|password)["']?[ \t]*:\s*)([|>][^\n]*(?:\n[ \t]+[^\n]*)*|"(?:[^"\\]|\\.)*"|'[^']*'|[^\s,}][^\n,}]*)`)
 
 func withoutSecrets(text string) string { return secrets.ReplaceAllString(text, "$1***") }
 

@@ -221,6 +221,7 @@ func TestRevisionsAreShownWithoutSecrets(t *testing.T) {
 	for _, text := range []string{
 		"secret_key: HUSH", "secret_key: \"HU,SH\\\"HUSH\"", "secret_key: 'HU}SH'", "{name: a, secret_key: HUSH, more: 1}",
 		"\"secret_key\" : HUSH HUSH # note", "secret_key: |\n    HUSH\n    HUSH\nnext: 1", "secret_key:\n    HUSH",
+		"password: HUSH", "{name: outfall, password: \"HUSH\"}",
 	} {
 		if got := withoutSecrets(text); strings.Contains(got, "HU") || strings.Contains(got, "SH") || !strings.Contains(got, "***") {
 			t.Errorf("%q is shown as %q", text, got)

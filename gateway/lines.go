@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,6 +49,8 @@ func (b *fieldLines) List() (list []web.Bus) {
 		now := look{time.Now(), p.Stats()}
 		earlier, known := b.seen[p.Name()]
 		switch {
+		case slices.ContainsFunc(now.stats.Clients, func(c bus.ClientStats) bool { return c.Device == searcher }):
+			earlier = looks{now, now} // that nobody answers a search says nothing of the line
 		case !known:
 			earlier = looks{look{at: b.gateway.started}, now}
 		case now.at.Sub(earlier.next.at) > judgedFor:

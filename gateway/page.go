@@ -24,6 +24,8 @@ func (g *Gateway) pagePlace(c *config.Config) place {
 			Messages:  messages{g.queues, g.store, &g.readable, g.consumers, g.broker, g.forwards},
 			Uplinks:   uplinks{g},
 			Buses:     newFieldLines(g),
+			Searches:  g.searches,
+			Points:    fieldPoints{g},
 			SetupCode: g.setup,
 			Version:   g.options.Version,
 			Log:       g.log.With("part", "web"),

@@ -43,7 +43,7 @@ func TestCacheTakesBackWhatItDropped(t *testing.T) {
 }
 
 func TestBlocksWithLanesHaveRoomOfTheirOwn(t *testing.T) {
-	c := cache{bound: 1 << 20}
+	c := cache{bound: 1 << 20, lanes: 4 << 20}
 	load := func(n int, lanes bool) {
 		b := c.entry(span{messageAt(n), messageAt(n)})
 		c.loaded(b, 512<<10, lanes)

@@ -90,7 +90,7 @@ func openClosed(dir string, report *Report) (s *Store, repaired bool, err error)
 	s = &Store{
 		opts: Options{Dir: dir}, log: quiet, lock: lock, opened: time.Now(),
 		space:  space{dir: dir, fileSize: defaultFileSize},
-		cache:  cache{bound: cacheBytes},
+		cache:  cache{bound: cacheBytes, lanes: lanesBytes},
 		damage: damage{log: quiet}, // without a directory: nothing is set aside
 		queues: newQueueTable(queueMemory),
 	}

@@ -65,7 +65,8 @@ type Options struct {
 
 	Logger *slog.Logger
 
-	cacheBytes int // the profile's
+	cacheBytes int // the profile's, as the next
+	lanesBytes int
 	youngBytes int // of records that may be in the write-ahead log alone; 0: the profile's, less than 0: none
 }
 
@@ -134,7 +135,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Linger == 0 {
 		o.Linger = defaultLinger
 	}
-	o.cacheBytes = sizes.cache
+	o.cacheBytes, o.lanesBytes = sizes.cache, sizes.lanes
 	if o.youngBytes == 0 {
 		o.youngBytes = min(sizes.young, int(o.FileSize/8))
 	}

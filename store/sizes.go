@@ -39,6 +39,7 @@ type sizes struct {
 	file    int64 // of a value-log file; a message may have a quarter of it
 	pending int   // bytes that may wait for the disk
 	cache   int   // bytes of decoded blocks
+	lanes   int   // bytes of those that consumers of queues read, besides
 	young   int   // bytes that are in the write-ahead log alone, twice for a moment
 }
 
@@ -49,10 +50,10 @@ func (p Profile) sizes() (sizes, error) {
 		return sizes{}, fmt.Errorf("profile %q is not known; there are %s, %s and %s", p, Auto, Small, Normal)
 	}
 	if p.For(Memory()) == Small {
-		return sizes{file: 4 << 20, pending: 1 << 20, cache: 1 << 20, young: 256 << 10}, nil
+		return sizes{file: 4 << 20, pending: 1 << 20, cache: 1 << 20, lanes: 4 << 20, young: 256 << 10}, nil
 	}
 	// Larger files make recent kernels rewrite what was appended.
-	return sizes{file: 16 << 20, pending: 8 << 20, cache: cacheBytes, young: 512 << 10}, nil
+	return sizes{file: 16 << 20, pending: 8 << 20, cache: cacheBytes, lanes: lanesBytes, young: 512 << 10}, nil
 }
 
 // filesWanted is how many files a limit should hold: two are reserve, and what is trimmed comes

@@ -116,7 +116,7 @@ func open(opts Options, lock *os.File) (*Store, error) {
 		young:    young{limit: opts.youngBytes},
 		settling: make(chan chan struct{}),
 		space:    space{dir: opts.Dir, limit: opts.Limit, fileSize: opts.FileSize},
-		cache:    cache{bound: opts.cacheBytes},
+		cache:    cache{bound: opts.cacheBytes, lanes: opts.lanesBytes},
 		damage:   damage{dir: filepath.Join(opts.Dir, "damaged"), log: opts.Logger},
 		queue:    newQueue(opts),
 	}

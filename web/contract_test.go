@@ -84,12 +84,17 @@ func TestTheDocumentDescribesTheTypes(t *testing.T) {
 		"Status": reflect.TypeFor[statusAnswer](), "Device": reflect.TypeFor[Device](), "Point": reflect.TypeFor[Point](),
 		"Uplink": reflect.TypeFor[Uplink](), "UplinkRoute": reflect.TypeFor[UplinkRoute](), "UplinkLane": reflect.TypeFor[UplinkLane](), "Abandoned": reflect.TypeFor[Abandoned](),
 		"Bus": reflect.TypeFor[Bus](), "BusDevice": reflect.TypeFor[BusDevice](), "BusFinding": reflect.TypeFor[BusFinding](), "BusText": reflect.TypeFor[BusText](), "BusFrame": reflect.TypeFor[BusFrame](),
+		"Search": reflect.TypeFor[DeviceSearch](), "SearchRequest": reflect.TypeFor[SearchRequest](), "FoundDevice": reflect.TypeFor[FoundDevice](), "DeviceGuess": reflect.TypeFor[DeviceGuess](),
+		"SearchOptions": reflect.TypeFor[SearchOptions](), "SearchLine": reflect.TypeFor[SearchLine](), "SearchProtocol": reflect.TypeFor[SearchProtocol](),
 		"Aside": reflect.TypeFor[Aside](), "TestStep": reflect.TypeFor[TestStep](), "TestResult": reflect.TypeFor[TestResult](), "Log": reflect.TypeFor[Log](), "MQTT": reflect.TypeFor[MQTT](), "RocketMQ": reflect.TypeFor[RocketMQ](), "NameServer": reflect.TypeFor[NameServer](), "Demo": reflect.TypeFor[Demo](),
 		"Problem": reflect.TypeFor[problem](), "Session": reflect.TypeFor[opened](), "Identity": reflect.TypeFor[identity](), "Line": reflect.TypeFor[lineState](),
 		"Cursor": reflect.TypeFor[Cursor](), "Backup": reflect.TypeFor[Backup](), "Audit": reflect.TypeFor[Audit](),
 		"Topic": reflect.TypeFor[Topic](), "TopicDetail": reflect.TypeFor[TopicDetail](), "TopicGroup": reflect.TypeFor[TopicGroup](), "Queue": reflect.TypeFor[Queue](), "Group": reflect.TypeFor[Group](), "GroupQueue": reflect.TypeFor[GroupQueue](),
 		"MessageHead": reflect.TypeFor[MessageHead](), "Message": reflect.TypeFor[Message](), "MessageProperty": reflect.TypeFor[MessageProperty](),
 		"Track": reflect.TypeFor[Track](), "Resent": reflect.TypeFor[Resent](), "Reset": reflect.TypeFor[Reset](),
+		"Plan": reflect.TypeFor[Plan](), "PlanGroup": reflect.TypeFor[PlanGroup](), "PlanRequest": reflect.TypeFor[PlanRequest](), "PlanLesson": reflect.TypeFor[PlanLesson](),
+		"Registers": reflect.TypeFor[Registers](), "Interpretation": reflect.TypeFor[Interpretation](), "Profile": reflect.TypeFor[Profile](),
+		"PointFile": reflect.TypeFor[PointFile](), "PointColumn": reflect.TypeFor[PointColumn](), "PointProblem": reflect.TypeFor[PointProblem](),
 		"Revision": reflect.TypeFor[Revision](), "RevisionText": reflect.TypeFor[RevisionText](),
 	} {
 		var all, required []string

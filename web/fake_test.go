@@ -23,6 +23,7 @@ type fakeGateway struct {
 	keeper   fakeKeeper
 	messages fakeMessages
 	uplinks  fakeUplinks
+	points   fakePoints
 }
 
 const (

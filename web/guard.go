@@ -26,7 +26,11 @@ func secureHeaders(c *gin.Context) {
 }
 
 func limitBody(c *gin.Context) {
-	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxBody)
+	limit := int64(maxBody)
+	if c.FullPath() == importPath {
+		limit = maxImport
+	}
+	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, limit)
 }
 
 // recovery answers a panic in a handler, so that a mistake there is one failed request.

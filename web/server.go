@@ -34,6 +34,8 @@ type Options struct {
 	Messages  Messages // nil: nothing is told of messages
 	Uplinks   Uplinks  // nil: uplinks are neither tested nor is what they set aside listed
 	Buses     Buses    // nil: nothing is told of the lines to devices
+	Searches  Searches // nil: nothing can be searched
+	Points    Points   // nil: nothing is told of how devices are asked, nor of profiles
 	SetupCode string   // one-time code that sets the first password; empty refuses set-up
 	Version   string
 	Log       *slog.Logger
@@ -50,6 +52,10 @@ type Server struct {
 	setup    sync.Mutex // one set-up at a time, so that the code works once
 	streams  chan struct{}
 	tests    chan struct{} // one place: an uplink's test opens connections
+	imports  chan struct{} // one place: a file with points takes memory
+
+	inspections chan struct{} // a place for each device that is looked at
+
 	stopping chan struct{} // closed when Run stops: ends the event streams
 	stopOnce sync.Once
 	listener net.Listener
@@ -74,7 +80,10 @@ func New(options Options) (*Server, error) {
 		logins:   newLoginGuard(),
 		streams:  make(chan struct{}, maxListeners),
 		tests:    make(chan struct{}, 1),
+		imports:  make(chan struct{}, 1),
 		stopping: make(chan struct{}),
+
+		inspections: make(chan struct{}, maxInspected),
 	}
 	if s.options.Keeper == nil {
 		s.audit = func(Audit) error { return nil }
@@ -143,6 +152,12 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 
 	if s.options.Buses != nil {
 		s.busRoutes(signedIn)
+	}
+	if s.options.Searches != nil {
+		s.searchRoutes(signedIn)
+	}
+	if s.options.Points != nil {
+		s.pointRoutes(signedIn)
 	}
 
 	engine.NoRoute(pages.serve)

@@ -50,10 +50,11 @@ type outcome struct {
 	held           float64 // MB of RSS, the most since the start
 	waiting        float64 // MB of RSS when all had come in
 	lost           uint64
-	twice, late    uint64 // came again; came behind a later one of the same topic
-	anon           [4]float64
-	delay          quantiles // of new messages beside a backlog, in ms
-	stream, useful float64   // bytes a second: a bare TCP stream's, and the messages'
+	twice, late    uint64     // came again; came behind a later one of the same topic
+	anon           [4]float64 // the most: without a backlog, with it, restarted, draining
+	typical        [2]float64 // the median of the first two
+	delay          quantiles  // of new messages beside a backlog, in ms
+	stream, useful float64    // bytes a second: a bare TCP stream's, and the messages'
 	wrong          error
 }
 
@@ -154,7 +155,7 @@ func (o outcome) String() string {
 	case o.wrong != nil:
 		return "failed: " + strings.Join(strings.Fields(o.wrong.Error()), " ")
 	case o.anon[1] > 0:
-		return fmt.Sprintf("anonymous MB: %.1f without a backlog, %.1f with it, %.1f restarted, %.1f draining; %d lost", o.anon[0], o.anon[1], o.anon[2], o.anon[3], o.lost)
+		return fmt.Sprintf("anonymous MB: %.1f without a backlog (at most %.1f), %.1f with it (%.1f), %.1f restarted, %.1f draining; %d lost", o.typical[0], o.anon[0], o.typical[1], o.anon[1], o.anon[2], o.anon[3], o.lost)
 	case o.delay.p99 > 0:
 		return fmt.Sprintf("new ones after %s ms, p99 %s ms, at most %s ms; %s/s of the old; %d lost", measure.Digits(o.delay.p50), measure.Digits(o.delay.p99), measure.Digits(o.delay.most), measure.Short(o.rate), o.lost)
 	case o.stream > 0:

@@ -31,9 +31,10 @@ func (p *plan) tables(w io.Writer, all results) {
 		}
 	}
 	if list := all[caseMemory][ours]; len(list) > 0 {
-		fmt.Fprintf(w, "\n**%d messages wait in a control group of %d MB**, anonymous MB at most (`%s`)\n\n| without, %d a second coming in | with them, the same coming in | restarted | going up | in/s | up/s | lost |\n|---|---|---|---|---|---|---|\n",
+		fmt.Fprintf(w, "\n**%d messages wait in a control group of %d MB**, anonymous MB (`%s`)\n\n| without, %d a second coming in: the median | the most | with them, the same coming in: the median | the most | restarted | going up | in/s | up/s | lost |\n|---|---|---|---|---|---|---|---|---|\n",
 			p.waiting, group>>20, caseMemory, steady)
-		row(w, list, "", func(o outcome) float64 { return o.anon[0] }, func(o outcome) float64 { return o.anon[1] }, func(o outcome) float64 { return o.anon[2] },
+		row(w, list, "", func(o outcome) float64 { return o.typical[0] }, func(o outcome) float64 { return o.anon[0] }, func(o outcome) float64 { return o.typical[1] },
+			func(o outcome) float64 { return o.anon[1] }, func(o outcome) float64 { return o.anon[2] },
 			func(o outcome) float64 { return o.anon[3] }, func(o outcome) float64 { return o.filled }, func(o outcome) float64 { return o.rate }, lost)
 		failures(w, ours, list)
 	}
@@ -98,7 +99,8 @@ func (p *plan) judge(all results) []measure.Goal {
 		measure.Goal{Name: caseDrain, Wish: "faster than mosquitto's bridge"}.Compare(measure.Ratios(of(caseDrain), all[caseDrain][mosquittoBridge], rate), "×", 1, false),
 		measure.Goal{Name: caseDrain, Wish: "faster than Telegraf"}.Compare(measure.Ratios(of(caseDrain), all[caseDrain][telegraf], rate), "×", 1, false),
 		measure.Goal{Name: caseRocketMQ, Wish: "at least 0.8 × the bare client"}.Compare(measure.Ratios(of(caseRocketMQ), all[caseRocketMQ][bare], rate), "×", 0.8, false),
-		measure.Goal{Name: caseMemory, Wish: "anonymous memory at most 1.2 × that without a backlog"}.Compare(measure.Values(of(caseMemory), func(o outcome) float64 { return o.anon[1] / o.anon[0] }), "×", 1.2, true),
+		measure.Goal{Name: caseMemory, Wish: "anonymous memory at most 1.2 × that without a backlog"}.Compare(measure.Values(of(caseMemory), func(o outcome) float64 { return o.typical[1] / o.typical[0] }), "×", 1.2, true),
+		measure.Goal{Name: caseMemory, Wish: "likewise its peaks"}.Compare(measure.Values(of(caseMemory), func(o outcome) float64 { return o.anon[1] / o.anon[0] }), "×", 1.2, true),
 		measure.Goal{Name: caseLive, Wish: "p99 of new messages at most 1,000 ms"}.Compare(measure.Values(of(caseLive), func(o outcome) float64 { return o.delay.p99 }), "ms", 1000, true),
 		measure.Goal{Name: caseDistance, Wish: fmt.Sprintf("at least 0.8 × window by round trip, %.0f/s", p.overRoundTrip())}.Compare(measure.Values(of(caseDistance), func(o outcome) float64 { return o.rate / p.overRoundTrip() }), "×", 0.8, false),
 		measure.Goal{Name: caseLoss, Wish: "at least 0.8 × a bare TCP stream"}.Compare(measure.Values(of(caseLoss), func(o outcome) float64 { return o.useful / o.stream }), "×", 0.8, false),

@@ -42,7 +42,7 @@ func devices(args []string) error {
 		s.Set(modbussim.Holdings, 0, values...)
 		running.Go(func() { _ = s.Run(ctx) }) // it says only that it has ended
 		servers[i] = s
-		fmt.Println(s.Addr())
+		fmt.Fprintln(os.Stdout, s.Addr())
 	}
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		var all uint64
@@ -51,7 +51,7 @@ func devices(args []string) error {
 				all += n
 			}
 		}
-		fmt.Println(all)
+		fmt.Fprintln(os.Stdout, all)
 	}
 	return nil
 }
@@ -101,6 +101,17 @@ func (k *park) requests() (uint64, error) {
 		return 0, errors.New("the simulated devices ended")
 	}
 	return strconv.ParseUint(strings.TrimSpace(k.said.Text()), 10, 64)
+}
+
+// answered gives what is an error until the devices have answered so many requests.
+func (k *park) answered(n int) func() error {
+	return func() error {
+		got, err := k.requests()
+		if err == nil && got < uint64(n) {
+			err = fmt.Errorf("the devices have answered %d requests of %d", got, n)
+		}
+		return err
+	}
 }
 
 func (k *park) close() {

@@ -21,6 +21,7 @@ type plan struct {
 
 	work     string // a directory on the disk
 	telegraf string // the program; "" where it could not be built
+	proved   bool   // it reads what it is to read
 }
 
 // Names of the cases and of who is measured in them.
@@ -124,8 +125,8 @@ func (p *plan) once(ctx context.Context, all results, round int) {
 	if round == 0 { // it counts, so once is enough
 		add(casePlan, ours, p.ourPlan)
 		if p.telegraf != "" {
-			for _, how := range optimizations {
-				add(casePlan, telegraf+" "+how, func(ctx context.Context, dir string) (outcome, error) { return p.telegrafPlan(ctx, dir, how) })
+			for _, how := range planners {
+				add(casePlan, telegraf+", "+how.String(), func(ctx context.Context, dir string) (outcome, error) { return p.telegrafPlan(ctx, dir, how) })
 			}
 		}
 	}

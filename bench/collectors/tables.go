@@ -11,6 +11,7 @@ import (
 
 func rate(o outcome) float64  { return o.rate }
 func share(o outcome) float64 { return o.share }
+func lost(o outcome) float64  { return 1e6 * (1 - o.share) / o.rate } // microseconds an exchange
 func cpu(o outcome) float64   { return o.cpu }
 func rss(o outcome) float64   { return o.rss }
 func anon(o outcome) float64  { return o.anon }
@@ -51,7 +52,7 @@ func (p *plan) tables(w io.Writer, all results) {
 		lines = append(lines, l.String())
 	}
 	table(caseLoop, "One device over Modbus TCP, 125 registers a request", "requests/s", []string{ours, bare}, rate)
-	table(caseWire, "RTU on a line with real byte timing", "requests/s | of the least time", lines, rate, share)
+	table(caseWire, "RTU on a line with real byte timing", "requests/s | of the least time | µs lost an exchange", lines, rate, share, lost)
 	table(caseFleet, "100 devices, 100 points each, ten times a second", "points/s | µs of processor time a point | RSS MB | anonymous MB",
 		[]string{ours, telegraf}, rate, cpu, rss, anon)
 	table(casePlan, fmt.Sprintf("%d points scattered over %d registers; at least %d requests of %d registers cover them",

@@ -25,10 +25,12 @@ const bits = 10
 // least is what one poll takes if nobody ever hesitates: the request, a silence before it and one before the answer of
 // three and a half characters, 1.75 ms above 19200 baud [Modbus over serial line, 2.5.1.1], and the answer.
 func (l line) least() time.Duration {
-	character := bits * time.Second / time.Duration(l.baud)
-	silence := max(character*7/2, 1750*time.Microsecond)
-	return time.Duration(8+5+2*l.registers)*character + 2*silence
+	return time.Duration(8+5+2*l.registers)*l.character() + 2*l.silence()
 }
+
+func (l line) character() time.Duration { return bits * time.Second / time.Duration(l.baud) }
+
+func (l line) silence() time.Duration { return max(l.character()*7/2, 1750*time.Microsecond) }
 
 // wire polls a device at the other end of a pseudo-terminal that gives every byte its time. The device answers after
 // the silence that the standard asks of it.
@@ -71,21 +73,18 @@ func (p *plan) wire(ctx context.Context, l line) (o outcome, err error) {
 }
 
 // answerRegisters is a device whose registers hold their own addresses. It ends with the line.
-func answerRegisters(far io.ReadWriter, l line) {
+func answerRegisters(far *pty.Line, l line) {
 	answer := []byte{1, 3, byte(2 * l.registers)}
 	for i := range l.registers {
 		answer = binary.BigEndian.AppendUint16(answer, uint16(i))
 	}
 	answer = binary.LittleEndian.AppendUint16(answer, crc(answer))
-	character := bits * time.Second / time.Duration(l.baud)
-	silence := max(character*7/2, 1750*time.Microsecond)
 	request := make([]byte, 8)
 	for {
 		if _, err := io.ReadFull(far, request); err != nil {
 			return
 		}
-		time.Sleep(silence) // the device keeps the silence that the standard asks of it, in real time
-		if _, err := far.Write(answer); err != nil {
+		if _, err := far.WriteFrom(answer, far.Quiet().Add(l.silence())); err != nil {
 			return
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -149,6 +150,17 @@ func (f *Follower) Most() (m Memory) {
 		}
 	}
 	return m
+}
+
+// Typical is the median of the anonymous memory over the time, in MB: what is held, whatever a collector
+// was about to take away.
+func (f *Follower) Typical() float64 {
+	var held []float64
+	for _, s := range f.samples {
+		held = append(held, s.held.Anon)
+	}
+	slices.Sort(held)
+	return held[len(held)/2] // one is taken at once
 }
 
 // Anon is the most anonymous memory of any time, in MB.

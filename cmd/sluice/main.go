@@ -26,6 +26,9 @@ const usage = `Sluice brings every reading that a PLC or a meter gave up to the 
   sluice run --config FILE      run the gateway; SIGTERM stops it, SIGHUP applies the changed file
   sluice check --config FILE    name every mistake in a configuration
   sluice uplink test NAME       say step by step whether an uplink of a configuration reaches its cloud
+  sluice find serial PORT       look for devices on a serial line, at all usual settings
+  sluice find net NETWORK       look for devices in a network such as 192.168.1.0/24
+  sluice points TOOL            tables of points into a configuration, and a device's points into tables
   sluice demo                   simulated devices, a gateway and a cloud on this machine
   sluice simulate KIND          one simulated device or cloud: modbus, dlt645, cjt188, iec62056, sml, mbus, hj212, cloud
   sluice log TOOL DIR           look at, export or restore the log of a stopped gateway
@@ -67,6 +70,10 @@ func command(ctx context.Context, args []string) error {
 		return check(rest)
 	case "uplink":
 		return uplink(ctx, rest)
+	case "find":
+		return find(ctx, rest)
+	case "points":
+		return points(ctx, rest)
 	case "demo":
 		return runDemo(ctx, rest)
 	case "simulate":

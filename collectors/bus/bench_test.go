@@ -4,11 +4,10 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // registers answers requests for 125 registers over TCP: 12 bytes in, 259 out.
@@ -86,14 +85,20 @@ func BenchmarkMatchedExchange(b *testing.B) {
 	}
 }
 
-// BenchmarkBusUtilisation asks for 125 registers by RTU at 115200 8E1 and tells which share of the time
-// the wire and the prescribed silences alone would take.
+// BenchmarkBusUtilisation asks for registers by RTU at 115200 8E1 and tells which share of the time the wire
+// and the prescribed silences alone would take.
 func BenchmarkBusUtilisation(b *testing.B) {
+	for _, registers := range []int{1, 10, 125} {
+		b.Run(strconv.Itoa(registers), func(b *testing.B) { utilisation(b, 5+2*registers) })
+	}
+}
+
+func utilisation(b *testing.B, out int) {
 	line := newLine(b)
 	line.Pace(115200, 11)
 	set := newSet(b, map[string]Settings{"line": {Serial: line.Path(), Character: Character{Baud: 115200, Parity: "even"}}})
 	c := client(b, set, "bus://line", "meter")
-	const in, out = 8, 255
+	const in = 8
 	settings := Settings{Serial: "x", Character: Character{115200, 8, "even", 1}}
 	silence := settings.silence(settings.Character)
 	var device sync.WaitGroup
@@ -103,8 +108,7 @@ func BenchmarkBusUtilisation(b *testing.B) {
 			if _, err := io.ReadFull(line, request); err != nil {
 				return
 			}
-			rest(silence)
-			if _, err := line.Write(answer); err != nil {
+			if _, err := line.WriteFrom(answer, line.Quiet().Add(silence)); err != nil {
 				return
 			}
 		}
@@ -123,13 +127,4 @@ func BenchmarkBusUtilisation(b *testing.B) {
 	}
 	ideal := settings.wireTime(in+out) + 2*silence
 	b.ReportMetric(float64(ideal)*float64(b.N)/float64(time.Since(started)), "utilisation")
-}
-
-// rest sleeps by the kernel's clock: the runtime's own rounds to a millisecond when nothing else runs.
-func rest(d time.Duration) {
-	for end := time.Now().Add(d); time.Now().Before(end); {
-		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
-		timeout := unix.NsecToTimespec(int64(max(0, time.Until(end))))
-		_, _ = unix.Ppoll(nil, &timeout, nil) // early or interrupted: the loop goes on
-	}
 }

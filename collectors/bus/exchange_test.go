@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -90,6 +91,52 @@ func TestSilenceAndTurnaroundAreKept(t *testing.T) {
 		// The gateway's clock starts when it has read the answer, after the device's.
 		if pause := <-pauses; pause < step.least {
 			t.Errorf("request %d came %v after the answer before it, want %v", i, pause, step.least)
+		}
+	}
+}
+
+// However exact its end, the silence before a request is whole: from the moment at which the last character
+// of the answer arrived, which the line knows, to that at which the request is written.
+func TestTheSilenceIsWholeOnTheWire(t *testing.T) {
+	for _, c := range []Character{{9600, 8, "none", 1}, {115200, 8, "none", 1}} {
+		line := newLine(t)
+		line.Pace(c.Baud, 10)
+		settings := Settings{Serial: line.Path(), Character: c}
+		asks := on(t, settings)
+		silence, text := settings.silence(c), "answer!"
+		ends := make(chan time.Time, 32)
+		var device sync.WaitGroup
+		device.Go(func() {
+			request := make([]byte, 4)
+			for {
+				if _, err := io.ReadFull(line, request); err != nil {
+					return
+				}
+				begin := line.Quiet().Add(silence)
+				if now := time.Now(); begin.Before(now) {
+					begin = now // it is late, and the line is later still
+				}
+				ends <- begin.Add(c.wireTime(len(text)))
+				if _, err := line.WriteFrom([]byte(text), begin); err != nil {
+					return
+				}
+			}
+		})
+		for range cap(ends) - 1 {
+			want(t, asks, "ask?", text)
+		}
+		must(t, line.Close())
+		device.Wait()
+		var end time.Time
+		for _, f := range asks.Port().Recent(0) {
+			if f.Direction != Out {
+				continue
+			}
+			// What the monitor shows has microseconds at best: clocks that people set are slewed.
+			if pause := f.At.Sub(end); !end.IsZero() && pause < silence-5*time.Microsecond {
+				t.Errorf("%v: a request came %v after the answer before it, want %v", c, pause, silence)
+			}
+			end = <-ends
 		}
 	}
 }

@@ -112,17 +112,22 @@ func TestContextBoundsTheExchange(t *testing.T) {
 func TestHangUpIsToldFromATimeout(t *testing.T) {
 	line := newLine(t)
 	c := on(t, fast(line.Path()))
-	serve(t, line, func(string) []byte { return nil })
+	heard, ended := make(chan struct{}), make(chan struct{})
+	serve(t, line, func(string) []byte { close(heard); return nil })
 	var pulled sync.WaitGroup
 	pulled.Go(func() {
-		time.Sleep(30 * time.Millisecond) // the exchange is on its way; when it is not, it finds no port
-		if err := line.Pull(); err != nil {
-			t.Error(err)
+		select {
+		case <-heard: // the exchange is on its way
+			if err := line.Pull(); err != nil {
+				t.Error(err)
+			}
+		case <-ended:
 		}
 	})
 	_, err := c.Exchange(t.Context(), brief("x?", time.Minute))
+	close(ended)
 	pulled.Wait()
-	if !errors.Is(err, ErrHungUp) && !errors.Is(err, os.ErrNotExist) {
+	if !errors.Is(err, ErrHungUp) {
 		t.Errorf("adapter pulled while waiting: got %v, want %v", err, ErrHungUp)
 	}
 }
@@ -270,4 +275,33 @@ func TestOpenErrorsNameThePort(t *testing.T) {
 			t.Errorf("open %s: got %v", path, err)
 		}
 	}
+}
+
+// A wait ends when its time is over, never before, and at once when something comes.
+func TestWaitsAreAsLongAsTheyShouldBe(t *testing.T) {
+	line := newLine(t)
+	settings := fast(line.Path()).withDefaults()
+	port, err := openTTY(&settings)
+	must(t, err)
+	defer port.close()
+	for _, d := range []time.Duration{-time.Second, 0, 300 * time.Microsecond, 1750 * time.Microsecond, 4 * time.Millisecond} {
+		for range 5 {
+			until := time.Now().Add(d)
+			readable, err := port.wait(until)
+			if now := time.Now(); readable || err != nil || now.Before(until) {
+				t.Errorf("waited %v for nothing: %v, %v, %v too early", d, readable, err, until.Sub(now))
+			}
+		}
+	}
+	if _, err := line.WriteFrom([]byte("x"), time.Now().Add(time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []time.Duration{time.Millisecond, time.Hour} { // by the first it may not have arrived
+		readable, err := port.wait(time.Now().Add(d))
+		must(t, err)
+		if readable {
+			return
+		}
+	}
+	t.Error("what came was not noticed")
 }

@@ -2,6 +2,8 @@ package cjt188
 
 import (
 	"fmt"
+
+	"sluice/collectors/meterline"
 )
 
 // ID is a data identifier such as 901F.
@@ -51,42 +53,26 @@ type question struct {
 	data     []byte // of a write
 }
 
-// frame gives the request as it goes on the wire. Optical heads, radio adapters and meters that
-// sleep need the preamble.
+// frame gives the request as it goes on the wire.
 func (q question) frame() []byte {
 	data := append(q.order.append(nil, q.id), q.serial)
-	b := []byte{preamble, preamble, preamble, preamble}
-	return Frame{Type: q.kind, Meter: q.meter, Control: q.function, Data: append(data, q.data...)}.Append(b)
+	return Frame{Type: q.kind, Meter: q.meter, Control: q.function, Data: append(data, q.data...)}.Append(meterline.Begin())
 }
 
-// listener picks the answer to one question from what is heard on a line that others use too.
-// Whatever is not the answer is passed over, and remembered in case the answer never comes.
+// listener picks the answer to one question from what is heard.
 type listener struct {
 	question
-	used int // of the bytes received, how many are dealt with
+	meterline.Listener
 
 	ok      bool // it answered with data, else with a refusal
 	data    []byte
 	from    byte   // the type that the meter says it is
 	refusal string // in words
-
-	echo bool
-	odd  string
 }
 
 // hear is a bus.FrameReader.
 func (l *listener) hear(received []byte) ([]byte, bool) {
-	for {
-		f, n, ok := Locate(received[l.used:])
-		if !ok {
-			return nil, false
-		}
-		from := l.used
-		l.used += n
-		if l.take(f) {
-			return received[from:l.used], true
-		}
-	}
+	return l.Hear(shape, received, func(frame []byte) bool { return l.take(parse(frame)) })
 }
 
 // take says whether f settles the question. The serial number is not looked at: many meters send
@@ -95,16 +81,16 @@ func (l *listener) hear(received []byte) ([]byte, bool) {
 func (l *listener) take(f Frame) bool {
 	switch {
 	case f.Control&fromMeter == 0:
-		l.echo = true // an adapter that hears itself, or another master
+		l.Echo = true // an adapter that hears itself, or another master
 		return false
 	case f.Meter != l.meter:
-		l.odd = fmt.Sprintf("meter %s answered", f.Meter)
+		l.Odd = fmt.Sprintf("meter %s answered", f.Meter)
 		return false
 	case f.Control&function != l.function:
-		l.odd = fmt.Sprintf("the meter answered another request (control code %02X)", f.Control)
+		l.Odd = fmt.Sprintf("the meter answered another request (control code %02X)", f.Control)
 		return false
 	case class(f.Type) == nil || class(f.Type) != class(l.kind):
-		l.odd = fmt.Sprintf("the meter says that it is %s and not %s: correct its type", typeName(f.Type), typeName(l.kind))
+		l.Odd = fmt.Sprintf("the meter says that it is %s and not %s: correct its type", typeName(f.Type), typeName(l.kind))
 		return false
 	case f.Control&refused != 0:
 		l.refusal = fmt.Sprintf("the meter refused %s", l.id)
@@ -113,26 +99,15 @@ func (l *listener) take(f Frame) bool {
 		}
 		return true
 	case len(f.Data) < 3:
-		l.odd = fmt.Sprintf("the meter answered with %d bytes, too few for an identifier and a serial number", len(f.Data))
+		l.Odd = fmt.Sprintf("the meter answered with %d bytes, too few for an identifier and a serial number", len(f.Data))
 		return false
 	case !l.id.is(f.Data):
-		l.odd = fmt.Sprintf("the meter sent data %X, asked was %s", f.Data[:2], l.id)
+		l.Odd = fmt.Sprintf("the meter sent data %X, asked was %s", f.Data[:2], l.id)
 		return false
 	}
 	l.data, l.from, l.ok = f.Data[3:], f.Type, true
 	return true
 }
 
-// why says what came instead of the answer, in the end; empty: nothing did.
-func (l *listener) why(received []byte) string {
-	rest := received[min(l.used, len(received)):]
-	switch {
-	case l.odd != "":
-		return l.odd
-	case len(rest) > 0:
-		return Diagnose(rest).Error()
-	case l.echo:
-		return "only the request was heard on the line"
-	}
-	return ""
-}
+// why says what came instead of the answer; empty: nothing did.
+func (l *listener) why(received []byte) string { return l.Why(shape, received) }

@@ -5,20 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"sluice/collectors"
 	"sluice/collectors/bus"
+	"sluice/collectors/meterline"
 	"sluice/gateway/message"
 )
 
 const (
 	defaultTimeout = time.Second
 	defaultValve   = 20 * time.Second
-	maxPause       = 500 * time.Millisecond // between two bytes of an answer: meters are slow
-	forgetAfter    = 3                      // failures in a row after which what was learned of a meter no longer counts
+	forgetAfter    = 3 // failures in a row after which what was learned of a meter no longer counts
 )
 
 // Driver makes meters on the lines of Buses.
@@ -49,7 +48,7 @@ func (d *Driver) Open(name string, options any) (collectors.Device, error) {
 	}
 	m := &meter{
 		link: &link{
-			client: client, address: string(o.Address), timeout: o.Timeout,
+			client: client, address: o.Address, timeout: o.Timeout,
 			kind: byte(o.Type), number: o.Meter, serial: byte(o.Serial),
 			order: idOrders[o.IDOrder], orderFixed: idOrders[o.IDOrder] != orderUnknown,
 			place: unitPlaces[o.UnitPosition], placeFixed: unitPlaces[o.UnitPosition] != placeUnknown,
@@ -218,7 +217,7 @@ func (m *meter) fill(r *message.Reading, q *request, data []byte) {
 // link is what all parts of a device share: the line, and what has been learned about the meter.
 type link struct {
 	client  *bus.Client
-	address string
+	address bus.Address
 	timeout time.Duration
 	kind    byte
 	number  MeterNumber
@@ -237,44 +236,18 @@ type refusalError struct{ problem string }
 
 func (e *refusalError) Error() string { return e.problem }
 
-// silenceError is the lack of a valid answer; why says what came instead, if anything did.
-type silenceError struct {
-	waited time.Duration
-	why    string
-}
-
-func (e *silenceError) Error() string {
-	if e.why == "" {
-		return fmt.Sprintf("no answer within %v", e.waited)
-	}
-	return "no valid answer: " + e.why
-}
-
-// where names the line for people.
-func (l *link) where() string {
-	if name, ok := strings.CutPrefix(l.address, "bus://"); ok {
-		return "bus " + name
-	}
-	return l.address
-}
-
-// exchanger is a line or a turn on it.
-type exchanger interface {
-	Exchange(ctx context.Context, q bus.Request) ([]byte, error)
-}
-
 // ask brings the data behind an identifier. As long as it is not known in which order the meter
 // wants the identifier's bytes, both are tried.
 func (l *link) ask(ctx context.Context, id ID, urgent bool) ([]byte, error) {
 	turn, err := l.client.Take(ctx, urgent)
 	if err != nil {
-		return nil, fmt.Errorf("meter %s on %s: %w", l.number, l.where(), err)
+		return nil, fmt.Errorf("meter %s on %s: %w", l.number, meterline.Place(l.address), err)
 	}
 	defer turn.Release()
 	return l.askOn(ctx, turn, id)
 }
 
-func (l *link) askOn(ctx context.Context, line exchanger, id ID) ([]byte, error) {
+func (l *link) askOn(ctx context.Context, line meterline.Exchanger, id ID) ([]byte, error) {
 	var silence error
 	var refusal *refusalError
 	for _, order := range l.orders() {
@@ -299,12 +272,12 @@ func (l *link) askOn(ctx context.Context, line exchanger, id ID) ([]byte, error)
 		return nil, refusal
 	}
 	l.missed()
-	return nil, fmt.Errorf("meter %s on %s: %w", l.number, l.where(), silence)
+	return nil, fmt.Errorf("meter %s on %s: %w", l.number, meterline.Place(l.address), silence)
 }
 
 func silent(err error) bool {
-	s, ok := errors.AsType[*silenceError](err)
-	return ok && s.why == ""
+	s, ok := errors.AsType[*meterline.SilenceError](err)
+	return ok && s.Why == ""
 }
 
 func (l *link) orders() []idOrder {
@@ -351,15 +324,15 @@ func (l *link) unitPlace(slots []slot, data []byte) (unitPlace, error) {
 	return where, err
 }
 
-func (l *link) exchange(ctx context.Context, line exchanger, q question) ([]byte, error) {
+func (l *link) exchange(ctx context.Context, line meterline.Exchanger, q question) ([]byte, error) {
 	heard := &listener{question: q}
 	_, err := line.Exchange(ctx, bus.Request{
-		Frame: q.frame(), Timeout: l.timeout, Gap: min(l.timeout, maxPause), Answer: heard.hear, Protocol: "cjt188",
+		Frame: q.frame(), Timeout: l.timeout, Gap: min(l.timeout, meterline.MaxPause), Answer: heard.hear, Protocol: "cjt188",
 		Late: -1, // answers say what they are about
 	})
 	if noReply, ok := errors.AsType[*bus.NoReplyError](err); ok {
-		heard.echo = heard.echo || noReply.Echo
-		return nil, &silenceError{noReply.Waited, heard.why(noReply.Received)}
+		heard.Echo = heard.Echo || noReply.Echo
+		return nil, &meterline.SilenceError{Waited: noReply.Waited, Why: heard.why(noReply.Received)}
 	}
 	if err != nil {
 		return nil, err

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
-	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -30,12 +28,11 @@ const (
 	brief   = 300 * time.Millisecond // none is
 )
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var (
+	must     = drivertest.Must
+	open     = drivertest.Open
+	mistakes = drivertest.Mistakes
+)
 
 // simulate runs a line behind a serial server and gives its address.
 func simulate(t *testing.T, o cjt188sim.Options) (*cjt188sim.Line, string) {
@@ -45,29 +42,12 @@ func simulate(t *testing.T, o cjt188sim.Options) (*cjt188sim.Line, string) {
 	}
 	line, err := cjt188sim.New(o)
 	must(t, err)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			running.Go(func() { _ = line.Serve(ctx, conn) })
-		}
-	})
-	t.Cleanup(func() { cancel(); listener.Close(); running.Wait() })
-	return line, "tcp://" + listener.Addr().String()
+	return line, drivertest.Serve(t, func(ctx context.Context, conn net.Conn) error { return line.Serve(ctx, conn) })
 }
 
 func newDriver(t *testing.T) *cjt188.Driver {
 	t.Helper()
-	set, err := bus.NewSet(nil)
-	must(t, err)
-	t.Cleanup(func() { set.Close() })
-	return &cjt188.Driver{Buses: set}
+	return &cjt188.Driver{Buses: drivertest.Buses(t, nil)}
 }
 
 // options are for a meter with points given as "name", "name=item" or "name=item/unit", rw in front
@@ -92,14 +72,6 @@ func options(t *testing.T, d *cjt188.Driver, address, meter, kind string, timeou
 	return o
 }
 
-func open(t *testing.T, d *cjt188.Driver, o *cjt188.Options) collectors.Device {
-	t.Helper()
-	device, err := d.Open("meter", o)
-	must(t, err)
-	t.Cleanup(func() { must(t, device.Close()) })
-	return device
-}
-
 func TestContract(t *testing.T) {
 	line, address := simulate(t, cjt188sim.Options{})
 	driver := newDriver(t)
@@ -107,13 +79,7 @@ func TestContract(t *testing.T) {
 		Driver:  driver,
 		Options: func() any { return options(t, driver, address, heat, "heat", 400*time.Millisecond, "heat", "flow") },
 		Points:  []string{"heat", "flow"},
-		Silence: func(silent bool) {
-			if silent {
-				line.Misbehave(cjt188sim.Silence)
-				return
-			}
-			line.Misbehave(cjt188sim.Healthy)
-		},
+		Silence: drivertest.Silencer(line.Misbehave, cjt188sim.Silence, cjt188sim.Healthy),
 	})
 }
 
@@ -229,18 +195,7 @@ func TestFaultsNeverGiveAWrongValue(t *testing.T) {
 }
 
 func TestEveryFaultIsTested(t *testing.T) {
-	source, err := os.ReadFile("driver_test.go")
-	must(t, err)
-	for _, fault := range cjt188sim.Faults() {
-		name := ""
-		for _, word := range strings.Split(string(fault), "-") {
-			name += strings.ToUpper(word[:1]) + word[1:]
-		}
-		name = strings.Replace(name, "WrongId", "WrongID", 1)
-		if !strings.Contains(string(source), "fault: cjt188sim."+name) {
-			t.Errorf("no test for %s", fault)
-		}
-	}
+	drivertest.FaultsAreTested(t, "cjt188sim", cjt188sim.Faults())
 }
 
 func TestValveIsSwitchedOnceAndReadBack(t *testing.T) {
@@ -310,18 +265,10 @@ func TestOnASerialLine(t *testing.T) {
 	wire.Pace(2400, 11)
 	line, err := cjt188sim.New(cjt188sim.Options{Preamble: 4, Clock: func() time.Time { return noon }})
 	must(t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() {
-		if err := line.Serve(ctx, wire); err != nil {
-			t.Errorf("simulator: %v", err)
-		}
-	})
-	t.Cleanup(func() { cancel(); running.Wait() })
-	set, err := bus.NewSet(map[string]bus.Settings{"line": {Serial: wire.Path(), Character: bus.Character{Baud: 2400, Parity: "even"}}})
-	must(t, err)
-	t.Cleanup(func() { set.Close() })
-	driver := &cjt188.Driver{Buses: set}
+	drivertest.Simulate(t, func(ctx context.Context) error { return line.Serve(ctx, wire) })
+	driver := &cjt188.Driver{Buses: drivertest.Buses(t, map[string]bus.Settings{
+		"line": {Serial: wire.Path(), Character: bus.Character{Baud: 2400, Parity: "even"}},
+	})}
 	s := cjt188sim.StateAt(noon)
 	first := open(t, driver, options(t, driver, "bus://line", heat, "heat", patient, "heat"))
 	second := open(t, driver, options(t, driver, "bus://line", water, "water", patient, "volume"))
@@ -380,10 +327,7 @@ func TestMetersAreFound(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			line, address := simulate(t, cjt188sim.Options{Meters: c.meters})
-			set, err := bus.NewSet(nil)
-			must(t, err)
-			defer set.Close()
-			client, err := set.Client(address, "search")
+			client, err := drivertest.Buses(t, nil).Client(address, "search")
 			must(t, err)
 			defer client.Rest()
 			asked, told := 0, 0
@@ -398,6 +342,9 @@ func TestMetersAreFound(t *testing.T) {
 			var names []string
 			for _, f := range found {
 				names = append(names, f.Meter.String())
+				if told, ok := cjt188.Dissect(bus.In, f.Raw); !ok || !strings.Contains(told, f.Meter.String()) {
+					t.Errorf("%s was found in % X", f.Meter, f.Raw)
+				}
 			}
 			if got := strings.Join(names, " "); got != c.want || told != len(found) {
 				t.Errorf("found %s and told of %d, want %s", got, told, c.want)
@@ -449,10 +396,4 @@ func TestMistakesInOptionsAreAllReported(t *testing.T) {
 	if _, err := newDriver(t).Open("m", right); err == nil || !strings.Contains(err.Error(), `"other"`) {
 		t.Errorf("open: got %v, want that the bus is unknown", err)
 	}
-}
-
-func mistakes(o *cjt188.Options) string {
-	var paths []string
-	o.Validate(func(path, _ string) { paths = append(paths, path) })
-	return strings.Join(paths, " ")
 }

@@ -1,12 +1,13 @@
 package cjt188
 
 import (
+	"bytes"
 	"context"
-	"errors"
-	"fmt"
+	"slices"
 	"time"
 
 	"sluice/collectors/bus"
+	"sluice/collectors/meterline"
 )
 
 // Found is a meter that answered.
@@ -14,13 +15,15 @@ type Found struct {
 	Meter MeterNumber
 	Type  byte
 	Name  string // of the type, for people
+	Raw   []byte // the frame
 }
 
 // Search says how to look for meters.
 type Search struct {
-	Timeout  time.Duration       // for one question; 0: half a second
-	Progress func(asked, of int) // called after every question; nil: nobody watches
-	Found    func(Found)         // called for every meter at once; nil likewise
+	Timeout   time.Duration       // for one question; 0: half a second
+	Character *bus.Character      // on a serial line; nil: its own
+	Progress  func(asked, of int) // called after every question; nil: nobody watches
+	Found     func(Found)         // called for every meter at once; nil likewise
 }
 
 // Find asks whoever is on the line for its address, in the ways that meters are known to listen to:
@@ -30,14 +33,13 @@ type Search struct {
 // enough. Meters that do not know such a partial address stay hidden then; Find says so when it found
 // none.
 func Find(ctx context.Context, c *bus.Client, s Search) ([]Found, error) {
-	if s.Timeout <= 0 {
-		s.Timeout = 500 * time.Millisecond
-	}
-	f := &finder{client: c, search: s, known: map[MeterNumber]bool{}, of: len(manners)}
+	f := &finder{tell: s.Found, Search: meterline.Search{
+		Line: c, Shape: shape, Protocol: "cjt188", Timeout: s.Timeout, Character: s.Character, Progress: s.Progress, Of: len(manners),
+	}}
 	crowded := false
 	for _, m := range manners {
 		if crowded && m.kind != wildcard {
-			f.of--
+			f.Of--
 			continue // they were told apart without
 		}
 		several, err := f.ask(ctx, m, everyMeter)
@@ -48,12 +50,15 @@ func Find(ctx context.Context, c *bus.Client, s Search) ([]Found, error) {
 			continue
 		}
 		crowded = true
-		if err := f.narrow(ctx, m, everyMeter, len(everyMeter)-1); err != nil {
+		err = f.Narrow(ctx, len(everyMeter), func(ctx context.Context, number []byte) (bool, error) {
+			return f.ask(ctx, m, MeterNumber(number))
+		})
+		if err != nil {
 			return f.found, err
 		}
 	}
 	if crowded && len(f.found) == 0 {
-		return nil, errors.New("several meters answer at once, and none of them to a part of its address: connect one at a time")
+		return nil, meterline.ErrCrowded
 	}
 	return f.found, nil
 }
@@ -71,92 +76,30 @@ var manners = []manner{
 }
 
 type finder struct {
-	client    *bus.Client
-	search    Search
-	found     []Found
-	known     map[MeterNumber]bool
-	asked, of int
+	meterline.Search
+	tell  func(Found)
+	found []Found
 }
 
-// narrow goes through the values of one byte of the address, from the lowest byte up.
-func (f *finder) narrow(ctx context.Context, m manner, pattern MeterNumber, at int) error {
-	f.of += 100
-	for n := range byte(100) {
-		pattern[at] = n/10<<4 | n%10
-		several, err := f.ask(ctx, m, pattern)
-		if err != nil {
-			return err
-		}
-		if several && at > 0 {
-			if err := f.narrow(ctx, m, pattern, at-1); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// ask sends one question and takes every frame that comes. several says that what came cannot be
-// one meter's answer alone.
+// ask sends one question and adds those who answer it.
 func (f *finder) ask(ctx context.Context, m manner, pattern MeterNumber) (several bool, err error) {
 	q := question{kind: m.kind, meter: pattern, function: readAddress, id: addressOf, order: m.order, serial: 1}
-	// The answer is never taken as complete: a second meter may be slower than the first.
-	heard, err := everything(ctx, f.client, q.frame(), f.search.Timeout)
-	if err != nil {
-		return false, err
-	}
-	f.asked++
-	if f.search.Progress != nil {
-		f.search.Progress(f.asked, f.of)
-	}
-	answers, damaged := 0, false
-	for len(heard) > 0 {
-		frame, n, ok := Locate(heard)
-		if !ok {
-			damaged = damaged || !onlyPreamble(heard)
-			break
+	return f.Ask(ctx, q.frame(), func(frame []byte) bool {
+		answer := parse(frame)
+		if answer.Control != readAddress|fromMeter {
+			return false
 		}
-		damaged = damaged || !onlyPreamble(heard[:n-headBytes-len(frame.Data)-tailBytes])
-		heard = heard[n:]
-		if frame.Control == readAddress|fromMeter {
-			answers++
-			f.add(Found{Meter: frame.Meter, Type: frame.Type, Name: typeName(frame.Type)})
-		}
-	}
-	return damaged || answers > 1, nil
+		f.add(Found{Meter: answer.Meter, Type: answer.Type, Name: typeName(answer.Type), Raw: bytes.Clone(frame)})
+		return true
+	})
 }
 
 func (f *finder) add(found Found) {
-	if f.known[found.Meter] {
+	if slices.ContainsFunc(f.found, func(known Found) bool { return known.Meter == found.Meter }) {
 		return
 	}
-	f.known[found.Meter] = true
 	f.found = append(f.found, found)
-	if f.search.Found != nil {
-		f.search.Found(found)
+	if f.tell != nil {
+		f.tell(found)
 	}
-}
-
-func onlyPreamble(b []byte) bool {
-	for _, c := range b {
-		if c != preamble {
-			return false
-		}
-	}
-	return true
-}
-
-// everything sends a request and gives all that is heard until the line is quiet again.
-func everything(ctx context.Context, c *bus.Client, frame []byte, timeout time.Duration) ([]byte, error) {
-	_, err := c.Exchange(ctx, bus.Request{
-		Frame: frame, Timeout: timeout, Gap: timeout, Late: -1, Protocol: "cjt188",
-		Answer: func([]byte) ([]byte, bool) { return nil, false },
-	})
-	if noReply, ok := errors.AsType[*bus.NoReplyError](err); ok {
-		return noReply.Received, nil
-	}
-	if err == nil {
-		err = errors.New("bug: an answer that never ends has ended")
-	}
-	return nil, fmt.Errorf("look for meters: %w", err)
 }

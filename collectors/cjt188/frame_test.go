@@ -139,10 +139,10 @@ func TestLocateResynchronises(t *testing.T) {
 	if _, _, ok := Locate(good[:len(good)-1]); ok {
 		t.Error("a frame was found before its end")
 	}
-	if got := Diagnose(good[:10]).Error(); got != "the frame is cut short: 10 bytes" {
+	if got := shape.Diagnose(good[:10]).Error(); got != "the frame is cut short: 10 bytes" {
 		t.Errorf("got %q", got)
 	}
-	if got := Diagnose([]byte{1, 2}).Error(); got != "2 bytes of noise, no frame" {
+	if got := shape.Diagnose([]byte{1, 2}).Error(); got != "2 bytes of noise, no frame" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -180,7 +180,7 @@ func FuzzFrame(f *testing.F) {
 		_, _ = Dissect(bus.In, in)
 		frame, n, ok := Locate(in)
 		if !ok {
-			if Diagnose(in) == nil {
+			if shape.Diagnose(in) == nil {
 				t.Errorf("% X: no frame and no reason", in)
 			}
 			return

@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net"
-	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,40 +21,22 @@ const (
 	brief   = 300 * time.Millisecond // none is
 )
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var (
+	must     = drivertest.Must
+	open     = drivertest.Open
+	mistakes = drivertest.Mistakes
+)
 
 // simulate runs an instrument behind a serial server and gives its address.
 func simulate(t *testing.T, o customsim.Options) (*customsim.Instrument, string) {
 	t.Helper()
 	instrument := customsim.New(o)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			running.Go(func() { _ = instrument.Serve(ctx, conn) })
-		}
-	})
-	t.Cleanup(func() { cancel(); listener.Close(); running.Wait() })
-	return instrument, "tcp://" + listener.Addr().String()
+	return instrument, drivertest.Serve(t, func(ctx context.Context, conn net.Conn) error { return instrument.Serve(ctx, conn) })
 }
 
 func newDriver(t *testing.T) *custom.Driver {
 	t.Helper()
-	set, err := bus.NewSet(nil)
-	must(t, err)
-	t.Cleanup(func() { set.Close() })
-	return &custom.Driver{Buses: set}
+	return &custom.Driver{Buses: drivertest.Buses(t, nil)}
 }
 
 func at(n int) *int { return &n }
@@ -99,14 +79,6 @@ func controller(t *testing.T, d *custom.Driver, address string, timeout time.Dur
 	return o
 }
 
-func open(t *testing.T, d *custom.Driver, o *custom.Options) collectors.Device {
-	t.Helper()
-	device, err := d.Open("device", o)
-	must(t, err)
-	t.Cleanup(func() { must(t, device.Close()) })
-	return device
-}
-
 const (
 	scaleReads      = `weight=12.5; tons=0.0125; net=false; t=21.5; set=20; state="OK"; length=42`
 	controllerReads = `set=20; count=123456; flow=21.5; alarm=true`
@@ -119,13 +91,7 @@ func TestContract(t *testing.T) {
 		Driver:  driver,
 		Options: func() any { return scale(t, driver, address, 400*time.Millisecond) },
 		Points:  []string{"weight", "tons", "net", "t", "set", "state", "length"},
-		Silence: func(silent bool) {
-			if silent {
-				instrument.Misbehave(customsim.Silence)
-				return
-			}
-			instrument.Misbehave(customsim.Healthy)
-		},
+		Silence: drivertest.Silencer(instrument.Misbehave, customsim.Silence, customsim.Healthy),
 	})
 }
 
@@ -178,17 +144,7 @@ func TestFaultsNeverGiveAWrongValue(t *testing.T) {
 }
 
 func TestEveryFaultIsTested(t *testing.T) {
-	source, err := os.ReadFile("driver_test.go")
-	must(t, err)
-	for _, fault := range customsim.Faults() {
-		name := ""
-		for _, word := range strings.Split(string(fault), "-") {
-			name += strings.ToUpper(word[:1]) + word[1:]
-		}
-		if !strings.Contains(string(source), "fault: customsim."+name) {
-			t.Errorf("no test for %s", fault)
-		}
-	}
+	drivertest.FaultsAreTested(t, "customsim", customsim.Faults())
 }
 
 func TestADeviceThatSpeaksByItself(t *testing.T) {
@@ -231,18 +187,9 @@ func TestOnASerialLineThatHearsItself(t *testing.T) {
 	must(t, err)
 	line.Pace(9600, 10)
 	line.Echo(true)
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() {
-		if err := customsim.New(customsim.Options{}).Serve(ctx, line); err != nil {
-			t.Errorf("simulator: %v", err)
-		}
-	})
-	t.Cleanup(func() { cancel(); running.Wait() })
-	set, err := bus.NewSet(map[string]bus.Settings{"line": {Serial: line.Path()}})
-	must(t, err)
-	t.Cleanup(func() { set.Close() })
-	driver := &custom.Driver{Buses: set}
+	instrument := customsim.New(customsim.Options{})
+	drivertest.Simulate(t, func(ctx context.Context) error { return instrument.Serve(ctx, line) })
+	driver := &custom.Driver{Buses: drivertest.Buses(t, map[string]bus.Settings{"line": {Serial: line.Path()}})}
 	for name, o := range map[string]*custom.Options{scaleReads: scale(t, driver, "bus://line", patient), controllerReads: controller(t, driver, "bus://line", patient)} {
 		device := open(t, driver, o)
 		for range 2 {
@@ -399,10 +346,4 @@ func TestMistakesInOptionsAreAllReported(t *testing.T) {
 			}
 		}
 	}
-}
-
-func mistakes(o *custom.Options) string {
-	var paths []string
-	o.Validate(func(path, _ string) { paths = append(paths, path) })
-	return strings.Join(paths, " ")
 }

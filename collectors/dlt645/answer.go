@@ -1,6 +1,10 @@
 package dlt645
 
-import "fmt"
+import (
+	"fmt"
+
+	"sluice/collectors/meterline"
+)
 
 // question is one request to one meter and what its answer must look like.
 type question struct {
@@ -12,58 +16,43 @@ type question struct {
 	writes   []byte // of a write: password, operator and data
 }
 
-// frame gives the request as it goes on the wire. Four preamble bytes wake optical heads and radio
-// adapters; meters on a plain line skip them.
+// frame gives the request as it goes on the wire.
 func (q question) frame() []byte {
 	data := q.id.wire()
 	if q.sequence > 0 && q.edition != Edition1997 { // whose continuations carry no number
 		data = append(data, q.sequence)
 	}
 	data = append(data, q.writes...)
-	b := []byte{preamble, preamble, preamble, preamble}
-	return Frame{Meter: q.meter, Control: q.function, Data: data}.Append(b)
+	return Frame{Meter: q.meter, Control: q.function, Data: data}.Append(meterline.Begin())
 }
 
-// listener picks the answer to one question from what is heard on a line that others use too.
-// Whatever is not the answer is passed over, and remembered in case the answer never comes.
+// listener picks the answer to one question from what is heard.
 type listener struct {
 	question
-	used   int // of the bytes received, how many are dealt with
+	meterline.Listener
+
 	data   []byte
 	more   bool
 	ok     bool // it answered with data, else with the error byte
 	errors byte
-
-	echo bool
-	odd  string
 }
 
 // hear is a bus.FrameReader.
 func (l *listener) hear(received []byte) ([]byte, bool) {
-	for {
-		f, n, ok := Locate(received[l.used:])
-		if !ok {
-			return nil, false
-		}
-		from := l.used
-		l.used += n
-		if l.take(f) {
-			return received[from:l.used], true
-		}
-	}
+	return l.Hear(shape, received, func(frame []byte) bool { return l.take(parse(frame)) })
 }
 
 // take says whether f settles the question.
 func (l *listener) take(f Frame) bool {
 	switch {
 	case f.Control&fromMeter == 0:
-		l.echo = true // an adapter that hears itself, or another master
+		l.Echo = true // an adapter that hears itself, or another master
 		return false
 	case f.Meter != l.meter:
-		l.odd = fmt.Sprintf("meter %s answered", f.Meter)
+		l.Odd = fmt.Sprintf("meter %s answered", f.Meter)
 		return false
 	case f.Control&function != l.function:
-		l.odd = fmt.Sprintf("the meter answered another request (control code %02X)", f.Control)
+		l.Odd = fmt.Sprintf("the meter answered another request (control code %02X)", f.Control)
 		return false
 	case f.Control&refused != 0:
 		return l.takeRefusal(f)
@@ -76,7 +65,7 @@ func (l *listener) take(f Frame) bool {
 
 func (l *listener) takeRefusal(f Frame) bool {
 	if len(f.Data) != 1 {
-		l.odd = fmt.Sprintf("the meter refused with %d error bytes, not one", len(f.Data))
+		l.Odd = fmt.Sprintf("the meter refused with %d error bytes, not one", len(f.Data))
 		return false
 	}
 	l.errors = f.Data[0]
@@ -86,18 +75,18 @@ func (l *listener) takeRefusal(f Frame) bool {
 func (l *listener) takeData(f Frame) bool {
 	n := l.id.bytes
 	if len(f.Data) < n {
-		l.odd = fmt.Sprintf("the meter answered with %d bytes, too few for an identifier", len(f.Data))
+		l.Odd = fmt.Sprintf("the meter answered with %d bytes, too few for an identifier", len(f.Data))
 		return false
 	}
 	if id := idFrom(f.Data[:n]); id != l.id {
-		l.odd = fmt.Sprintf("the meter sent data %s, asked was %s", id, l.id)
+		l.Odd = fmt.Sprintf("the meter sent data %s, asked was %s", id, l.id)
 		return false
 	}
 	data := f.Data[n:]
 	if l.sequence > 0 && l.edition != Edition1997 {
 		last := len(data) - 1
 		if last < 0 || data[last] != l.sequence {
-			l.odd = fmt.Sprintf("the meter sent another continuation than number %d", l.sequence)
+			l.Odd = fmt.Sprintf("the meter sent another continuation than number %d", l.sequence)
 			return false
 		}
 		data = data[:last]
@@ -114,16 +103,5 @@ func idFrom(wire []byte) ID {
 	return id
 }
 
-// why says what came instead of the answer, in the end; empty: nothing did.
-func (l *listener) why(received []byte) string {
-	rest := received[l.used:]
-	switch {
-	case l.odd != "":
-		return l.odd
-	case len(rest) > 0:
-		return Diagnose(rest).Error()
-	case l.echo:
-		return "only the request was heard on the line"
-	}
-	return ""
-}
+// why says what came instead of the answer; empty: nothing did.
+func (l *listener) why(received []byte) string { return l.Why(shape, received) }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sluice/collectors/bus"
+	"sluice/collectors/meterline"
 	"sluice/gateway/message"
 )
 
@@ -28,7 +29,7 @@ func (e Edition) dateAndTime() (date, clock ID) {
 
 // fetchClock brings time and date, low byte first, as one. Around midnight the date is read again: it
 // may be that of the day before.
-func (l *link) fetchClock(ctx context.Context, line exchanger) ([]byte, error) {
+func (l *link) fetchClock(ctx context.Context, line meterline.Exchanger) ([]byte, error) {
 	dateID, timeID := l.edition.dateAndTime()
 	date, err := l.fetch(ctx, line, dateID)
 	if err != nil {
@@ -150,7 +151,7 @@ func clockOf(data []byte) time.Time {
 }
 
 // setClock writes the date, then the time.
-func (m *meter) setClock(ctx context.Context, line exchanger, rights []byte, at time.Time) error {
+func (m *meter) setClock(ctx context.Context, line meterline.Exchanger, rights []byte, at time.Time) error {
 	dateID, timeID := m.edition.dateAndTime()
 	if err := m.put(ctx, line, dateID, rights, dateBytes(at)); err != nil {
 		return err
@@ -162,10 +163,10 @@ func (m *meter) setClock(ctx context.Context, line exchanger, rights []byte, at 
 }
 
 // broadcastClock tells every meter on the line the time. None of them answers.
-func (m *meter) broadcastClock(ctx context.Context, line exchanger, at time.Time) error {
+func (m *meter) broadcastClock(ctx context.Context, line meterline.Exchanger, at time.Time) error {
 	data := append(clockBytes(at), dateBytes(at)[1:]...)
 	all := MeterNumber{0x99, 0x99, 0x99, 0x99, 0x99, 0x99}
-	frame := Frame{Meter: all, Control: broadcastTime, Data: data}.Append([]byte{preamble, preamble, preamble, preamble})
+	frame := Frame{Meter: all, Control: broadcastTime, Data: data}.Append(meterline.Begin())
 	_, err := line.Exchange(ctx, bus.Request{
 		Frame: frame, Timeout: afterBroadcast, Protocol: "dlt645", Late: -1,
 		Answer: func([]byte) ([]byte, bool) { return nil, false },

@@ -21,13 +21,7 @@ func TestContract(t *testing.T) {
 			o.Points = []dlt645.PointOptions{point(t, "energy", "00010000"), point(t, "voltage", "02010100")}
 			return o
 		},
-		Points: []string{"energy", "voltage"},
-		Silence: func(silent bool) {
-			if silent {
-				line.Misbehave(dlt645sim.Silence)
-				return
-			}
-			line.Misbehave(dlt645sim.Healthy)
-		},
+		Points:  []string{"energy", "voltage"},
+		Silence: drivertest.Silencer(line.Misbehave, dlt645sim.Silence, dlt645sim.Healthy),
 	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"sluice/collectors"
 	"sluice/collectors/bus"
+	"sluice/collectors/meterline"
 	"sluice/gateway/message"
 )
 
@@ -43,7 +44,7 @@ func (d *Driver) Open(name string, options any) (collectors.Device, error) {
 		return nil, fmt.Errorf("device %s: %w", name, err)
 	}
 	m := &meter{link: &link{
-		client: client, address: string(o.Address), edition: o.edition.orDefault(), number: o.Meter, timeout: o.Timeout,
+		client: client, address: o.Address, edition: o.edition.orDefault(), number: o.Meter, timeout: o.Timeout,
 		passwordFile: o.PasswordFile, operatorFile: o.OperatorFile, broadcast: o.ClockWrite == "broadcast",
 		useBlocks: o.Blocks,
 	}}
@@ -87,19 +88,6 @@ type meter struct {
 type answerError struct{ problem string }
 
 func (e *answerError) Error() string { return e.problem }
-
-// silenceError is the lack of a valid answer; why says what came instead, if anything did.
-type silenceError struct {
-	waited time.Duration
-	why    string
-}
-
-func (e *silenceError) Error() string {
-	if e.why == "" {
-		return fmt.Sprintf("no answer within %v", e.waited)
-	}
-	return "no valid answer: " + e.why
-}
 
 // Read makes one request after the other. A meter that answers nothing is given up after two, so
 // that an absent one does not keep a shared line busy; since some meters are silent about data that
@@ -163,7 +151,7 @@ func overdue(ctx context.Context) error {
 }
 
 func (m *meter) absent(err error) error {
-	return fmt.Errorf("meter %s on %s: %w", m.number, m.where(), err)
+	return fmt.Errorf("meter %s on %s: %w", m.number, meterline.Place(m.address), err)
 }
 
 func answered(err error) bool {
@@ -172,7 +160,7 @@ func answered(err error) bool {
 }
 
 func silent(err error) bool {
-	_, ok := errors.AsType[*silenceError](err)
+	_, ok := errors.AsType[*meterline.SilenceError](err)
 	return ok
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -28,32 +27,25 @@ func atNoon(o dlt645sim.Options) dlt645sim.Options {
 	return o
 }
 
+var (
+	must     = drivertest.Must
+	mistakes = drivertest.Mistakes
+)
+
 // simulate runs a line until the test ends.
 func simulate(t *testing.T, o dlt645sim.Options) *dlt645sim.Line {
 	t.Helper()
 	line, err := dlt645sim.Open(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() {
-		if err := line.Run(ctx); err != nil {
-			t.Errorf("simulator: %v", err)
-		}
-	})
-	t.Cleanup(func() { cancel(); running.Wait() })
+	must(t, err)
+	drivertest.Simulate(t, line.Run)
 	return line
 }
 
 func busOn(t *testing.T, path string) *bus.Set {
 	t.Helper()
-	set, err := bus.NewSet(map[string]bus.Settings{"line": {Serial: path, Character: bus.Character{Baud: 115200, Parity: "even"}, Silence: 2 * time.Millisecond}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { set.Close() })
-	return set
+	return drivertest.Buses(t, map[string]bus.Settings{
+		"line": {Serial: path, Character: bus.Character{Baud: 115200, Parity: "even"}, Silence: 2 * time.Millisecond},
+	})
 }
 
 // open makes a device with points given as "name=id", "name=id/format" or "name=id@byte/format".
@@ -85,17 +77,7 @@ func openWith(t *testing.T, d *dlt645.Driver, meter string, timeout time.Duratio
 		o.Points = append(o.Points, p)
 	}
 	change(o)
-	device, err := d.Open("meter", o)
-	must(t, err)
-	t.Cleanup(func() { must(t, device.Close()) })
-	return device
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
+	return drivertest.Open(t, d, o)
 }
 
 const (
@@ -198,18 +180,7 @@ func TestFaultsNeverGiveAWrongValue(t *testing.T) {
 }
 
 func TestEveryFaultIsTested(t *testing.T) {
-	source, err := os.ReadFile("driver_test.go")
-	must(t, err)
-	for _, fault := range dlt645sim.Faults() {
-		name := ""
-		for _, word := range strings.Split(string(fault), "-") {
-			name += strings.ToUpper(word[:1]) + word[1:]
-		}
-		name = strings.Replace(name, "WrongId", "WrongID", 1)
-		if !strings.Contains(string(source), "fault: dlt645sim."+name) {
-			t.Errorf("no test for %s", fault)
-		}
-	}
+	drivertest.FaultsAreTested(t, "dlt645sim", dlt645sim.Faults())
 }
 
 func TestSignsAndStatusWords(t *testing.T) {
@@ -402,10 +373,4 @@ func TestUnitsAndForeignOptions(t *testing.T) {
 	if _, err := driver.Open("m", struct{}{}); err == nil {
 		t.Error("foreign options were taken")
 	}
-}
-
-func mistakes(o *dlt645.Options) string {
-	var paths []string
-	o.Validate(func(path, _ string) { paths = append(paths, path) })
-	return strings.Join(paths, " ")
 }

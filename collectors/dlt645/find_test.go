@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"sluice/collectors/bus"
 	"sluice/collectors/dlt645"
 	"sluice/collectors/dlt645/dlt645sim"
 )
@@ -41,6 +42,11 @@ func TestMetersAreFound(t *testing.T) {
 			})
 			if c.fails == "" && err != nil || c.fails != "" && (err == nil || !strings.Contains(err.Error(), c.fails)) {
 				t.Errorf("got %v, want %q", err, c.fails)
+			}
+			for _, f := range found {
+				if said, ok := dlt645.Dissect(bus.In, f.Raw); !ok || !strings.Contains(said, f.Meter.String()) {
+					t.Errorf("%s was found in % X", f.Meter, f.Raw)
+				}
 			}
 			slices.Sort(told)
 			if got := strings.Join(told, " "); got != c.want || len(told) != len(found) {

@@ -4,23 +4,19 @@
 package dlt645
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"strings"
+
+	"sluice/collectors/meterline"
 )
 
 const (
-	preamble = 0xFE // wakes the receiver; any number of them, none too
-	start    = 0x68
-	end      = 0x16
-	offset   = 0x33 // added to every data byte on the wire
+	offset = 0x33 // added to every data byte on the wire
 
 	headBytes = 10 // start, meter, start, control, length
-	tailBytes = 2  // checksum, end
 
-	fromMeter = 0x80 // bits of the control code
-	refused   = 0x40
+	fromMeter = meterline.FromMeter // bits of the control code
+	refused   = meterline.Refused
 	more      = 0x20
 	function  = 0x1F
 )
@@ -54,116 +50,64 @@ type Frame struct {
 
 // Append appends the frame as it goes on the wire, without preamble.
 func (f Frame) Append(b []byte) []byte {
-	if len(f.Data) > 255 {
+	if len(f.Data) > meterline.MaxData {
 		panic("bug: a DL/T 645 frame holds at most 255 bytes of data")
 	}
 	from := len(b)
-	b = append(b, start)
+	b = append(b, meterline.Start)
 	for i := len(f.Meter) - 1; i >= 0; i-- { // low byte first
 		b = append(b, f.Meter[i])
 	}
-	b = append(b, start, f.Control, byte(len(f.Data)))
+	b = append(b, meterline.Start, f.Control, byte(len(f.Data)))
 	for _, c := range f.Data {
 		b = append(b, c+offset)
 	}
-	return append(b, sum(b[from:]), end)
+	return meterline.Seal(b, from)
 }
 
-func sum(b []byte) (s byte) {
-	for _, c := range b {
-		s += c
+// shape is what frames look like: a second start byte stands behind the meter's number, which is
+// decimal.
+var shape = meterline.Shape{Head: headBytes, Fits: func(head []byte) bool {
+	if len(head) < headBytes {
+		return true
 	}
-	return s
-}
+	for _, c := range head[1:7] {
+		if !isBCD(c) && c != meterline.Wildcard {
+			return false
+		}
+	}
+	return head[7] == meterline.Start
+}}
 
 // Decode takes exactly one frame, which preamble bytes may precede.
 func Decode(b []byte) (Frame, error) {
-	b = bytes.TrimLeft(b, string([]byte{preamble}))
-	f, n, err := decode(b)
+	frame, err := shape.Whole(b)
 	if err != nil {
 		return Frame{}, err
 	}
-	if n != len(b) {
-		return Frame{}, fmt.Errorf("%d bytes follow the frame", len(b)-n)
-	}
-	return f, nil
+	return parse(frame), nil
 }
 
-// Locate gives the first valid frame anywhere in b and the number of bytes up to its end. A start
-// byte in noise or in data does not hide the frame behind it.
+// Locate gives the first valid frame anywhere in b and the number of bytes up to its end.
 func Locate(b []byte) (f Frame, n int, ok bool) {
-	for i, c := range b {
-		if c != start {
-			continue
-		}
-		if f, n, err := decode(b[i:]); err == nil {
-			return f, i + n, true
-		}
+	frame, n, ok := shape.Find(b)
+	if !ok {
+		return Frame{}, 0, false
 	}
-	return Frame{}, 0, false
+	return parse(frame), n, true
 }
 
-// Diagnose says why there is no valid frame in b, by the candidate that came closest.
-func Diagnose(b []byte) error {
-	var short error
-	for i, c := range b {
-		if c != start {
-			continue
-		}
-		_, _, err := decode(b[i:])
-		if errors.Is(err, errDamaged) {
-			return err
-		}
-		if short == nil && errors.Is(err, errShort) {
-			short = err
-		}
-	}
-	if short != nil {
-		return short
-	}
-	return fmt.Errorf("%d bytes of noise, no frame", len(b))
-}
-
-var (
-	errNoFrame = errors.New("no frame starts here")
-	errShort   = errors.New("the frame is cut short")
-	errDamaged = errors.New("the frame is damaged")
-)
-
-// decode takes the frame that b starts with; n is its length.
-func decode(b []byte) (f Frame, n int, err error) {
-	if len(b) == 0 || b[0] != start {
-		return Frame{}, 0, errNoFrame
-	}
-	if len(b) < headBytes {
-		return Frame{}, 0, fmt.Errorf("%w: %d bytes", errShort, len(b))
-	}
-	if b[7] != start {
-		return Frame{}, 0, errNoFrame
-	}
+// parse takes what has the shape of a frame.
+func parse(b []byte) Frame {
+	data := b[headBytes : len(b)-meterline.Tail]
+	f := Frame{Control: b[8], Data: make([]byte, len(data))}
 	for i := range f.Meter {
 		f.Meter[i] = b[6-i]
-		if !isBCD(f.Meter[i]) && f.Meter[i] != 0xAA { // AA: any
-			return Frame{}, 0, errNoFrame
-		}
 	}
-	f.Control = b[8]
-	length := int(b[9])
-	n = headBytes + length + tailBytes
-	if len(b) < n {
-		return Frame{}, 0, fmt.Errorf("%w: %d of %d bytes", errShort, len(b), n)
+	for i, c := range data {
+		f.Data[i] = c - offset
 	}
-	if got, want := b[n-2], sum(b[:n-2]); got != want {
-		return Frame{}, 0, fmt.Errorf("%w: its checksum is %02X and should be %02X", errDamaged, got, want)
-	}
-	if b[n-1] != end {
-		return Frame{}, 0, fmt.Errorf("%w: it ends in %02X, not in 16", errDamaged, b[n-1])
-	}
-	f.Data = make([]byte, length)
-	for i := range f.Data {
-		f.Data[i] = b[headBytes+i] - offset
-	}
-	return f, n, nil
+	return f
 }
 
 func isBCD(c byte) bool { return c>>4 <= 9 && c&0xF <= 9 }

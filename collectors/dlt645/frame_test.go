@@ -168,7 +168,7 @@ func TestDiagnoseNamesTheClosestCandidate(t *testing.T) {
 		{"68 61 01 00 00 00 00 68 91 06 33", "the frame is cut short: 11 of 18 bytes"},
 		{"68 68 61 01 00 00 00 00 68 91 00 BA 16", "the frame is damaged: its checksum is BA and should be C3"},
 	} {
-		if got := Diagnose(unhex(t, c.heard)).Error(); got != c.want {
+		if got := shape.Diagnose(unhex(t, c.heard)).Error(); got != c.want {
 			t.Errorf("%s: got %q, want %q", c.heard, got, c.want)
 		}
 	}
@@ -259,7 +259,7 @@ func FuzzFrame(f *testing.F) {
 		_, _ = Dissect(bus.In, in)
 		frame, n, ok := Locate(in)
 		if !ok {
-			if Diagnose(in) == nil {
+			if shape.Diagnose(in) == nil {
 				t.Errorf("% X: no frame and no reason", in)
 			}
 			return

@@ -6,17 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"sluice/collectors/bus"
+	"sluice/collectors/meterline"
 )
 
 // link is what all parts of a meter share: the line, and what has been learned about the meter.
 type link struct {
 	client  *bus.Client
-	address string
+	address bus.Address
 	edition Edition
 	number  MeterNumber
 	timeout time.Duration
@@ -30,21 +30,8 @@ type link struct {
 	learned int
 }
 
-// where names the line for people.
-func (l *link) where() string {
-	if name, ok := strings.CutPrefix(l.address, "bus://"); ok {
-		return "bus " + name
-	}
-	return l.address
-}
-
-// exchanger is a line or a turn on it.
-type exchanger interface {
-	Exchange(ctx context.Context, q bus.Request) ([]byte, error)
-}
-
 // fetch brings the bytes behind an identifier, from as many frames as the meter makes of them.
-func (l *link) fetch(ctx context.Context, line exchanger, id ID) ([]byte, error) {
+func (l *link) fetch(ctx context.Context, line meterline.Exchanger, id ID) ([]byte, error) {
 	if id == clockID {
 		return l.fetchClock(ctx, line)
 	}
@@ -77,19 +64,16 @@ func varied(b []byte) bool {
 	return slices.ContainsFunc(b, func(c byte) bool { return c != b[0] })
 }
 
-// maxPause is how long a meter may pause between two bytes of an answer by the standard.
-const maxPause = 500 * time.Millisecond
-
 // ask does one exchange.
-func (l *link) ask(ctx context.Context, line exchanger, q question) (*listener, error) {
+func (l *link) ask(ctx context.Context, line meterline.Exchanger, q question) (*listener, error) {
 	heard := &listener{question: q}
 	_, err := line.Exchange(ctx, bus.Request{
-		Frame: q.frame(), Timeout: l.timeout, Gap: min(l.timeout, maxPause), Answer: heard.hear, Protocol: "dlt645",
+		Frame: q.frame(), Timeout: l.timeout, Gap: min(l.timeout, meterline.MaxPause), Answer: heard.hear, Protocol: "dlt645",
 		Late: -1, // an answer names the meter and the data, and a late one is passed over
 	})
 	if noReply, ok := errors.AsType[*bus.NoReplyError](err); ok {
-		heard.echo = heard.echo || noReply.Echo
-		return nil, &silenceError{noReply.Waited, heard.why(noReply.Received)}
+		heard.Echo = heard.Echo || noReply.Echo
+		return nil, &meterline.SilenceError{Waited: noReply.Waited, Why: heard.why(noReply.Received)}
 	}
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"sluice/collectors/bus"
+	"sluice/collectors/meterline"
 	"sluice/gateway/config"
 	"sluice/gateway/message"
 )
@@ -75,7 +76,7 @@ func (m *meter) writeValue(ctx context.Context, p *point, value json.RawMessage)
 }
 
 // put writes data behind an identifier, once.
-func (l *link) put(ctx context.Context, line exchanger, id ID, rights, data []byte) error {
+func (l *link) put(ctx context.Context, line meterline.Exchanger, id ID, rights, data []byte) error {
 	_, err := l.ask(ctx, line, question{
 		edition: l.edition, meter: l.number, function: l.edition.writeFunction(), id: id, writes: slices.Concat(rights, data),
 	})

@@ -1,7 +1,6 @@
 package iec62056
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -35,35 +34,24 @@ func fast(o iec62056sim.Options) iec62056sim.Options {
 	return o
 }
 
+var (
+	must     = drivertest.Must
+	open     = drivertest.Open
+	mistakes = drivertest.Mistakes
+)
+
 // simulate runs a meter until the test ends.
 func simulate(t *testing.T, o iec62056sim.Options) *iec62056sim.Line {
 	t.Helper()
 	line, err := iec62056sim.Open(o)
 	must(t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() {
-		if err := line.Run(ctx); err != nil {
-			t.Errorf("simulator: %v", err)
-		}
-	})
-	t.Cleanup(func() { cancel(); running.Wait() })
+	drivertest.Simulate(t, line.Run)
 	return line
 }
 
 func busOn(t *testing.T, path string) *bus.Set {
 	t.Helper()
-	set, err := bus.NewSet(map[string]bus.Settings{"line": {Serial: path, Silence: 2 * time.Millisecond}})
-	must(t, err)
-	t.Cleanup(func() { set.Close() })
-	return set
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
+	return drivertest.Buses(t, map[string]bus.Settings{"line": {Serial: path, Silence: 2 * time.Millisecond}})
 }
 
 // options are for the meter on line, with points given as "name=code", "name=code@value" for another
@@ -93,14 +81,6 @@ func pointOf(t *testing.T, text string) PointOptions {
 	p.Name = name
 	must(t, p.Code.UnmarshalText([]byte(code)))
 	return p
-}
-
-func open(t *testing.T, d *Driver, o *Options) collectors.Device {
-	t.Helper()
-	device, err := d.Open("meter", o)
-	must(t, err)
-	t.Cleanup(func() { must(t, device.Close()) })
-	return device
 }
 
 var somePoints = []string{"serial=0.0.0", "energy=1.8.0", "in_wh=1-0:1.8.0*255 Wh", "stored=1.8.0*01", "demand=1.6.0", "at=1.6.0@2", "power=16.7.0", "none=3.8.0"}
@@ -385,18 +365,7 @@ func TestAPulledAdapterRecovers(t *testing.T) {
 }
 
 func TestEveryFaultIsTested(t *testing.T) {
-	source, err := os.ReadFile("driver_test.go")
-	must(t, err)
-	for _, fault := range iec62056sim.Faults() {
-		name := ""
-		for _, word := range strings.Split(string(fault), "-") {
-			name += strings.ToUpper(word[:1]) + word[1:]
-		}
-		if !strings.Contains(string(source), "fault: iec62056sim."+name+"}") && !strings.Contains(string(source), "fault: iec62056sim."+name+",") &&
-			!strings.Contains(string(source), "Misbehave(iec62056sim."+name+")") {
-			t.Errorf("no test for %s", fault)
-		}
-	}
+	drivertest.FaultsAreTested(t, "iec62056sim", iec62056sim.Faults())
 }
 
 func TestContract(t *testing.T) {
@@ -410,14 +379,8 @@ func TestContract(t *testing.T) {
 			o.Timeout = 900 * time.Millisecond
 			return o
 		},
-		Points: []string{"energy", "voltage"},
-		Silence: func(silent bool) {
-			if silent {
-				line.Misbehave(iec62056sim.Silence)
-				return
-			}
-			line.Misbehave(iec62056sim.Healthy)
-		},
+		Points:  []string{"energy", "voltage"},
+		Silence: drivertest.Silencer(line.Misbehave, iec62056sim.Silence, iec62056sim.Healthy),
 	})
 }
 
@@ -471,12 +434,6 @@ func TestMistakesInOptionsAreAllReported(t *testing.T) {
 	if o := options(t, d, "a=1.8.0"); o.Endpoint() != "bus://line" {
 		t.Errorf("the endpoint is %s", o.Endpoint())
 	}
-}
-
-func mistakes(o *Options) string {
-	var paths []string
-	o.Validate(func(path, _ string) { paths = append(paths, path) })
-	return strings.Join(paths, " ")
 }
 
 func dissectBoth(out bool, message []byte) (string, bool) {

@@ -17,13 +17,7 @@ func TestContract(t *testing.T) {
 				Driver:  driver,
 				Options: func() any { return options(t, driver, meter, brief, "energy=energy", "supply=flow_temperature") },
 				Points:  []string{"energy", "supply"},
-				Silence: func(silent bool) {
-					if silent {
-						line.Misbehave(mbussim.Silence)
-						return
-					}
-					line.Misbehave(mbussim.Healthy)
-				},
+				Silence: drivertest.Silencer(line.Misbehave, mbussim.Silence, mbussim.Healthy),
 			})
 		})
 	}

@@ -1,7 +1,6 @@
 package mbus_test
 
 import (
-	"context"
 	"encoding/hex"
 	"fmt"
 	"os"
@@ -27,41 +26,25 @@ const (
 	brief   = 300 * time.Millisecond // none is
 )
 
+var (
+	must = drivertest.Must
+	open = drivertest.Open
+)
+
 // simulate runs a line until the test ends. Its meters' clock stands still.
 func simulate(t *testing.T, meters ...mbussim.Meter) *mbussim.Line {
 	t.Helper()
 	line, err := mbussim.Open(mbussim.Options{Meters: meters, Clock: func() time.Time { return noon }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() {
-		if err := line.Run(ctx); err != nil {
-			t.Errorf("simulator: %v", err)
-		}
-	})
-	t.Cleanup(func() { cancel(); running.Wait() })
+	must(t, err)
+	drivertest.Simulate(t, line.Run)
 	return line
 }
 
 func busOn(t *testing.T, line *mbussim.Line) *bus.Set {
 	t.Helper()
-	set, err := bus.NewSet(map[string]bus.Settings{"line": {
-		Serial: line.Path(), Character: bus.Character{Baud: 38400, Parity: "even"}, Silence: 2 * time.Millisecond,
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { set.Close() })
-	return set
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
+	return drivertest.Buses(t, map[string]bus.Settings{
+		"line": {Serial: line.Path(), Character: bus.Character{Baud: 38400, Parity: "even"}, Silence: 2 * time.Millisecond},
+	})
 }
 
 // options are those of a meter with points given as "name=selector" or "name=selector in unit".
@@ -79,14 +62,6 @@ func options(t *testing.T, d *mbus.Driver, meter string, timeout time.Duration, 
 		o.Points = append(o.Points, p)
 	}
 	return o
-}
-
-func open(t *testing.T, d *mbus.Driver, o *mbus.Options) collectors.Device {
-	t.Helper()
-	device, err := d.Open("meter", o)
-	must(t, err)
-	t.Cleanup(func() { must(t, device.Close()) })
-	return device
 }
 
 // expect polls once.
@@ -194,10 +169,7 @@ func TestAMeterThatIsDeafToResets(t *testing.T) {
 		return at
 	}})
 	must(t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { must(t, line.Run(ctx)) })
-	t.Cleanup(func() { cancel(); running.Wait() })
+	drivertest.Simulate(t, line.Run)
 	driver := &mbus.Driver{Buses: busOn(t, line)}
 	for range 2 { // a gateway that starts again knows nothing of the frame count bit
 		device := open(t, driver, options(t, driver, "1", brief, "power=power"))
@@ -253,6 +225,10 @@ func TestFaultsOfTheLine(t *testing.T) {
 			expect(t, device, good)
 		})
 	}
+}
+
+func TestEveryFaultIsTested(t *testing.T) {
+	drivertest.FaultsAreTested(t, "mbussim", mbussim.Faults())
 }
 
 func TestEndlessAnswerEnds(t *testing.T) {
@@ -315,13 +291,10 @@ func TestApplicationIsResetWhenConfigured(t *testing.T) {
 }
 
 func TestMeterOnATransparentServer(t *testing.T) {
-	address := listen(t, mbussim.Options{Clock: func() time.Time { return noon }})
-	set, err := bus.NewSet(nil)
-	must(t, err)
-	t.Cleanup(func() { must(t, set.Close()) })
-	driver := &mbus.Driver{Buses: set}
+	_, address := listen(t, mbussim.Options{Clock: func() time.Time { return noon }})
+	driver := &mbus.Driver{Buses: drivertest.Buses(t, nil)}
 	o := options(t, driver, "11490378", patient, "energy=energy")
-	must(t, o.Address.UnmarshalText([]byte("tcp://"+address)))
+	must(t, o.Address.UnmarshalText([]byte(address)))
 	device := open(t, driver, o)
 	for range 3 {
 		expect(t, device, fmt.Sprintf("energy=%d", mbussim.StateAt(noon).Energy))

@@ -24,6 +24,7 @@ type Search struct {
 	Timeout    time.Duration // for one question; 0: 300 ms
 
 	Progress func(asked int, what string) // nil: nobody wants to know
+	Found    func(Found)                  // hears of each at once, between two turns; nil likewise
 }
 
 // Found is one meter, or one number at which something is wrong.
@@ -83,6 +84,16 @@ type search struct {
 	character *bus.Character
 	asked     int
 	found     []Found
+	told      int // of those found
+}
+
+// tell tells of those that were found since the last time.
+func (s *search) tell() {
+	for ; s.told < len(s.found); s.told++ {
+		if s.Found != nil {
+			s.Found(s.found[s.told])
+		}
+	}
 }
 
 // heard gives all that came after a request until the line was quiet again. A second meter may answer
@@ -121,6 +132,7 @@ func (s *search) numbers(ctx context.Context) error {
 		if err := s.number(ctx, byte(number)); err != nil {
 			return err
 		}
+		s.tell()
 	}
 	return nil
 }
@@ -200,6 +212,7 @@ func (s *search) ask(ctx context.Context, mask Identity, digit int) error {
 	s.report("meter " + mask.String())
 	crowd, certain, err := s.choose(ctx, mask)
 	if err != nil || !crowd {
+		s.tell()
 		return err
 	}
 	shift := func() int { return 4 * (digits - 1 - digit) }
@@ -214,6 +227,7 @@ func (s *search) ask(ctx context.Context, mask Identity, digit int) error {
 			Address: mask.String(), Number: -1,
 			Problem: "several meters with this identification number answer at once: add maker, version and medium to the address",
 		})
+		s.tell()
 		return nil
 	}
 	for d := range uint32(10) {

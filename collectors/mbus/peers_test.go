@@ -76,13 +76,14 @@ func askNode(t *testing.T, folder, address, what string) fromNode {
 // what they measure.
 func TestAForeignMasterReadsTheSimulatedMeters(t *testing.T) {
 	folder := nodeMbus(t)
-	address, line := listenTo(t, mbussim.Options{
+	line, address := listen(t, mbussim.Options{
 		Clock: func() time.Time { return noon },
 		Meters: []mbussim.Meter{
 			{Primary: 1, ID: "11490378", Maker: "ACW", Version: 14, Medium: 4},
 			{Primary: 2, ID: "20000002", Maker: "TST", Medium: 7, Telegrams: [][]byte{records(t, "04 13 31 D4 00 00")}},
 		},
 	})
+	address = strings.TrimPrefix(address, "tcp://")
 	state := mbussim.StateAt(noon)
 	for _, what := range []string{"1", "11490378FFFFFFFF"} {
 		answer := askNode(t, folder, address, what)

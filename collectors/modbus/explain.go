@@ -168,8 +168,11 @@ func (t *tract) describe(area Area) []Hole {
 		out = append(out, Hole{Start: start.String(), Count: r.count, Text: r.why(), Since: r.at})
 	}
 	if t.bad != 0 {
-		text := fmt.Sprintf("%s at once are refused, %d are not", many(area, t.bad), t.good)
-		out = append(out, Hole{Count: t.bad, Text: text, Since: t.at})
+		out = append(out, Hole{Count: t.bad, Text: t.limitText(area), Since: t.at})
 	}
 	return out
+}
+
+func (t *tract) limitText(area Area) string {
+	return fmt.Sprintf("%s at once are refused, %d are not", many(area, t.bad), t.good)
 }

@@ -17,8 +17,13 @@ type Search struct {
 	Protocol string        // modbus-tcp, modbus-rtu or modbus-ascii
 	Units    []byte        // which; none: 1 to 247
 	Timeout  time.Duration // for each; 0: 300 ms
+	// Character, on a serial line, are settings other than its own to look at.
+	Character *bus.Character
+	First     bool // one that answers is enough
 	// Progress, if there is one, hears before each question how many of all have been asked.
 	Progress func(unit byte, done, all int)
+	// Found, if there is one, hears of every unit at once. It may ask it more.
+	Found func(Found)
 }
 
 // Found is a unit that answered.
@@ -39,20 +44,17 @@ func Find(ctx context.Context, c *bus.Client, s Search) ([]Found, error) {
 }
 
 func find(ctx context.Context, w wire, s Search) ([]Found, error) {
-	spokenAs := dialect(slices.Index(protocols[:], s.Protocol))
-	if s.Protocol == "" || int(spokenAs) >= len(protocols) {
-		return nil, fmt.Errorf("%q is not a protocol; there are %v", s.Protocol, protocols[overTCP:])
+	spokenAs, err := s.dialect()
+	if err != nil {
+		return nil, err
 	}
+	w = s.settled(w)
 	defer w.rest()
 	units := s.Units
 	if len(units) == 0 {
 		for unit := byte(1); unit <= 247; unit++ {
 			units = append(units, unit)
 		}
-	}
-	timeout := s.Timeout
-	if timeout <= 0 {
-		timeout = searchTimeout
 	}
 	var ids atomic.Uint32
 	var found []Found
@@ -61,16 +63,70 @@ func find(ctx context.Context, w wire, s Search) ([]Found, error) {
 			s.Progress(unit, i, len(units))
 		}
 		t := target{dialect: spokenAs}
-		l := newLink(t, fmt.Sprintf("unit %d", unit), t.framer(unit, &ids), timeout, w, nil)
+		l := newLink(t, fmt.Sprintf("unit %d", unit), t.framer(unit, &ids), s.patience(), w, nil)
 		one, err := l.isThere(ctx)
 		if err != nil {
 			return found, err
 		}
-		if one != nil {
-			found = append(found, *one)
+		if one == nil {
+			continue
+		}
+		found = append(found, *one)
+		if s.Found != nil {
+			s.Found(*one)
+		}
+		if s.First {
+			break
 		}
 	}
 	return found, ctx.Err()
+}
+
+func (s *Search) dialect() (dialect, error) {
+	spokenAs := slices.Index(protocols[:], s.Protocol)
+	if s.Protocol == "" || spokenAs < 0 {
+		return 0, fmt.Errorf("%q is not a protocol; there are %v", s.Protocol, protocols[overTCP:])
+	}
+	return dialect(spokenAs), nil
+}
+
+func (s *Search) patience() time.Duration {
+	if s.Timeout <= 0 {
+		return searchTimeout
+	}
+	return s.Timeout
+}
+
+// settled is w with the search's own settings of the line, if it has any.
+func (s *Search) settled(w wire) wire {
+	if s.Character == nil {
+		return w
+	}
+	return settledWire{w, s.Character}
+}
+
+// settledWire is a line on which every exchange has settings that are not the line's.
+type settledWire struct {
+	wire
+	character *bus.Character
+}
+
+func (w settledWire) take(ctx context.Context, urgent bool) (turn, error) {
+	t, err := w.wire.take(ctx, urgent)
+	if err != nil {
+		return nil, err
+	}
+	return settledTurn{t, w.character}, nil
+}
+
+type settledTurn struct {
+	turn
+	character *bus.Character
+}
+
+func (t settledTurn) Exchange(ctx context.Context, q bus.Request) ([]byte, error) {
+	q.Character = t.character
+	return t.turn.Exchange(ctx, q)
 }
 
 // isThere gives nil for a unit that does not answer; an error means that there is no use in asking

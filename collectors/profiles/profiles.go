@@ -33,6 +33,7 @@ type Profile struct {
 	Line       string           `yaml:"line"`       // serial settings as delivered, where known
 	Defaults   map[string]any   `yaml:"defaults"`
 	Points     []map[string]any `yaml:"points"`
+	Tells      Tells            `yaml:"tells"`
 	Golden     Golden           `yaml:"golden"`
 }
 
@@ -40,6 +41,20 @@ type Profile struct {
 type Summary struct {
 	English string `yaml:"en"`
 	Chinese string `yaml:"zh"`
+}
+
+// Title is the model in words.
+func (p *Profile) Title() string {
+	if p.Maker == "any" {
+		return p.Model
+	}
+	return p.Maker + " " + p.Model
+}
+
+// Tells are marks by which a search knows the model, beside what its points promise.
+type Tells struct {
+	Names     []string          `yaml:"names"`     // what its devices call themselves, or a part of it, where the model's name is not it
+	Registers map[string]string `yaml:"registers"` // hex words that all of them hold from an address on
 }
 
 // Golden is a reading of which both ends are known: what the device holds, and the values that must

@@ -86,9 +86,51 @@ func plainWord(s string) string {
 type Mapping map[Column]int
 
 // Match finds the columns by their headings. Of two headings for one column the first counts.
-func Match(header []string) Mapping {
+func Match(header []string) Mapping { return match(header, ownKeys(header)) }
+
+func (m Mapping) has(index int) bool {
+	for _, at := range m {
+		if at == index {
+			return true
+		}
+	}
+	return false
+}
+
+// driverKeys are keys of points that a table may have as columns under their own names; true are those
+// that are numbers.
+var driverKeys = map[string]bool{
+	"report": false, "deadband_percent": true, "max_silence": false, "min_interval": false, "on_error": false,
+	"precision": true, "decimals": true,
+	"record": false, "code": false, "value": true, "as": false, "factor": false, "period": false, "item": false,
+	"request": false, "at": true, "bit": true, "find": false, "capture": true, "formula": false, "write": false,
+}
+
+// placing are the keys that say where a value is where points have no address.
+var placing = []string{"id", "record", "code", "factor", "item", "at", "find", "capture", "formula"}
+
+func placed(r *Row) bool {
+	return slices.ContainsFunc(placing, func(key string) bool { return r.Other[key] != "" })
+}
+
+// ownKeys says whether a table places its values by keys of a driver. Then "factor" is the one of HJ 212
+// and no scale, and "item" no name.
+func ownKeys(header []string) bool {
+	if !slices.ContainsFunc(header, func(heading string) bool { return slices.Contains(placing, heading) }) {
+		return false
+	}
+	return !slices.ContainsFunc(header, func(heading string) bool {
+		column := byWord[plainWord(heading)]
+		return column == Address || column == ID
+	})
+}
+
+func match(header []string, own bool) Mapping {
 	m := Mapping{}
 	for i, heading := range header {
+		if _, key := driverKeys[heading]; key && own {
+			continue
+		}
 		column, known := byWord[plainWord(heading)]
 		if _, taken := m[column]; known && !taken {
 			m[column] = i

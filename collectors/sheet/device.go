@@ -135,19 +135,28 @@ func findDevices(text []byte) (*devices, error) {
 }
 
 // items cuts the lines of the devices at their dashes.
-func (d *devices) items() [][]string {
-	var out [][]string
-	for i := d.start + 1; i < d.end; i++ {
-		line := d.lines[i]
+func (d *devices) items() (out [][]string) {
+	if d.missing {
+		return nil
+	}
+	_, out = cutItems(d.lines[d.start+1:d.end], d.indent)
+	return out
+}
+
+// cutItems cuts lines at the dashes that are indented by so much; before is what stands above the first.
+func cutItems(lines []string, indent int) (before []string, items [][]string) {
+	for _, line := range lines {
 		rest := strings.TrimLeft(line, " ")
-		if len(line)-len(rest) == d.indent && strings.HasPrefix(rest, "-") {
-			out = append(out, nil)
+		if len(line)-len(rest) == indent && (rest == "-" || strings.HasPrefix(rest, "- ")) {
+			items = append(items, nil)
 		}
-		if len(out) > 0 {
-			out[len(out)-1] = append(out[len(out)-1], line)
+		if len(items) > 0 {
+			items[len(items)-1] = append(items[len(items)-1], line)
+		} else {
+			before = append(before, line)
 		}
 	}
-	return out
+	return before, items
 }
 
 var nameKey = regexp.MustCompile(`(^|[\s{,-])name:[ \t]+("[^"]*"|'[^']*'|[^,}#\n]+)`)

@@ -102,7 +102,7 @@ func TestWhatCannotBeInsertedIsRefused(t *testing.T) {
 		{"devices: [{name: a}]\n", press, "", "stand in brackets"},
 		{configuration, "devices:\n  - driver: modbus\n", "", "not at all"},
 		{configuration, "devices:\n  - driver: modbus\n", "x", "has no name"},
-		{configuration, strings.Repeat("#", MaxBytes+1), "", "more than 4 MiB"},
+		{configuration, strings.Repeat("#", MaxBytes+1), "", "more than 8 MiB"},
 	} {
 		if _, err := Insert([]byte(c.config), []byte(c.section), c.name); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%.40q into %.40q gives %v, want %q", c.section, c.config, err, c.want)

@@ -66,10 +66,12 @@ func TestWhatNeuronTakesComesBackFromNeuronsForm(t *testing.T) {
 		{Group: "fast", Name: "d", Address: "40010.3", Access: "r"},
 		{Group: "fast", Name: "e", Address: "400020", Type: "string", Length: 12, Order: "BADC"},
 		{Group: "fast", Name: "f", Address: "holding:30", Type: "uint16", Order: "DCBA"},
+		{Group: "fast", Name: "g", Address: "holding:40", Type: "int64", Order: "GHEFCDAB"},
 	}
 	var b bytes.Buffer
-	problems, err := WriteNeuron(&b, append(rows, Row{Name: "g", Address: "holding:1", Offset: 3}, Row{Name: "h", Address: "D100"}, Row{Name: "i", Address: "holding:1", Type: "bcd16"}), "7")
-	if err != nil || len(problems) != 3 {
+	problems, err := WriteNeuron(&b, append(rows, Row{Name: "n", Address: "holding:1", Offset: 3}, Row{Name: "h", Address: "D100"}, Row{Name: "i", Address: "holding:1", Type: "bcd16"},
+		Row{Name: "j", Address: "holding:1.h", Type: "int8"}, Row{Name: "k", Address: "holding:1", Type: "float64", Order: "CDABGHEF"}), "7")
+	if err != nil || len(problems) != 5 {
 		t.Fatalf("%v, %v", problems, err)
 	}
 	table, err := Read(b.Bytes())
@@ -90,6 +92,7 @@ func TestWhatNeuronTakesComesBackFromNeuronsForm(t *testing.T) {
 		{Group: "fast", Name: "d", Address: "400010.3", Type: "bool", Access: "r", Station: "7"},
 		{Group: "fast", Name: "e", Address: "400020", Type: "string", Length: 12, Order: "BADC", Access: "r", Station: "7"},
 		{Group: "fast", Name: "f", Address: "400031", Type: "uint16", Order: "BADC", Access: "r", Station: "7"},
+		{Group: "fast", Name: "g", Address: "400041", Type: "int64", Order: "CDAB", Access: "r", Station: "7"},
 	}
 	if rows := withoutLines(got); !reflect.DeepEqual(rows, want) {
 		t.Errorf("got  %+v\nwant %+v", rows, want)
@@ -140,7 +143,7 @@ func TestFilesThatAreNoTablesAreRefused(t *testing.T) {
 		want string
 	}{
 		"nothing":        {nil, "nothing in the file"},
-		"a large file":   {make([]byte, MaxBytes+1), "more than 4 MiB"},
+		"a large file":   {make([]byte, MaxBytes+1), "more than 8 MiB"},
 		"a picture":      {[]byte("\x89PNG\r\n\x1a\n\x00\x00"), "neither CSV nor XLSX"},
 		"an old .xls":    {[]byte("\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1"), ".xls"},
 		"half a zip":     {[]byte("PK\x03\x04 and no more"), "not an XLSX file"},

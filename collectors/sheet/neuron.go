@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -135,8 +136,11 @@ func (r *Row) neuron(station string) (line []string, problem string) {
 		station = r.Station
 	}
 	address := station + "!" + at
-	swapped := r.Order == "BADC" || r.Order == "DCBA"
+	order := r.plainOrder()
+	swapped := order == "BADC" || order == "DCBA"
 	switch {
+	case wide(r.kind()) && !slices.Contains(fourLetters, order):
+		return nil, fmt.Sprintf("Neuron has no order %s", r.Order)
 	case kind == "STRING":
 		packing := "H"
 		if swapped {
@@ -144,7 +148,7 @@ func (r *Row) neuron(station string) (line []string, problem string) {
 		}
 		address += fmt.Sprintf(".%d%s", r.Length, packing)
 	case wide(r.kind()):
-		address += map[string]string{"CDAB": "#BL", "BADC": "#LB", "DCBA": "#BB"}[r.Order]
+		address += map[string]string{"CDAB": "#BL", "BADC": "#LB", "DCBA": "#BB"}[order]
 	case swapped && kind != "BIT":
 		address += "#B"
 	}
@@ -157,6 +161,17 @@ func (r *Row) neuron(station string) (line []string, problem string) {
 		group = "default"
 	}
 	return []string{group, r.Name, address, attribute, kind, r.Description, written(r.Scale), ""}, ""
+}
+
+// fourLetters are the orders that other products have.
+var fourLetters = []string{"ABCD", "CDAB", "BADC", "DCBA"}
+
+// plainOrder is the order in four letters where it has such a form.
+func (r *Row) plainOrder() string {
+	if r.Order == "" {
+		return "ABCD"
+	}
+	return knownOr(orders, r.Order)
 }
 
 // kind is the type with the default that the Modbus driver has for it.
@@ -175,6 +190,9 @@ func (r *Row) kind() string {
 func sixDigits(address string) (text, problem string) {
 	whole, bit, hasBit := strings.Cut(address, ".")
 	if hasBit {
+		if n, err := strconv.ParseUint(bit, 10, 8); err != nil || n > 15 {
+			return "", fmt.Sprintf("%q is a part of a register that is no bit", address)
+		}
 		bit = "." + bit
 	}
 	if area, digits, named := strings.Cut(whole, ":"); named {

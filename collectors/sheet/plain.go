@@ -27,6 +27,7 @@ var orders = map[string]string{
 	"cdab": "CDAB", "3412": "CDAB", "78563412": "CDAB", "ghefcdab": "CDAB", "wordswap": "CDAB", "swapword": "CDAB", "swapwords": "CDAB", "littleendianbyteswap": "CDAB", "midlittle": "CDAB", "字交换": "CDAB",
 	"badc": "BADC", "ba": "BADC", "2143": "BADC", "21": "BADC", "21436587": "BADC", "badcfehg": "BADC", "byteswap": "BADC", "swapbyte": "BADC", "swapbytes": "BADC", "bigendianbyteswap": "BADC", "midbig": "BADC", "字节交换": "BADC",
 	"dcba": "DCBA", "4321": "DCBA", "87654321": "DCBA", "hgfedcba": "DCBA", "little": "DCBA", "littleendian": "DCBA", "le": "DCBA", "小端": "DCBA", "小端序": "DCBA",
+	"cdabghef": "CDABGHEF", "efghabcd": "EFGHABCD", "dcbahgfe": "DCBAHGFE", "fehgbadc": "FEHGBADC",
 }
 
 var accesses = map[string]string{
@@ -55,7 +56,7 @@ func (r *reader) plain(out *Row) {
 	}
 	r.access(out)
 	if r.cell(Address) == "" {
-		if out.Other["id"] == "" {
+		if !r.options.NoAddress && !placed(out) {
 			r.problem(Address, "is missing")
 		}
 		return

@@ -3,7 +3,6 @@ package sheet
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -24,6 +23,8 @@ type Options struct {
 	Columns Mapping // nil: as Match says
 	Base    int     // what plain numbers beside an area count from: 0, as on the wire, or 1
 	Order   string  // of values wider than a register where the table says none
+	// NoAddress says that points of the driver have no address: their own keys say where values are.
+	NoAddress bool
 }
 
 // Detect tells a table's layout by its headings and its addresses.
@@ -53,12 +54,12 @@ func (t *Table) Detect() Layout {
 
 // Points makes rows of a table. A row with a problem that is no warning is left out.
 func (t *Table) Points(o Options) ([]Row, []Problem) {
-	r := reader{table: t, options: o, names: map[string]int{}}
+	r := reader{table: t, options: o, names: map[string]int{}, own: ownKeys(t.Header)}
 	if r.options.Layout == "" {
 		r.options.Layout = t.Detect()
 	}
 	if r.options.Columns == nil {
-		r.options.Columns = Match(t.Header)
+		r.options.Columns = match(t.Header, r.own)
 	}
 	if !r.complete() {
 		return nil, r.problems
@@ -82,6 +83,7 @@ type reader struct {
 	options  Options
 	problems []Problem
 	names    map[string]int // station and name to the line they were seen in
+	own      bool           // values are placed by keys of the driver, not by addresses
 
 	cells  []string // of the row at hand
 	line   int
@@ -94,7 +96,7 @@ func (r *reader) complete() bool {
 	}
 	_, address := r.options.Columns[Address]
 	_, id := r.options.Columns[ID]
-	if !address && !id {
+	if !address && !id && !r.own && !r.options.NoAddress {
 		r.problems = append(r.problems, Problem{Message: "no column is headed address; the headings are " + strings.Join(r.table.Header, ", ")})
 	}
 	return len(r.problems) == 0
@@ -189,9 +191,6 @@ func (r *reader) unique(out *Row) {
 	r.names[key] = r.line
 }
 
-// driverKeys are keys of points that a table may have as columns under their own names.
-var driverKeys = []string{"report", "deadband_percent", "max_silence", "min_interval", "on_error"}
-
 func (r *reader) other(out *Row) {
 	add := func(key, value string) {
 		if value == "" {
@@ -204,9 +203,23 @@ func (r *reader) other(out *Row) {
 	}
 	add("id", r.cell(ID))
 	add("format", r.cell(Format))
+	if r.options.Layout != Plain {
+		return
+	}
 	for i, heading := range r.table.Header {
-		if i < len(r.cells) && slices.Contains(driverKeys, heading) {
-			add(heading, strings.TrimSpace(r.cells[i]))
+		isNumber, known := driverKeys[heading]
+		if _, word := byWord[plainWord(heading)]; !known || i >= len(r.cells) || word && !r.own || r.options.Columns.has(i) {
+			continue
 		}
+		text := strings.TrimSpace(r.cells[i])
+		if isNumber && text != "" {
+			n, err := number(text)
+			if err != nil {
+				r.problem(Column(heading), fmt.Sprintf("%q %v", text, err))
+				continue
+			}
+			text = strconv.FormatFloat(n, 'f', -1, 64)
+		}
+		add(heading, text)
 	}
 }

@@ -15,7 +15,7 @@ import (
 
 // Bounds on a file. 20,000 points are twice what a configuration takes.
 const (
-	MaxBytes    = 4 << 20  // of the file
+	MaxBytes    = 8 << 20  // of the file
 	maxUnpacked = 32 << 20 // of all parts of an XLSX file
 	maxParts    = 256      // of an XLSX file
 	MaxRows     = 20000
@@ -102,7 +102,7 @@ func headings(row []string) bool {
 	_, name := m[Name]
 	_, address := m[Address]
 	_, id := m[ID]
-	return name && (address || id)
+	return name && (address || id || ownKeys(row))
 }
 
 // table finds the headings: the first row that has the necessary ones, else the one with the most

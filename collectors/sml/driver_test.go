@@ -1,11 +1,8 @@
 package sml
 
 import (
-	"context"
 	"fmt"
-	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +16,12 @@ import (
 
 var noon = time.Date(2026, 11, 22, 12, 0, 1, 0, time.UTC)
 
+var (
+	must     = drivertest.Must
+	open     = drivertest.Open
+	mistakes = drivertest.Mistakes
+)
+
 // simulate runs a meter whose clock stands still until the test ends.
 func simulate(t *testing.T, o smlsim.Options) *smlsim.Line {
 	t.Helper()
@@ -28,30 +31,13 @@ func simulate(t *testing.T, o smlsim.Options) *smlsim.Line {
 	}
 	line, err := smlsim.Open(o)
 	must(t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() {
-		if err := line.Run(ctx); err != nil {
-			t.Errorf("simulator: %v", err)
-		}
-	})
-	t.Cleanup(func() { cancel(); running.Wait() })
+	drivertest.Simulate(t, line.Run)
 	return line
 }
 
 func busOn(t *testing.T, path string) *bus.Set {
 	t.Helper()
-	set, err := bus.NewSet(map[string]bus.Settings{"line": {Serial: path, Silence: 2 * time.Millisecond}})
-	must(t, err)
-	t.Cleanup(func() { set.Close() })
-	return set
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
+	return drivertest.Buses(t, map[string]bus.Settings{"line": {Serial: path, Silence: 2 * time.Millisecond}})
 }
 
 // options are for the meter on line, with points given as "name=code" or "name=code unit".
@@ -69,14 +55,6 @@ func options(t *testing.T, d *Driver, points ...string) *Options {
 		o.Points = append(o.Points, p)
 	}
 	return o
-}
-
-func open(t *testing.T, d *Driver, o *Options) collectors.Device {
-	t.Helper()
-	device, err := d.Open("meter", o)
-	must(t, err)
-	t.Cleanup(func() { must(t, device.Close()) })
-	return device
 }
 
 var somePoints = []string{
@@ -279,17 +257,7 @@ func TestAPulledAdapterRecovers(t *testing.T) {
 }
 
 func TestEveryFaultIsTested(t *testing.T) {
-	source, err := os.ReadFile("driver_test.go")
-	must(t, err)
-	for _, fault := range smlsim.Faults() {
-		name := ""
-		for _, word := range strings.Split(string(fault), "-") {
-			name += strings.ToUpper(word[:1]) + word[1:]
-		}
-		if !strings.Contains(string(source), "fault: smlsim."+name) {
-			t.Errorf("no test for %s", fault)
-		}
-	}
+	drivertest.FaultsAreTested(t, "smlsim", smlsim.Faults())
 }
 
 func TestContract(t *testing.T) {
@@ -302,14 +270,8 @@ func TestContract(t *testing.T) {
 			o.Wait = 800 * time.Millisecond
 			return o
 		},
-		Points: []string{"energy", "power"},
-		Silence: func(silent bool) {
-			if silent {
-				line.Misbehave(smlsim.Silence)
-				return
-			}
-			line.Misbehave(smlsim.Healthy)
-		},
+		Points:  []string{"energy", "power"},
+		Silence: drivertest.Silencer(line.Misbehave, smlsim.Silence, smlsim.Healthy),
 	})
 }
 
@@ -357,12 +319,6 @@ func TestMistakesInOptionsAreAllReported(t *testing.T) {
 	if o := options(t, d, "a=1.8.0"); o.Endpoint() != "bus://line" {
 		t.Errorf("the endpoint is %s", o.Endpoint())
 	}
-}
-
-func mistakes(o *Options) string {
-	var paths []string
-	o.Validate(func(path, _ string) { paths = append(paths, path) })
-	return strings.Join(paths, " ")
 }
 
 func dissectBoth(out bool, frame []byte) (string, bool) { return Dissect(bus.Direction(out), frame) }

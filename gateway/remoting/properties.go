@@ -44,7 +44,7 @@ func ParseProperties(text string) ([]Property, error) {
 func AppendProperties(b []byte, properties []Property) ([]byte, error) {
 	start := len(b)
 	for _, p := range properties {
-		if p.Name == "" || strings.ContainsAny(p.Name, endOfName+endOfValue) || strings.Contains(p.Value, endOfValue) {
+		if p.Name == "" || has(p.Name, endOfName) || has(p.Name, endOfValue) || has(p.Value, endOfValue) {
 			return b[:start], fmt.Errorf("property %q: name or value cannot be written", p.Name)
 		}
 		b = append(b, p.Name...)
@@ -57,3 +57,6 @@ func AppendProperties(b []byte, properties []Property) ([]byte, error) {
 	}
 	return b, nil
 }
+
+// has is strings.Contains of one byte, without what that does to look for more.
+func has(text, end string) bool { return strings.IndexByte(text, end[0]) >= 0 }

@@ -55,8 +55,9 @@ type Stored struct {
 
 // AppendStored appends s to b in the first version of the layout, which is all that the Go client
 // reads, and in the second for a topic of more than 127 bytes. The bits of SysFlag that speak of IPv6
-// follow the hosts; one without an address becomes 0.0.0.0.
-func AppendStored(b []byte, s *Stored) ([]byte, error) {
+// follow the hosts; one without an address becomes 0.0.0.0. Properties that are given follow those that s
+// has as text.
+func AppendStored(b []byte, s *Stored, properties ...Property) (_ []byte, err error) {
 	if len(s.Topic) > math.MaxInt16 || len(s.Properties) > MaxProperties || len(s.Body) > math.MaxInt32/2 {
 		return b, fmt.Errorf("message with a topic of %d bytes, properties of %d and a body of %d: %w",
 			len(s.Topic), len(s.Properties), len(s.Body), ErrTooLarge)
@@ -91,8 +92,16 @@ func AppendStored(b []byte, s *Stored) ([]byte, error) {
 		b = append(b, byte(len(s.Topic)))
 	}
 	b = append(b, s.Topic...)
-	b = be.AppendUint16(b, uint16(len(s.Properties)))
+	size := len(b)
+	b = be.AppendUint16(b, 0)
 	b = append(b, s.Properties...)
+	if b, err = AppendProperties(b, properties); err != nil {
+		return b[:start], err
+	}
+	if len(b)-size-2 > MaxProperties {
+		return b[:start], fmt.Errorf("properties of %d bytes: %w of %d", len(b)-size-2, ErrTooLarge, MaxProperties)
+	}
+	be.PutUint16(b[size:], uint16(len(b)-size-2))
 	be.PutUint32(b[start:], uint32(len(b)-start))
 	return b, nil
 }

@@ -151,9 +151,11 @@ func (s *Server) pullOnce(c *conn, p *pull) (a answer, waits bool, err error) {
 	switch got.Outcome {
 	case queue.Found:
 		a.remark = "FOUND"
-		if a.body, err = s.encode(c, got.Records); err != nil {
+		a.lent = s.bodies.lend()
+		if a.body, err = s.encode((*a.lent)[:0], c, got.Records); err != nil {
 			return answer{}, false, err
 		}
+		*a.lent = a.body
 		s.stats.delivered.Add(uint64(len(got.Records)))
 		s.stats.flows.group(p.topic, p.group).put(len(got.Records), len(a.body))
 	case queue.NoMatch:

@@ -11,13 +11,8 @@ import (
 	"sluice/gateway/remoting"
 )
 
-// encode writes records one behind the other as consumers read them.
-func (s *Server) encode(c *conn, records []message.Record) (b []byte, err error) {
-	size := 0
-	for i := range records {
-		size += len(records[i].Payload) + 512
-	}
-	b = make([]byte, 0, size)
+// encode appends records one behind the other as consumers read them.
+func (s *Server) encode(b []byte, c *conn, records []message.Record) (_ []byte, err error) {
 	e := s.encoder(c)
 	var m queue.Message
 	for i := range records {
@@ -40,7 +35,6 @@ type encoder struct {
 	own        [3]remoting.Property // what only the broker knows
 	born, host netip.AddrPort       // born: of messages that do not say where
 	properties []remoting.Property
-	text       []byte
 }
 
 func (s *Server) encoder(c *conn) encoder {
@@ -52,7 +46,7 @@ func (s *Server) encoder(c *conn) encoder {
 
 // append writes one message as it is stored, in the form that every client reads: a topic of at most
 // 127 bytes has the first version's magic.
-func (e *encoder) append(b []byte, m *queue.Message) (_ []byte, err error) {
+func (e *encoder) append(b []byte, m *queue.Message) ([]byte, error) {
 	e.properties = e.properties[:0]
 	for i := range m.Properties {
 		switch p := &m.Properties[i]; p.Name {
@@ -62,9 +56,6 @@ func (e *encoder) append(b []byte, m *queue.Message) (_ []byte, err error) {
 		}
 	}
 	e.properties = append(e.properties, e.own[:]...)
-	if e.text, err = remoting.AppendProperties(e.text[:0], e.properties); err != nil {
-		return nil, err
-	}
 	born := m.BornHost
 	if !born.IsValid() {
 		born = e.born
@@ -72,8 +63,8 @@ func (e *encoder) append(b []byte, m *queue.Message) (_ []byte, err error) {
 	return remoting.AppendStored(b, &remoting.Stored{
 		QueueID: int32(m.Queue), Flag: m.Flag, QueueOffset: int64(m.Offset), PhysicalOffset: int64(m.Position),
 		SysFlag: m.SysFlag, BornTime: m.BornTime, BornHost: born, StoreTime: m.StoreTime, StoreHost: e.host,
-		Reconsumed: m.Reconsumed, Prepared: int64(m.Prepared), Body: m.Body, Topic: m.Topic, Properties: string(e.text),
-	})
+		Reconsumed: m.Reconsumed, Prepared: int64(m.Prepared), Body: m.Body, Topic: m.Topic,
+	}, e.properties...)
 }
 
 // What a broker says of itself in every message.

@@ -41,11 +41,13 @@ type answer struct {
 	remark string
 	fields remoting.Fields
 	body   []byte
+	lent   *[]byte // nil, or what the body lies in: others may have it once the answer is written down
 }
 
 // send answers the request, unless the client does not want to hear it. It may be called from any
 // goroutine and never blocks.
 func (r reply) send(a answer) {
+	defer r.conn.server.bodies.takeBack(a.lent)
 	if r.oneway {
 		return
 	}

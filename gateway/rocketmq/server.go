@@ -53,6 +53,7 @@ type Server struct {
 	wiped   atomic.Bool // producers are told that nothing may be written
 	cluster *cluster    // nil: no other name servers
 	unique  *remoting.UniqueIDs
+	bodies  bodies
 	turn    atomic.Uint32
 
 	mu        sync.Mutex // guards what follows

@@ -41,7 +41,8 @@ type Line struct {
 	perChar  time.Duration
 	echo     bool
 	noise    Noise
-	noiseGen int // grows with every Noise
+	noiseGen int       // grows with every Noise
+	quiet    time.Time // when the last character that was read arrived
 
 	// attached is held for reading while the descriptors are in use, and for writing while they change.
 	attached sync.RWMutex

@@ -120,6 +120,48 @@ func TestPaceDoesNotDrift(t *testing.T) {
 	}
 }
 
+// A device counts its silence from the moment at which the request had arrived, however late it read it.
+func TestADeviceKnowsWhenTheLineFellQuietAndBeginsWhenItWants(t *testing.T) {
+	var w wire
+	start := time.Now()
+	w.put([]byte("abc"), start, time.Millisecond)
+	w.take(start.Add(2500 * time.Microsecond))
+	if got := w.fellQuiet().Sub(start); got != 2*time.Millisecond {
+		t.Errorf("after two of three characters: quiet since %v, want 2ms", got)
+	}
+	w.take(start.Add(time.Second))
+	if got := w.fellQuiet().Sub(start); got != 3*time.Millisecond {
+		t.Errorf("after all: quiet since %v, want 3ms", got)
+	}
+
+	l := open(t)
+	l.Pace(9600, 10)
+	gateway := near(t, l)
+	const character = 10 * time.Second / 9600
+	start = time.Now()
+	write(t, gateway, "12345678")
+	read(t, l, 8)
+	quiet := l.Quiet()
+	if took := quiet.Sub(start); took < 8*character || quiet.After(time.Now()) {
+		t.Errorf("8 characters fell quiet after %v, want %v or a little more, and not after now", took, 8*character)
+	}
+	begin := quiet.Add(20 * time.Millisecond)
+	var answering sync.WaitGroup
+	answering.Go(func() {
+		if _, err := l.WriteFrom([]byte("abcd"), begin); err != nil {
+			t.Error(err)
+		}
+	})
+	read(t, gateway, 1)
+	first := time.Since(begin)
+	read(t, gateway, 3)
+	last := time.Since(begin)
+	answering.Wait()
+	if first < character || last < 4*character {
+		t.Errorf("the first character came after %v, the last after %v; want %v and %v at least", first, last, character, 4*character)
+	}
+}
+
 func TestEchoComesBackToTheGateway(t *testing.T) {
 	l := open(t)
 	gateway := near(t, l)

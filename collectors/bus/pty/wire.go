@@ -50,6 +50,14 @@ func (w *wire) take(now time.Time) []byte {
 	return arrived
 }
 
+// fellQuiet is when the last character that take gave arrived.
+func (w *wire) fellQuiet() time.Time {
+	if len(w.pending) > 0 {
+		return w.due.Add(-w.lastChar)
+	}
+	return w.due
+}
+
 // Read gives the characters that have arrived from the gateway, at least one, and waits for it.
 // After Close it gives io.EOF.
 func (l *Line) Read(b []byte) (int, error) {
@@ -78,6 +86,7 @@ func (l *Line) hear(b []byte) (n int, err error) {
 	l.heard.damage.use(noise, 1)
 	err = l.use(func(master int) error {
 		if arrived := l.heard.take(time.Now()); len(arrived) > 0 {
+			l.noteQuiet(l.heard.fellQuiet())
 			n = copy(b, arrived)
 			if n < len(arrived) { // the caller takes few at a time: the rest has arrived as well
 				l.heard.pending = append(arrived[n:], l.heard.pending...)
@@ -109,12 +118,19 @@ func (l *Line) hear(b []byte) (n int, err error) {
 
 // Write sends b to the gateway and returns when its last character has arrived there. What the
 // gateway's port has no room for is lost, as on a real line.
-func (l *Line) Write(b []byte) (int, error) {
+func (l *Line) Write(b []byte) (int, error) { return l.WriteFrom(b, time.Now()) }
+
+// WriteFrom is Write by a device that waits for that moment before it begins, such as the end of the silence
+// behind Quiet. It is as exact as the wire, which the device's own sleep would not be.
+func (l *Line) WriteFrom(b []byte, begin time.Time) (int, error) {
 	l.saying.Lock()
 	defer l.saying.Unlock()
 	perChar, _, noise := l.settings()
 	l.said.damage.use(noise, 2)
-	l.said.put(l.said.damage.of(b), time.Now(), perChar)
+	if now := time.Now(); begin.Before(now) {
+		begin = now
+	}
+	l.said.put(l.said.damage.of(b), begin, perChar)
 	for len(l.said.pending) > 0 {
 		arrived := l.said.take(time.Now())
 		err := l.use(func(master int) error {
@@ -122,7 +138,7 @@ func (l *Line) Write(b []byte) (int, error) {
 				_, err := unix.Write(master, arrived)
 				return lost(err)
 			}
-			readable(-1, min(glance, time.Until(l.said.due)))
+			l.said.wait()
 			return nil
 		})
 		if err != nil {
@@ -137,6 +153,23 @@ func (l *Line) Write(b []byte) (int, error) {
 		}
 	}
 	return len(b), nil
+}
+
+// watch is how long before its time the last character of a burst is waited for awake.
+const watch = 100 * time.Microsecond
+
+// wait waits for the next of pending, a glance at most. A thread wakes up some 50 µs after its time, which
+// does not add up within a burst. But behind the last character somebody counts a silence, so that one
+// comes when it is due.
+func (w *wire) wait() {
+	rest := time.Until(w.due)
+	if len(w.pending) > 1 || rest > glance {
+		readable(-1, min(glance, rest))
+		return
+	}
+	readable(-1, rest-watch)
+	for time.Now().Before(w.due) {
+	}
 }
 
 // lost makes nothing of errors that only mean that bytes have nowhere to go, or that there are none.
@@ -155,6 +188,19 @@ func readable(fd int, wait time.Duration) bool {
 	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}} // a negative Fd is passed over
 	n, err := unix.Ppoll(poll, &timeout, nil)
 	return err == nil && n > 0
+}
+
+// Quiet is when the last character that Read has given arrived, which is a little before Read gave it.
+func (l *Line) Quiet() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.quiet
+}
+
+func (l *Line) noteQuiet(at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.quiet = at
 }
 
 func (l *Line) settings() (perChar time.Duration, echo bool, noise noiseSetting) {
