@@ -33,7 +33,7 @@ func TestPageInABrowser(t *testing.T) {
 	gateway.change = openToAll
 	server := newServer(t, gateway, signedUp(t))
 	url := run(t, server)
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 	defer cancel()
 	command := exec.CommandContext(ctx, "npm", "run", "--silent", "e2e")
 	command.Dir = "ui"
