@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sluice/collectors"
+	drivers "sluice/collectors/all"
 	"sluice/collectors/bus"
 	"sluice/gateway/broker"
 	"sluice/gateway/config"
@@ -48,6 +50,7 @@ type Gateway struct {
 	broker   *broker.Broker
 	queues   *queue.Queues
 	buses    *bus.Set
+	drivers  map[string]collectors.Driver // made once: those that listen share their addresses among devices
 	parts    *supervisor
 	watcher  *watcher
 	searches *searches
@@ -110,6 +113,7 @@ func New(options Options) (*Gateway, error) {
 		broker:  broker.New(durableLog{log}),
 		queues:  queue.New(durable.Log{Store: log, Idle: store.DefaultGroupIdle}, queue.Options{Log: options.Log.With("part", "queues")}),
 		buses:   buses,
+		drivers: drivers.Drivers(buses, options.Log),
 		gaps:    gaps,
 		parts:   newSupervisor(options.Log),
 	}

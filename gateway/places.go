@@ -60,9 +60,8 @@ func (g *Gateway) places(c *config.Config) (all []place) {
 		all = append(all, g.uplinkPlace(c, u, kinds))
 	}
 	all = append(all, g.straysPlace(c))
-	known := drivers.Drivers(g.buses, g.log)
 	for _, d := range c.Devices {
-		all = append(all, g.devicePlace(c, d, known))
+		all = append(all, g.devicePlace(c, d, g.drivers))
 	}
 	return all
 }

@@ -46,6 +46,7 @@ func (g *Gateway) uplinkPlace(c *config.Config, u config.Uplink, kinds map[strin
 		if err != nil {
 			return nil, err
 		}
+		g.lookBack(way, c.Gateway.Name, u)
 		limits, err := caps(u.Limit)
 		if err != nil {
 			return nil, err

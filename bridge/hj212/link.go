@@ -36,10 +36,11 @@ type link struct {
 
 	writing sync.Mutex // held while packets go out
 
-	mu      sync.Mutex // guards what follows
-	waiting string     // QN of the report that is under way
-	answers chan wire.Packet
-	refused map[string]bool // commands of the server that were told in the log
+	mu       sync.Mutex // guards what follows
+	waiting  string     // QN of the report that is under way
+	answers  chan wire.Packet
+	refused  map[string]bool // commands of the server that were told in the log
+	question *question       // what the server wants to know of the past; nil: nothing
 }
 
 func newLink(u *Uplink, line *dial.Patient, conn net.Conn, password string) *link {

@@ -14,9 +14,10 @@ import (
 
 // report is what one reading becomes in the reports of one period.
 type report struct {
-	command string
-	at      string // DataTime
-	groups  []group
+	command    string
+	unixMillis int64
+	at         string // the same as DataTime
+	groups     []group
 }
 
 // group is what a report says about one code.
@@ -86,7 +87,7 @@ func (u *Uplink) reports(payload []byte, r *message.Record) ([]report, error) {
 			continue
 		}
 		if len(all) == 0 || all[len(all)-1].command != t.command {
-			all = append(all, report{command: t.command, at: at})
+			all = append(all, report{command: t.command, unixMillis: in.Time, at: at})
 		}
 		to := &all[len(all)-1]
 		if len(to.groups) == 0 || to.groups[len(to.groups)-1].code != t.code {

@@ -6,9 +6,8 @@ import (
 	wire "sluice/gateway/hj212"
 )
 
-// requested answers what the server asks for. It may have the time. Clock and intervals are the
-// gateway's own, and old reports cannot be looked up through an uplink, which is given each message
-// once: such requests are refused, so that the server need not wait.
+// requested answers what the server asks for: the time, and old reports. Clock and intervals are the
+// gateway's own: such requests are refused, so that the server need not wait.
 func (l *link) requested(p wire.Packet) {
 	code := "1"
 	switch {
@@ -16,9 +15,12 @@ func (l *link) requested(p wire.Packet) {
 		code = "4"
 	case l.password != "" && p.PW != l.password:
 		code = "3"
+	case isPast(p.CN) && l.uplink.past != nil:
+		l.lookBack(p)
+		return
 	case p.CN != wire.GetClock:
 		code = "2"
-		l.tell(p.CN)
+		l.refuse(p.CN)
 	}
 	answers := []wire.Packet{l.answer(p, wire.Accepted, "QnRtn="+code)}
 	if code == "1" {
@@ -26,17 +28,26 @@ func (l *link) requested(p wire.Packet) {
 			l.answer(p, wire.GetClock, "SystemTime="+wire.FormatTime(time.Now().In(l.uplink.zone))),
 			l.answer(p, wire.Result, "ExeRtn=1"))
 	}
-	if err := l.write(answers...); err != nil {
-		l.uplink.log.Debug("a request of the server was not answered", "cn", p.CN, "err", err)
+	l.reply(p, answers...)
+}
+
+// reply says whether the answers to a request are on their way.
+func (l *link) reply(to wire.Packet, answers ...wire.Packet) bool {
+	err := l.write(answers...)
+	if err != nil {
+		l.uplink.log.Debug("a request of the server was not answered", "cn", to.CN, "err", err)
 	}
+	return err == nil
 }
 
 func (l *link) answer(to wire.Packet, cn, data string) wire.Packet {
-	flag := 0
-	if l.uplink.options.Edition != edition2005 {
-		flag = wire.Version2017
+	flag, st := wire.Version2017, wire.AnswerST
+	if l.uplink.options.Edition == edition2005 {
+		flag = 0
+		if cn != wire.GetClock {
+			data = "QN=" + to.QN + ";" + data // there an answer names its request in the data area
+		}
 	}
-	st := wire.AnswerST
 	if cn == wire.GetClock {
 		st = l.uplink.options.ST
 	}
@@ -46,8 +57,8 @@ func (l *link) answer(to wire.Packet, cn, data string) wire.Packet {
 // mostTold bounds how many kinds of requests are remembered.
 const mostTold = 32
 
-// tell logs once that the server asks for something that it does not get.
-func (l *link) tell(cn string) {
+// refuse logs once that the server asks for something that it does not get.
+func (l *link) refuse(cn string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.refused[cn] || len(l.refused) == mostTold {

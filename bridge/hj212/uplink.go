@@ -26,6 +26,7 @@ type Uplink struct {
 	secured bool
 	zone    *time.Location
 	targets []target
+	past    Past // nil: old reports are refused
 	log     *slog.Logger
 
 	mu      sync.Mutex        // guards what follows

@@ -2,19 +2,16 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"maps"
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"sluice/bridge/cloudsim"
 	"sluice/collectors/dlt645/dlt645sim"
-	"sluice/collectors/modbus/modbussim"
 )
 
 func simulate(ctx context.Context, args []string) error {
@@ -37,42 +34,6 @@ func simulate(ctx context.Context, args []string) error {
 		return usageErrorf("there is no simulator %q; there are %s", args[0], names)
 	}
 	return run(ctx, args[1:])
-}
-
-func simulateModbus(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet("sluice simulate modbus", flag.ContinueOnError)
-	listen := flags.String("listen", "127.0.0.1:5020", "address of the simulated device")
-	unit := flags.Uint("unit", 0, "the only unit id that is answered; 0: every one")
-	every := flags.Duration("every", 100*time.Millisecond, "time between two changes of its values")
-	fault := flags.String("fault", "", "misbehave on every request, for example silence, slow:500ms, exception:6, garbage")
-	if err := parse(flags, args); err != nil {
-		return err
-	}
-	if *unit > 255 {
-		return usageErrorf("a unit id is 0 to 255, not %d", *unit)
-	}
-	server := &modbussim.Server{Unit: byte(*unit)}
-	if *fault != "" {
-		f, err := modbussim.ParseFault(*fault)
-		if err != nil {
-			return usageError{err}
-		}
-		server.Always(f)
-	}
-	if err := server.Listen(*listen); err != nil {
-		return err
-	}
-	fmt.Printf("a Modbus TCP device on %s\n", server.Addr())
-	plant := &modbussim.Plant{Server: server, Every: *every}
-	var stopped error
-	var moving sync.WaitGroup
-	moving.Go(func() { stopped = plant.Run(ctx) })
-	err := server.Run(ctx)
-	moving.Wait()
-	err = errors.Join(err, stopped)
-	seen := server.Counts()
-	fmt.Printf("saw %d connections, requests by function %v, %d writes\n", seen.Connections, seen.Requests, len(seen.Writes))
-	return err
 }
 
 func simulateDLT645(ctx context.Context, args []string) error {

@@ -28,6 +28,6 @@ func Drivers(buses *bus.Set, log *slog.Logger) map[string]collectors.Driver {
 		"dlt645-1997": &dlt645.Driver{Buses: buses, Edition: dlt645.Edition1997},
 		"iec62056":    &iec62056.Driver{Buses: buses},
 		"sml":         &sml.Driver{Buses: buses},
-		"hj212":       &hj212.Driver{Log: log},
+		"hj212":       &hj212.Driver{Buses: buses, Log: log},
 	}
 }

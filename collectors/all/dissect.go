@@ -5,6 +5,7 @@ import (
 	"sluice/collectors/cjt188"
 	"sluice/collectors/custom"
 	"sluice/collectors/dlt645"
+	"sluice/collectors/hj212"
 	"sluice/collectors/iec62056"
 	"sluice/collectors/mbus"
 	"sluice/collectors/modbus"
@@ -22,6 +23,7 @@ var dissectors = map[string]func(bus.Direction, []byte) (string, bool){
 	"mbus":         mbus.Dissect,
 	"sml":          sml.Dissect,
 	"custom":       custom.Dissect,
+	"hj212":        hj212.Dissect,
 }
 
 // Dissect says in one line what a frame on a line says; "" where nobody knows.

@@ -27,7 +27,7 @@ type Set struct {
 
 	mu     sync.Mutex       // guards what follows
 	ports  map[string]*Port // by their names
-	links  map[string]*Port // by host:port
+	links  map[string]*Port // by host:port; Visited ones by their names
 	doors  map[string]*door // by the address to listen on
 	closed bool
 }

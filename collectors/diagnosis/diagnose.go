@@ -46,7 +46,11 @@ func Rows() []string {
 func Diagnose(e *Evidence) []Finding {
 	var all []Finding
 	about := map[string]bool{} // devices that a row above has explained
-	for _, r := range table {
+	rows := table
+	if e.Kind == Reporting {
+		rows = reportingRows
+	}
+	for _, r := range rows {
 		seen := slices.DeleteFunc(r.see(e), func(s sight) bool { return !r.apart && about[s.device] })
 		for _, s := range seen {
 			if s.device != "" {

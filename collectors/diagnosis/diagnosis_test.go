@@ -126,24 +126,29 @@ func TestEveryRowIsShownByACase(t *testing.T) {
 // Every text is one that people can read, in both languages, with all its numbers filled in.
 func TestTextsAreWhole(t *testing.T) {
 	for _, c := range cases {
-		for _, f := range Diagnose(&c.evidence) {
-			for part, text := range map[string]Text{"evidence": f.Evidence, "cause": f.Cause, "next": f.Next} {
-				if strings.Contains(text.English+text.Chinese, "%!") {
-					t.Errorf("%s, %s: %q %q", f.Row, part, text.English, text.Chinese)
-				}
-				if !strings.HasSuffix(text.English, ".") || strings.ContainsFunc(text.English, func(r rune) bool { return unicode.Is(unicode.Han, r) }) {
-					t.Errorf("%s, %s: %q is no English sentence", f.Row, part, text.English)
-				}
-				if !strings.HasSuffix(text.Chinese, "。") || !strings.ContainsFunc(text.Chinese, func(r rune) bool { return unicode.Is(unicode.Han, r) }) {
-					t.Errorf("%s, %s: %q is no Chinese sentence", f.Row, part, text.Chinese)
-				}
-			}
-		}
+		wholeTexts(t, Diagnose(&c.evidence))
 	}
 	e := refusing(2)
 	f := Diagnose(&e)[0]
 	if f.Evidence != (Text{"a refused 7 requests with exception 2.", "a 以异常码 2 拒绝了 7 个请求。"}) {
 		t.Errorf("the evidence reads %+v", f.Evidence)
+	}
+}
+
+func wholeTexts(t *testing.T, all []Finding) {
+	t.Helper()
+	for _, f := range all {
+		for part, text := range map[string]Text{"evidence": f.Evidence, "cause": f.Cause, "next": f.Next} {
+			if strings.Contains(text.English+text.Chinese, "%!") {
+				t.Errorf("%s, %s: %q %q", f.Row, part, text.English, text.Chinese)
+			}
+			if !strings.HasSuffix(text.English, ".") || strings.ContainsFunc(text.English, func(r rune) bool { return unicode.Is(unicode.Han, r) }) {
+				t.Errorf("%s, %s: %q is no English sentence", f.Row, part, text.English)
+			}
+			if !strings.HasSuffix(text.Chinese, "。") || !strings.ContainsFunc(text.Chinese, func(r rune) bool { return unicode.Is(unicode.Han, r) }) {
+				t.Errorf("%s, %s: %q is no Chinese sentence", f.Row, part, text.Chinese)
+			}
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ const (
 	Serial    Kind = iota // a port of the gateway
 	Dialled               // a TCP connection that the gateway opens
 	DialledIn             // one that a DTU opens to the gateway
+	Reporting             // connections of devices that report by themselves
 )
 
 // OpenProblem is why a line is not open.

@@ -34,6 +34,9 @@ func Between(before, now *bus.Stats) Evidence {
 		d.Answers = max(0, d.Exchanges-d.Silent-d.Garbled)
 		e.Devices = append(e.Devices, d)
 	}
+	if bus.IsVisited(now.Name) {
+		asReported(&e, before, now)
+	}
 	return e
 }
 

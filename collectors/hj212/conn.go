@@ -11,6 +11,9 @@ import (
 	wire "sluice/gateway/hj212"
 )
 
+// protocol is how the monitor's frames are marked.
+const protocol = "hj212"
+
 const (
 	introduction = 2 * time.Minute  // until a connection has shown a logger that is known
 	partGap      = 10 * time.Second // within a packet
@@ -29,6 +32,7 @@ type conn struct {
 	assembler assembler
 	stations  []*Station // that were heard here
 	damaged   int
+	heard     uint64 // number of the last packet among the monitor's frames
 }
 
 // serve reads packets until the connection ends or is silent for too long.
@@ -46,8 +50,9 @@ func (c *conn) serve() {
 		case errors.Is(err, os.ErrDeadlineExceeded) && n > 0:
 		case errors.Is(err, os.ErrDeadlineExceeded) && len(buffer) > 0:
 			// What began as a packet is none, or lacks its end: good ones may have come behind its head.
-			c.damage(fmt.Errorf("%w: the rest of a packet did not come within %v", wire.ErrDamaged, partGap))
-			buffer = c.digest(buffer[min(2, len(buffer)):])
+			head := min(2, len(buffer))
+			c.damage(buffer[:head], fmt.Errorf("%w: the rest of a packet did not come within %v", wire.ErrDamaged, partGap))
+			buffer = c.digest(buffer[head:])
 		default:
 			return
 		}
@@ -80,46 +85,60 @@ func (c *conn) digest(b []byte) []byte {
 	rest := b
 	for {
 		p, frame, used, err := wire.Next(rest)
+		dealtWith := rest[:used]
 		rest = rest[used:]
 		switch {
 		case err != nil:
-			c.damage(err)
+			c.damage(dealtWith, err)
 		case frame == nil:
 			return append(b[:0], rest...) // to the front, so that the memory is used again
 		default:
-			c.handle(p)
+			c.handle(p, frame)
 		}
 	}
 }
 
 // damage notes that bytes were dropped. Where no logger was heard before, it may be any that is missing.
-func (c *conn) damage(err error) {
+func (c *conn) damage(dropped []byte, err error) {
 	c.damaged++
+	device := ""
+	if len(c.stations) == 1 {
+		device = c.stations[0].name
+	}
+	c.of.shown.Heard(dropped, device, protocol, err.Error())
 	for _, s := range c.stations {
+		s.shown().Damaged()
 		s.log.Debug("bytes from the logger were dropped", "err", err)
 		s.note(aboutLine, "packets of the logger arrive damaged")
 	}
 	if len(c.stations) == 0 {
+		c.of.shown.Trouble("somebody connects whose packets arrive damaged")
 		for _, s := range c.of.missing() {
 			s.note(aboutLine, "somebody connects whose packets arrive damaged; it may be this logger")
 		}
 	}
 }
 
-func (c *conn) handle(p wire.Packet) {
+const anotherPassword = "the logger sends another password (PW) than the one configured"
+
+func (c *conn) handle(p wire.Packet, frame []byte) {
 	s := c.of.station(p.MN)
 	if s == nil {
-		c.of.stranger(p.MN, c.net.RemoteAddr())
+		c.of.stranger(p.MN, c.net.RemoteAddr(), frame)
 		return
 	}
 	if want := string(s.options.Password); want != "" && p.PW != want {
-		s.note(aboutPassword, "the logger sends another password (PW) than the one configured")
+		c.of.shown.Heard(frame, s.name, protocol, anotherPassword)
+		s.shown().TurnedAway()
+		s.note(aboutPassword, anotherPassword)
 		if p.AckWanted() && isUpload(p.CN) {
 			c.answer(p, wire.Accepted, p.QN, "QnRtn=3")
 		}
 		return
 	}
 	s.note(aboutPassword, "")
+	c.heard = c.of.shown.Heard(frame, s.name, protocol, "")
+	s.shown().Good()
 	c.join(s)
 	switch p.CN {
 	case wire.Accepted, wire.Result, wire.NoticeAck, wire.DataAck, wire.GetClock:
@@ -154,6 +173,9 @@ func (c *conn) join(s *Station) {
 func (c *conn) upload(s *Station, p wire.Packet) {
 	u, whole, err := c.assembler.add(p, time.Now())
 	if err != nil {
+		if !whole { // else it is about packets that came before
+			c.of.shown.Judge(c.heard, err.Error())
+		}
 		s.note(aboutReports, err.Error())
 	}
 	if !whole {
@@ -162,8 +184,11 @@ func (c *conn) upload(s *Station, p wire.Packet) {
 		}
 		return
 	}
-	if _, known := periods[p.CN]; known && !s.take(u.packet) {
-		return
+	if _, known := periods[p.CN]; known {
+		if err := s.take(u.packet); err != nil {
+			c.of.shown.Judge(c.heard, err.Error())
+			return
+		}
 	}
 	if s.options.AckParts {
 		u.asked = asked(p) // the others have theirs
@@ -197,10 +222,17 @@ func (c *conn) answer(to wire.Packet, cn, qn, data string) {
 }
 
 func (c *conn) send(p wire.Packet) error {
+	device := ""
+	if s := c.of.station(p.MN); s != nil {
+		device = s.name
+	}
+	frame := p.Append(nil)
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	c.net.SetWriteDeadline(time.Now().Add(writeTimeout))
-	if _, err := c.net.Write(p.Append(nil)); err != nil {
+	said := c.of.shown.Said(frame, device, protocol) // before its answer can be heard
+	if _, err := c.net.Write(frame); err != nil {
+		c.of.shown.Judge(said, err.Error())
 		c.net.Close()
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sluice/collectors"
+	"sluice/collectors/bus"
 	wire "sluice/gateway/hj212"
 )
 
@@ -22,7 +23,8 @@ const (
 // Driver makes devices of loggers. It owns the addresses that they connect to: each is open while a
 // device needs it.
 type Driver struct {
-	Log *slog.Logger // nil: slog.Default()
+	Log   *slog.Logger // nil: slog.Default()
+	Buses *bus.Set     // shows the addresses among its lines; nil: they are shown nowhere
 
 	mu        sync.Mutex // guards what follows
 	listeners map[string]*listener
@@ -46,7 +48,7 @@ func (d *Driver) Open(name string, options any) (collectors.Device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("device %s: %w", name, err)
 	}
-	s := &Station{driver: d, options: *o, zone: zone, log: d.log().With("device", name, "mn", o.MN), notes: map[string]string{}}
+	s := &Station{driver: d, name: name, options: *o, zone: zone, log: d.log().With("device", name, "mn", o.MN), notes: map[string]string{}}
 	for i := range o.Points {
 		p := &o.Points[i]
 		unit := p.Unit
@@ -77,6 +79,7 @@ func (d *Driver) enter(s *Station) error {
 		if l, err = listen(address, d.log()); err != nil {
 			return err
 		}
+		l.shown = d.Buses.Visited(address)
 	}
 	if !l.add(s) {
 		return fmt.Errorf("another device has the logger %s at %s already", s.options.MN, address)

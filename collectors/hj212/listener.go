@@ -7,6 +7,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"sluice/collectors/bus"
 )
 
 const (
@@ -19,6 +21,7 @@ const (
 type listener struct {
 	net     net.Listener
 	log     *slog.Logger
+	shown   *bus.Visited // nil: nowhere
 	running sync.WaitGroup
 	ended   chan struct{}
 
@@ -52,6 +55,7 @@ func (l *listener) add(s *Station) bool {
 	}
 	l.stations[s.options.MN] = s
 	delete(l.strangers, s.options.MN)
+	s.show(l.shown.Visitor(s.name))
 	return true
 }
 
@@ -59,6 +63,8 @@ func (l *listener) remove(s *Station) (last bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.stations, s.options.MN)
+	s.shown().Depart()
+	s.show(nil)
 	return len(l.stations) == 0
 }
 
@@ -87,6 +93,7 @@ func (l *listener) start() { l.running.Go(l.accept) }
 func (l *listener) stop() {
 	close(l.ended)
 	l.net.Close()
+	l.shown.Close()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c := range l.conns {
@@ -137,6 +144,7 @@ func (l *listener) welcome(raw net.Conn) {
 		return
 	}
 	l.conns[c] = struct{}{}
+	l.shown.Enter()
 	l.running.Go(c.serve)
 }
 
@@ -145,10 +153,14 @@ func (l *listener) farewell(c *conn) {
 	defer l.mu.Unlock()
 	delete(l.conns, c)
 	l.full = false
+	l.shown.Leave()
 }
 
-// stranger tells once that a logger connects that no device is configured for.
-func (l *listener) stranger(mn string, from net.Addr) {
+// stranger tells that a logger connects that no device is configured for: the log once.
+func (l *listener) stranger(mn string, from net.Addr, frame []byte) {
+	verdict := fmt.Sprintf("a logger connects that no device is configured for: MN %s", clean(mn))
+	l.shown.Heard(frame, "", protocol, verdict)
+	l.shown.Trouble(verdict)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, told := l.strangers[mn]; told || len(l.strangers) == maxStrangers {

@@ -90,6 +90,7 @@ func (s *Station) ask(ctx context.Context, cn, data string, q *request, look fun
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %w", ctx.Err(), errUnknown)
 		case <-patience.C:
+			s.shown().Unanswered()
 			if accepted {
 				return fmt.Errorf("the logger accepted the request and did not say how it went within %v: %w", s.options.Timeout, errUnknown)
 			}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sluice/collectors"
+	"sluice/collectors/bus"
 	wire "sluice/gateway/hj212"
 	"sluice/gateway/message"
 )
@@ -28,6 +29,7 @@ const (
 // Station is one data logger, known by its number.
 type Station struct {
 	driver  *Driver
+	name    string // the device's
 	options Options
 	zone    *time.Location
 	points  []point
@@ -39,6 +41,7 @@ type Station struct {
 
 	mu      sync.Mutex // guards what follows
 	entered bool
+	visitor *bus.Visitor // shows how the logger does, while it is let in
 	taker   *taker
 	readers []chan report
 	lines   []*conn // the newest last
@@ -162,6 +165,19 @@ func (s *Station) enter() error {
 	return nil
 }
 
+// shown is where the monitor is told how the logger does.
+func (s *Station) shown() *bus.Visitor {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.visitor
+}
+
+func (s *Station) show(v *bus.Visitor) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.visitor = v
+}
+
 func (s *Station) setTaker(t *taker) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -219,24 +235,27 @@ func (s *Station) note(about, problem string) {
 	}
 }
 
-// take delivers the reports of an upload and says whether the logger may be told so.
-func (s *Station) take(p wire.Packet) bool {
+// take delivers the reports of an upload. The logger may be told so when there is no error.
+func (s *Station) take(p wire.Packet) error {
 	all, err := reports(p, s.zone)
 	if err != nil {
-		s.note(aboutReports, "a report cannot be used: "+err.Error())
-		return false
+		err = fmt.Errorf("a report cannot be used: %w", err)
+		s.note(aboutReports, err.Error())
+		return err
 	}
 	s.note(aboutReports, "")
 	for i := range all {
-		if !s.deliver(&all[i], p) {
-			return false
+		if err := s.deliver(&all[i], p); err != nil {
+			return err
 		}
 	}
-	return true
+	return nil
 }
 
+var errNotTaken = errors.New("it is not acknowledged: nobody takes reports now")
+
 // deliver hands one report on. A repetition counts as delivered.
-func (s *Station) deliver(r *report, p wire.Packet) bool {
+func (s *Station) deliver(r *report, p wire.Packet) error {
 	s.delivering.Lock()
 	defer s.delivering.Unlock()
 	key := ""
@@ -244,7 +263,7 @@ func (s *Station) deliver(r *report, p wire.Packet) bool {
 		key = p.CN + " " + p.QN + " " + r.stamp
 	}
 	if key != "" && s.memory.has(key) {
-		return true
+		return nil
 	}
 	s.mu.Lock()
 	to := s.taker
@@ -258,17 +277,17 @@ func (s *Station) deliver(r *report, p wire.Packet) bool {
 	}
 	s.mu.Unlock()
 	if to == nil {
-		return false
+		return errNotTaken
 	}
 	if points := r.fill(s.points, nil); len(points) > 0 {
 		if err := to.take(to.ctx, &message.Reading{Time: r.at.UnixMilli(), Points: points}); err != nil {
 			s.log.Debug("a report was not taken", "err", err)
-			return false // the logger sends it again
+			return fmt.Errorf("it is not acknowledged: %w", err) // the logger sends it again
 		}
 	}
 	if key != "" {
 		s.memory.add(key)
 	}
 	s.progress(r)
-	return true
+	return nil
 }

@@ -336,17 +336,155 @@ test('the page says who listens, and warns of RocketMQ without keys', async (t) 
   await context.close()
 })
 
+// answered puts the gateway's answers about points in place: what is tried is what the page makes of them.
+async function answered(page, asked = []) {
+  const json = (body, status = 200) => ({ status, contentType: 'application/json', body: JSON.stringify(body) })
+  const meanings = [
+    { at: 0, type: 'uint16', order: 'AB', registers: 1, value: 17254, text: '17254', plausible: false },
+    { at: 0, type: 'float32', order: 'ABCD', registers: 2, value: 230.4, text: '230.4', plausible: true },
+    { at: 0, type: 'float32', order: 'CDAB', registers: 2, value: 2.7e23, text: '2.7e+23', plausible: false },
+    { at: 1, type: 'uint16', order: 'AB', registers: 1, value: 26214, text: '26214', plausible: false },
+  ]
+  const requests = [
+    { group: '', area: 'input', function: 4, address: 30, count: 12, points: ['temperature', 'pressure'], unwanted: 8, reason: { en: 'gap of 90 input registers; at most 64 are read along', zh: '…' } },
+    { group: 'slow', area: 'holding', function: 3, address: 7, count: 1, points: ['counter'], unwanted: 0 },
+  ]
+  const groups = [{ group: '', interval_ms: 100, requests: 1, points: 2 }, { group: 'slow', interval_ms: 60000, requests: 1, points: 1 }]
+  const lessons = [{ text: { en: 'holding register 9 is refused', zh: '…' }, since: '2026-11-23T08:00:00Z' }]
+  const file = { format: 'plain', file: 'csv', rows: 3 }
+  const columns = [{ header: 'NAME', column: 'name' }, { header: 'x', column: '' }]
+  const answers = {
+    'GET /devices/plan?device=press': json({ device: 'press', summary: '', groups, requests, learned: [], lessons }),
+    'GET /devices/plan?device=meter': json({ title: 'Unprocessable Content', detail: 'driver dlt645 has no plan' }, 422),
+    'POST /registers': json({ device: 'press', area: 'input', address: 30, at: '2026-11-23T08:00:00Z', words: ['4366', '6666'], interpretations: meanings }),
+    'GET /devices/points?device=press&format=csv': { status: 200, contentType: 'text/csv', headers: { 'Content-Disposition': 'attachment; filename="press-points.csv"' }, body: 'name\n' },
+    'GET /devices/points?device=press&format=csv&problems=true': json({ problems: [{ row: 1, text: 'an enumeration fits in no cell', warning: true }] }),
+    'GET /devices/points?device=press&format=neuron': json({ title: 'Unprocessable Content', detail: 'Neuron has no type bcd32' }, 422),
+    'POST /points/import': json({ ...file, columns, stations: ['1', '2'], points: [{ row: 2 }, { row: 3 }], problems: [{ row: 4, column: 'NAME', text: 'is missing' }], yaml: '' }),
+    'POST /points/import?station=2': json({ ...file, columns, stations: ['1', '2'], points: [{ row: 3 }], problems: [], yaml: 'points:\n  - {name: second}\n' }),
+    'POST /points/import?station=2&column=unit%3A1': json({ ...file, columns: [columns[0], { header: 'x', column: 'unit' }], stations: ['1', '2'], points: [{ row: 3 }], problems: [], yaml: 'points:\n  - {name: second, unit: W}\n' }),
+    'GET /profiles': json({ items: [
+      { name: 'eastron-sdm630', kind: 'modbus', category: 'power-meter', title: 'Eastron SDM630', vendor: 'Eastron', summary: { en: 'Energy meter', zh: '电能表' }, points: 42, sources: ['https://example.com/sdm630.pdf page 3', 'DL/T 645-2007'] },
+      { name: 'cjt188-water', kind: 'cjt188', category: 'water-meter', title: 'Water meter', vendor: 'any', summary: { en: 'Water meter', zh: '水表' }, points: 4, sources: [] },
+    ] }),
+    'GET /profiles/file?name=eastron-sdm630': { status: 200, contentType: 'application/yaml', body: 'name: eastron-sdm630\n' },
+  }
+  await page.route('**/api/v1/{devices,points,registers,profiles}**', answer)
+  await page.route('**/api/v1/{devices,points,profiles}/**', answer)
+  function answer(route) {
+    const { pathname, search } = new URL(route.request().url())
+    const found = answers[`${route.request().method()} ${pathname.slice('/api/v1'.length)}${search}`]
+    asked.push({ path: pathname + search, body: route.request().postData() })
+    return route.fulfill(found ?? json({ title: 'Not Found', detail: `nobody asks for ${pathname}${search}` }, 404))
+  }
+}
+
+const notRefused = (complaints) => complaints.filter((complaint) => !/status of 422/.test(complaint))
+
+test('a device leads to its points, how it is asked, and what its registers mean', async (t) => {
+  const { context, page, complaints } = await open()
+  const asked = []
+  await answered(page, asked)
+  await signIn(page)
+  if ((await page.locator('[data-device=press]').count()) === 0) return t.skip('this gateway is not that of the tests')
+  await page.locator('[data-device=press]').getByRole('link', { name: 'press' }).click()
+  await page.getByRole('heading', { name: 'press', level: 1 }).waitFor()
+  await page.locator('[data-point=temperature]').getByText('°C').waitFor()
+  const request = page.locator('[data-request="input:30"]')
+  assert.match(await request.innerText(), /Input registers 30–41\s+function 4 · 30031\s+Own points\s+12\s*8 unneeded\s+temperature, pressure\s+gap of 90/)
+  await page.getByText('slow, every 1 min: 1 request for 1 point').waitFor()
+  await page.locator('[data-learned]').getByText('holding register 9 is refused').waitFor()
+
+  // The form begins where the device is asked anyway, and refuses what is no address.
+  assert.equal(await page.inputValue('input[name=address]'), '30')
+  await page.fill('input[name=address]', '70000')
+  await page.getByRole('button', { name: 'Read once' }).click()
+  await page.getByText('This is no address.').waitFor()
+  assert.equal(asked.filter((one) => one.path.endsWith('/registers')).length, 0)
+  await page.fill('input[name=address]', '300031')
+  await page.fill('input[name=count]', '2')
+  await page.getByRole('button', { name: 'Read once' }).click()
+  const meanings = page.locator('[data-test=meanings]')
+  await meanings.waitFor()
+  assert.deepEqual(JSON.parse(asked.find((one) => one.path.endsWith('/registers')).body), { device: 'press', area: 'input', address: 30, count: 2 })
+  await page.fill('input[name=display]', '230,4')
+  const right = meanings.locator('[data-type=float32] [data-order=ABCD]')
+  await page.waitForFunction(() => document.querySelectorAll('[data-test=meanings] .match').length === 1)
+  await right.click()
+  assert.equal(await meanings.locator('[data-test=code]').innerText(), '- {name: point, address: "input:30", type: float32, order: ABCD}')
+  await meanings.getByRole('button', { name: '31 6666' }).click()
+  await meanings.getByText('Nothing that begins here means this.').waitFor()
+
+  const file = page.waitForEvent('download')
+  await page.locator('[data-export=csv]').click()
+  assert.equal((await file).suggestedFilename(), 'press-points.csv')
+  await page.getByText('an enumeration fits in no cell').waitFor()
+  await page.locator('[data-export=neuron]').click()
+  await page.getByText('Neuron has no type bcd32').waitFor()
+  await page.goto(new URL('/#/devices/meter', url).href)
+  await page.locator('[data-test=planless]').getByText('driver dlt645 has no plan').waitFor()
+  assert.deepEqual(notRefused(complaints), [])
+  await context.close()
+})
+
+test('a table of points becomes text for the configuration, and rows that are wrong are named', async () => {
+  const { context, page, complaints } = await open({ permissions: ['clipboard-read', 'clipboard-write'] })
+  const asked = []
+  await answered(page, asked)
+  await signIn(page)
+  await page.getByRole('link', { name: 'Import points' }).click()
+  await page.setInputFiles('input[type=file]', { name: 'tags.csv', mimeType: 'text/csv', buffer: Buffer.from('NAME,x\na,b\n') })
+  await page.locator('[data-test=imported]').waitFor()
+  assert.equal(asked.at(-1).body, 'NAME,x\na,b\n')
+  assert.match(await page.locator('[data-test=imported]').innerText(), /Plain table\s*CSV\s+Rows\s+3\s+Points\s+2\s+Rows left out\s+1/)
+  assert.match(await page.locator('[data-problem]').innerText(), /Row 4\s+NAME\s+is missing/)
+  assert.equal(await page.getByLabel('Column x is').inputValue(), '')
+  await page.getByLabel('2', { exact: true }).check()
+  await page.getByText('{name: second}').waitFor()
+  await page.getByText('Every row has become a point.').waitFor()
+  await page.getByRole('button', { name: 'Copy' }).click()
+  await page.getByRole('button', { name: 'Copied' }).waitFor()
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), 'points:\n  - {name: second}\n')
+
+  // Most browsers keep the clipboard from a page that came over plain HTTP.
+  await page.evaluate(() => Object.defineProperty(navigator, 'clipboard', { value: undefined }))
+  await page.getByLabel('Column x is').selectOption('unit')
+  await page.getByText('{name: second, unit: W}').waitFor()
+  await page.getByRole('button', { name: 'Copy' }).click()
+  await page.getByRole('button', { name: 'Copied' }).waitFor()
+  assert.deepEqual(complaints, [])
+  await context.close()
+})
+
+test('profiles are found by their words, and lead to their sources and their file', async () => {
+  const { context, page, complaints } = await open()
+  await answered(page)
+  await signIn(page)
+  await page.getByRole('link', { name: 'Device profiles' }).click()
+  await page.getByText('2 of 2').waitFor()
+  await page.fill('input[name=search]', 'power eastron')
+  await page.getByText('1 of 2').waitFor()
+  await page.getByRole('link', { name: 'eastron-sdm630' }).click()
+  await page.getByText('profile: eastron-sdm630', { exact: true }).waitFor()
+  await page.getByText('name: eastron-sdm630', { exact: true }).waitFor()
+  assert.equal(await page.getByRole('link', { name: 'https://example.com/sdm630.pdf' }).getAttribute('rel'), 'noopener noreferrer')
+  await page.getByText('DL/T 645-2007').waitFor()
+  assert.deepEqual(complaints, [])
+  await context.close()
+})
+
 test('nothing sticks out on a phone', async () => {
   const { context, page, complaints } = await open({ viewport: { width: 360, height: 740 } })
+  await answered(page)
   await signIn(page)
-  for (const view of ['', 'buses', 'buses/rs485-1', 'messages?topic=orders', 'messages?topic=orders&range=between', 'messages?at=2', 'topics', 'topics/orders', 'groups', 'groups/billing', 'connections', 'aside/cloud', 'aside/cloud?at=7']) {
+  for (const view of ['', 'buses', 'buses/rs485-1', 'messages?topic=orders', 'messages?topic=orders&range=between', 'messages?at=2', 'topics', 'topics/orders', 'groups', 'groups/billing', 'connections', 'aside/cloud', 'aside/cloud?at=7', 'devices/press', 'devices/meter', 'import', 'profiles', 'profiles/eastron-sdm630']) {
     await page.goto(new URL('/#/' + view, url).href)
     await page.waitForLoadState('networkidle', { timeout: 1500 }).catch(() => {}) // the stream of events never ends
     const [content, width] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth])
     assert.ok(content <= width, `the page ${view} is ${content} wide on a screen of ${width}`)
   }
   assert.deepEqual(
-    complaints.filter((complaint) => !/status of 404/.test(complaint)),
+    notRefused(complaints).filter((complaint) => !/status of 404/.test(complaint)),
     [],
   )
   await context.close()

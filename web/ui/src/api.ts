@@ -3,7 +3,12 @@
 
 import type { Bus, BusFrame } from './buses'
 import type { Wanted } from './choice'
+import { queryOf, type Imported, type PointProblem, type Reading } from './importing'
 import type { AsidePage, Directory, Found, Group, Message, Reset, Resent, Topic, TopicDetail } from './messages'
+import type { Plan } from './plan'
+import type { Profile } from './profiles'
+import type { Registers } from './registers'
+import { nameFrom } from './save'
 import type { Offer, Search } from './searches'
 
 export interface Identity {
@@ -27,12 +32,12 @@ export class Problem extends Error {
 
 const patience = 8000 // milliseconds for an answer
 
-async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
+async function call<T>(method: string, path: string, body?: unknown, wait = patience): Promise<T> {
   const response = await fetch('/api/v1' + path, {
     method,
     cache: 'no-store',
     headers: { 'X-Requested-With': 'sluice', ...(body === undefined ? {} : { 'Content-Type': 'application/json' }) },
-    signal: AbortSignal.timeout(patience),
+    signal: AbortSignal.timeout(wait),
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
   if (!response.ok) throw await problem(response)
@@ -68,6 +73,38 @@ export const resend = (position: number, group: string) => call<Resent>('POST', 
 export const reset = (group: string, topic: string, to: string) =>
   call<{ items: Reset[] }>('POST', `/groups/${encodeURIComponent(group)}/reset`, { topic, to })
 export const aside = (uplink: string, next: number, limit: number) => call<AsidePage>('GET', `/uplinks/${encodeURIComponent(uplink)}/aside` + query({ next: next || '', limit }))
+
+// The points of devices, and the models that are known of them.
+const turn = 25_000 // milliseconds until a device has had its turn and answered
+export const plan = (device: string) => call<Plan>('GET', '/devices/plan' + query({ device }))
+export const registers = (device: string, area: string, address: number, count: number) => call<Registers>('POST', '/registers', { device, area, address, count }, turn)
+export const meanings = (words: string[]) => call<Registers>('POST', '/registers', { words })
+export const exported = (device: string, format: string) => file('/devices/points' + query({ device, format }), device)
+export const unexported = (device: string, format: string) => call<{ problems: PointProblem[] }>('GET', '/devices/points' + query({ device, format, problems: 'true' }))
+export const deviceFile = (device: string) => file('/devices/file' + query({ device }), device + '.yaml')
+export const profiles = () => call<{ items: Profile[] }>('GET', '/profiles')
+export const profileFile = async (name: string) => (await fetched('GET', '/profiles/file' + query({ name }))).text()
+export const importPoints = async (table: Blob, how: Reading) => (await (await fetched('POST', '/points/import' + queryOf(how), table)).json()) as Imported
+
+// file fetches what is to be saved, under the name that the gateway gives it.
+async function file(path: string, otherwise: string): Promise<{ name: string; content: Blob }> {
+  const response = await fetched('GET', path)
+  return { name: nameFrom(response.headers.get('Content-Disposition'), otherwise), content: await response.blob() }
+}
+
+// fetched sends a file as it is and gives the answer as it comes. Either may take long over a slow line.
+async function fetched(method: string, path: string, body?: Blob): Promise<Response> {
+  const response = await fetch('/api/v1' + path, {
+    method,
+    cache: 'no-store',
+    headers: { 'X-Requested-With': 'sluice', ...(body ? { 'Content-Type': 'application/octet-stream' } : {}) },
+    signal: AbortSignal.timeout(10 * patience),
+    ...(body ? { body } : {}),
+  })
+  if (!response.ok) throw await problem(response)
+  return response
+}
+
 export const buses = () => call<{ items: Bus[] }>('GET', '/buses')
 export const busFrames = (bus: string, after: number) => call<{ items: BusFrame[] }>('GET', '/buses/frames' + query({ bus, after: after || '' }))
 export const captureAddress = (bus: string) => '/api/v1/buses/capture' + query({ bus })

@@ -5,12 +5,12 @@ import { computed, ref } from 'vue'
 
 export const views = ['overview', 'buses', 'messages', 'topics', 'groups', 'connections'] as const
 // What the navigation leads to, and what is led to from elsewhere.
-const beside = ['aside', 'find'] as const
+const beside = ['aside', 'find', 'devices', 'import', 'profiles'] as const
 export type View = (typeof views)[number] | (typeof beside)[number]
 
 export interface Place {
   view: View
-  name: string // of the topic, group or uplink that is shown; empty: the list
+  name: string // of the topic, group, device or other thing that is shown; empty: the list
   query: URLSearchParams
 }
 

@@ -1,0 +1,82 @@
+// What the API says of a table of points that it was given.
+
+export interface Imported {
+  format: string // plain, neuron, kepware or device
+  file: string // csv, xlsx or yaml
+  sheet?: string // of several in a workbook, the one that was taken
+  columns: ImportedColumn[]
+  stations: string[]
+  rows: number
+  points: Record<string, unknown>[]
+  problems: PointProblem[]
+  yaml: string // empty while several stations wait for a choice
+}
+
+export interface ImportedColumn {
+  header: string
+  column: string // what it is taken as; empty: not used
+}
+
+export interface PointProblem {
+  row?: number // the line in the file; missing: the file as a whole
+  column?: string
+  cell?: string
+  text: string
+  warning?: boolean // the row is taken all the same
+}
+
+// Reading is what a file does not say itself.
+export interface Reading {
+  device: string // that the points are for; empty: none yet
+  station: string | undefined // of several; undefined: none is chosen
+  base: string // what plain numbers count from
+  order: string // of values wider than a register that have none
+  columns: Record<string, number> // by column, where it stands; -1: nowhere
+}
+
+export const unread = (device = ''): Reading => ({ device, station: undefined, base: '0', order: '', columns: {} })
+
+export const mostBytes = 8 << 20 // of a file
+export const orders = ['ABCD', 'CDAB', 'BADC', 'DCBA'] as const
+
+// known are the columns that there are, in the order of an export.
+export const known = [
+  'name', 'address', 'area', 'bit', 'type', 'order', 'length', 'scale', 'offset', 'unit', 'access', 'group', 'deadband', 'description', 'station', 'id', 'format',
+] as const
+
+// queryOf writes how a file is to be read, as the API takes it. A station may be chosen that has no name.
+export function queryOf(reading: Reading): string {
+  const out = new URLSearchParams()
+  if (reading.device) out.set('device', reading.device)
+  if (reading.station !== undefined) out.set('station', reading.station)
+  if (reading.base !== '0') out.set('base', reading.base)
+  if (reading.order) out.set('order', reading.order)
+  for (const [column, at] of Object.entries(reading.columns)) out.append('column', `${column}:${at}`)
+  const text = out.toString()
+  return text ? '?' + text : ''
+}
+
+// withColumn takes what stands at an index for another column, or for none. A column stands in one place.
+export function withColumn(reading: Reading, columns: ImportedColumn[], index: number, column: string): Reading {
+  const chosen = Object.fromEntries(Object.entries(reading.columns).filter(([, at]) => at !== index))
+  const before = columns[index]?.column
+  if (before && before !== column) chosen[before] = -1
+  if (column) chosen[column] = index
+  return { ...reading, columns: chosen }
+}
+
+export interface Counts {
+  left: number // rows that have become no point
+  warnings: number
+}
+
+// countsOf counts a row once, whatever is wrong with it.
+export function countsOf(problems: PointProblem[]): Counts {
+  const rows = new Set(problems.filter((p) => !p.warning && p.row).map((p) => p.row))
+  return { left: rows.size, warnings: problems.filter((p) => p.warning).length }
+}
+
+// sorted puts what concerns the whole file first, and then goes down the rows.
+export function sorted(problems: PointProblem[]): PointProblem[] {
+  return [...problems].sort((a, b) => (a.row ?? 0) - (b.row ?? 0))
+}
