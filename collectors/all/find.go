@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"sluice/collectors/bus"
@@ -28,7 +29,7 @@ func Protocols() []*finder.Protocol {
 		{Name: "cjt188", Title: "CJ/T 188", Usual: characters("even", 2400, "even", 9600, "none", 9600, "even", 4800, "even", 1200),
 			Line: true, LineScheme: "bus", NetworkScheme: "tcp", Interval: "15m", Patience: meterPatience, Questions: once(6), Ask: askCJT188},
 		{Name: "mbus", Title: "M-Bus", Usual: characters("even", 2400, "even", 300, "even", 9600), Fixed: true, Own: true,
-			Line: true, LineScheme: "bus", NetworkScheme: "tcp", Interval: "15m", Patience: mbusPatience, Questions: mbusQuestions, Ask: askMBus},
+			Line: true, LineScheme: "bus", NetworkScheme: "tcp", Interval: "15m", Patience: mbusPatience, Questions: mbusQuestions, Ask: askMBus()},
 		{Name: "modbus-ascii", Title: "Modbus ASCII", Usual: append([]bus.Character{{Baud: 9600, DataBits: 7, Parity: "even", StopBits: 1}}, characters("none", 9600, "none", 19200)...),
 			Line: true, LineScheme: "ascii", NetworkScheme: "ascii+tcp", Interval: "10s", Patience: modbusPatience, Questions: modbusQuestions, Ask: askModbus("modbus-ascii")},
 		{Name: "iec62056", Title: "IEC 62056-21", Usual: []bus.Character{{Baud: 300, DataBits: 7, Parity: "even", StopBits: 1}, {Baud: 9600, DataBits: 7, Parity: "even", StopBits: 1}}, Fixed: true, Own: true, Slow: true,
@@ -149,23 +150,39 @@ func mbusQuestions(q *finder.Query) int {
 	return 1
 }
 
-func askMBus(ctx context.Context, q *finder.Query) error {
-	all := mbusQuestions(q)
-	search := mbus.Search{
-		Identities: q.Part == 0, Numbers: q.Part > 0, Timeout: q.Timeout,
-		Progress: func(asked int, what string) { q.Asked(asked-1, max(all, asked), what) },
-		Found: func(f mbus.Found) {
-			if q.Part > 0 && f.Identity != "" && len(f.Identity) > len("12345678") {
-				return // it has been found by that
-			}
-			q.Found(mbusAnswer(f))
-		},
+// askMBus looks for meters by their identities and then by their numbers, and tells of one that can be
+// had by both only once.
+func askMBus() func(context.Context, *finder.Query) error {
+	var mu sync.Mutex // guards known: networks are asked at many addresses at once
+	known := map[string]bool{}
+	news := func(q *finder.Query, f mbus.Found) bool {
+		if f.Identity == "" {
+			return true
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		key := q.Line.Port().Name() + " " + f.Identity
+		was := known[key]
+		known[key] = true
+		return !was
 	}
-	if q.Character != nil {
-		search.Baud = q.Character.Baud
+	return func(ctx context.Context, q *finder.Query) error {
+		all := mbusQuestions(q)
+		search := mbus.Search{
+			Identities: q.Part == 0, Numbers: q.Part > 0, Timeout: q.Timeout,
+			Progress: func(asked int, what string) { q.Asked(asked-1, max(all, asked), what) },
+			Found: func(f mbus.Found) {
+				if news(q, f) {
+					q.Found(mbusAnswer(f))
+				}
+			},
+		}
+		if q.Character != nil {
+			search.Baud = q.Character.Baud
+		}
+		_, err := mbus.Find(ctx, q.Line, search)
+		return err
 	}
-	_, err := mbus.Find(ctx, q.Line, search)
-	return err
 }
 
 func mbusAnswer(f mbus.Found) finder.Answer {

@@ -159,16 +159,14 @@ func TestASearchIsCancelledAtOnce(t *testing.T) {
 	c.putModbus(9600, &modbussim.Rack{Dialect: modbussim.RTU, Devices: map[byte]*modbussim.Server{2: {}}})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var cancelled time.Time
-	stop := context.AfterFunc(ctx, func() { cancelled = time.Now() })
-	defer stop()
-	go func() {
-		time.Sleep(500 * time.Millisecond) // the line is a real one
+	cancelled := make(chan time.Time, 1)
+	time.AfterFunc(500*time.Millisecond, func() { // the line is a real one
+		cancelled <- time.Now()
 		cancel()
-	}()
+	})
 	found, _, err := search(t, ctx, c, finder.LineSearch{Bus: "hall", Protocols: named(t, "modbus-rtu"), Timeout: 200 * time.Millisecond})
-	if !errors.Is(err, context.Canceled) || time.Since(cancelled) > 2*time.Second {
-		t.Errorf("ended with %v %v after it was cancelled", err, time.Since(cancelled))
+	if took := time.Since(<-cancelled); !errors.Is(err, context.Canceled) || took > 2*time.Second {
+		t.Errorf("ended with %v %v after it was cancelled", err, took)
 	}
 	if len(found) != 1 || found[0].Unit != "2" {
 		t.Errorf("found %+v before, want unit 2", found)
