@@ -1,4 +1,4 @@
-// What leaves the page: files, and text on its way to somewhere else.
+// Files that leave the page.
 
 // nameFrom reads the name that an answer has for its file [RFC 6266].
 export function nameFrom(disposition: string | null, otherwise: string): string {
@@ -25,32 +25,4 @@ export function save(content: Blob, name: string): void {
   link.download = name
   link.click()
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000)
-}
-
-// copy puts text on the clipboard, and says whether that went well. Browsers keep the clipboard from
-// pages that came over plain HTTP, as a gateway's mostly does: there the old way is left.
-export async function copy(text: string): Promise<boolean> {
-  try {
-    await navigator.clipboard.writeText(text)
-    return true
-  } catch {
-    return copyBySelection(text)
-  }
-}
-
-function copyBySelection(text: string): boolean {
-  const before = document.activeElement
-  const area = document.createElement('textarea')
-  area.value = text
-  area.readOnly = true
-  area.style.position = 'fixed' // or the page would jump to it
-  area.style.opacity = '0'
-  document.body.append(area)
-  area.select()
-  try {
-    return document.execCommand('copy')
-  } finally {
-    area.remove()
-    if (before instanceof HTMLElement) before.focus()
-  }
 }

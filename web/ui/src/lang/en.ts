@@ -571,7 +571,7 @@ export default {
       },
     },
     differently: 'Search differently',
-    copy: { one: 'Copy YAML', of: 'Copy the YAML of {name}', all: 'Copy YAML of all', done: 'Copied', failed: 'The browser does not allow it' },
+    copy: { one: 'Copy YAML', of: 'Copy the YAML of {name}', all: 'Copy YAML of all' },
     unit: 'Unit {n}',
     meter: 'Meter {n}',
     somebody: 'Somebody answers',

@@ -572,7 +572,7 @@ const zh: typeof en = {
       },
     },
     differently: '调整条件重新查找',
-    copy: { one: '复制 YAML', of: '复制 {name} 的 YAML', all: '复制全部 YAML', done: '已复制', failed: '浏览器不允许复制' },
+    copy: { one: '复制 YAML', of: '复制 {name} 的 YAML', all: '复制全部 YAML' },
     unit: '站号 {n}',
     meter: '表号 {n}',
     somebody: '有设备应答',
