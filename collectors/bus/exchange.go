@@ -23,6 +23,8 @@ type progress struct {
 	sentAt  time.Time // when its last character is on the line
 	firstIn time.Time // when the first byte of what came did
 	in      int       // bytes that came
+	// overheard is the request's.
+	overheard func(b []byte) (requests, answers int)
 }
 
 // exchange runs one exchange within the turn.
@@ -30,11 +32,13 @@ func (p *Port) exchange(ctx context.Context, c *Client, q *Request) ([]byte, err
 	if len(q.Frame) > maxRequest {
 		return nil, fmt.Errorf("%s: a request of %d bytes is longer than %d", p.label, len(q.Frame), maxRequest)
 	}
-	p.x = progress{}
+	p.x = progress{overheard: q.Overheard}
+	p.listens = p.listens || len(q.Frame) == 0
 	c.noteIn(0)
 	answer, err := p.attempt(ctx, c, q)
 	p.ended, p.last = time.Now(), c
 	p.exchanges++
+	p.asked = append(p.asked[:0], q.Frame...)
 	if err != nil {
 		err = p.failed(c, q, err)
 	}
@@ -57,6 +61,9 @@ func (p *Port) failed(c *Client, q *Request, err error) error {
 	noReply, isNoReply := errors.AsType[*NoReplyError](err)
 	switch {
 	case errors.Is(err, ErrHungUp):
+		if !p.x.sentAt.IsZero() {
+			p.noteHangUp()
+		}
 		err = errors.Join(err, p.hangUp())
 	case isNoReply:
 		p.unanswered(c, q, noReply)
@@ -89,10 +96,11 @@ func (p *Port) unanswered(c *Client, q *Request, err *NoReplyError) {
 		}
 		return
 	}
-	if len(q.Frame) == 0 {
+	if len(q.Frame) == 0 || q.Quiet {
 		return
 	}
 	p.silences++
+	p.overdue = c
 	p.lateUntil = now.Add(lateWindow)
 	p.frames.judge(p.x.out, err.Error())
 	p.expectLate(c, q)
@@ -124,7 +132,11 @@ func (p *Port) ready(ctx context.Context, c *Client, q *Request) error {
 	if fresh || !errors.Is(err, ErrHungUp) {
 		return err
 	}
-	// It went away since the last exchange; perhaps it is back.
+	// It went away since the last exchange; perhaps it is back. A connection that was closed while
+	// nobody used it is no loss, an adapter that was pulled is.
+	if p.serial != nil {
+		p.noteHangUp()
+	}
 	if err := p.hangUp(); err != nil {
 		return err
 	}
@@ -241,6 +253,7 @@ func (p *Port) settle(ctx context.Context, c *Client, q *Request, silence time.D
 func (p *Port) showThrown() {
 	if len(p.thrown) > 0 {
 		p.frames.put(p.lastByte, In, p.thrown, "", "", "nobody waited for this any more")
+		p.strays(p.thrown, p.asked, true)
 	}
 	if p.thrown == nil {
 		p.thrown = make([]byte, 0, 512)

@@ -355,11 +355,14 @@ func (l *link) exchange(ctx context.Context, line exchanger, q question) ([]byte
 	heard := &listener{question: q}
 	_, err := line.Exchange(ctx, bus.Request{
 		Frame: q.frame(), Timeout: l.timeout, Gap: min(l.timeout, maxPause), Answer: heard.hear, Protocol: "cjt188",
-		Late: -1, // answers say what they are about
+		Overheard: overheard,
+		Late:      -1, // answers say what they are about
 	})
 	if noReply, ok := errors.AsType[*bus.NoReplyError](err); ok {
 		heard.echo = heard.echo || noReply.Echo
-		return nil, &silenceError{noReply.Waited, heard.why(noReply.Received)}
+		why := heard.why(noReply.Received)
+		l.judge(q, noReply.Received, why)
+		return nil, &silenceError{noReply.Waited, why}
 	}
 	if err != nil {
 		return nil, err

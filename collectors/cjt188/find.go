@@ -149,7 +149,7 @@ func onlyPreamble(b []byte) bool {
 // everything sends a request and gives all that is heard until the line is quiet again.
 func everything(ctx context.Context, c *bus.Client, frame []byte, timeout time.Duration) ([]byte, error) {
 	_, err := c.Exchange(ctx, bus.Request{
-		Frame: frame, Timeout: timeout, Gap: timeout, Late: -1, Protocol: "cjt188",
+		Frame: frame, Timeout: timeout, Gap: timeout, Late: -1, Quiet: true, Protocol: "cjt188",
 		Answer: func([]byte) ([]byte, bool) { return nil, false },
 	})
 	if noReply, ok := errors.AsType[*bus.NoReplyError](err); ok {

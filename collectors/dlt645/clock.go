@@ -167,7 +167,7 @@ func (m *meter) broadcastClock(ctx context.Context, line exchanger, at time.Time
 	all := MeterNumber{0x99, 0x99, 0x99, 0x99, 0x99, 0x99}
 	frame := Frame{Meter: all, Control: broadcastTime, Data: data}.Append([]byte{preamble, preamble, preamble, preamble})
 	_, err := line.Exchange(ctx, bus.Request{
-		Frame: frame, Timeout: afterBroadcast, Protocol: "dlt645", Late: -1,
+		Frame: frame, Timeout: afterBroadcast, Protocol: "dlt645", Late: -1, Quiet: true,
 		Answer: func([]byte) ([]byte, bool) { return nil, false },
 	})
 	if _, ok := errors.AsType[*bus.NoReplyError](err); ok {

@@ -160,7 +160,7 @@ func onlyPreamble(b []byte) bool {
 // complete: a second meter may be slower than the first.
 func (f *finder) everything(ctx context.Context, frame []byte) ([]byte, error) {
 	_, err := f.client.Exchange(ctx, bus.Request{
-		Frame: frame, Timeout: f.search.Timeout, Gap: f.search.Timeout, Late: -1, Protocol: "dlt645",
+		Frame: frame, Timeout: f.search.Timeout, Gap: f.search.Timeout, Late: -1, Quiet: true, Protocol: "dlt645",
 		Answer: func([]byte) ([]byte, bool) { return nil, false },
 	})
 	if noReply, ok := errors.AsType[*bus.NoReplyError](err); ok {

@@ -85,11 +85,14 @@ func (l *link) ask(ctx context.Context, line exchanger, q question) (*listener, 
 	heard := &listener{question: q}
 	_, err := line.Exchange(ctx, bus.Request{
 		Frame: q.frame(), Timeout: l.timeout, Gap: min(l.timeout, maxPause), Answer: heard.hear, Protocol: "dlt645",
-		Late: -1, // an answer names the meter and the data, and a late one is passed over
+		Overheard: overheard,
+		Late:      -1, // an answer names the meter and the data, and a late one is passed over
 	})
 	if noReply, ok := errors.AsType[*bus.NoReplyError](err); ok {
 		heard.echo = heard.echo || noReply.Echo
-		return nil, &silenceError{noReply.Waited, heard.why(noReply.Received)}
+		why := heard.why(noReply.Received)
+		l.judge(q, noReply.Received, why)
+		return nil, &silenceError{noReply.Waited, why}
 	}
 	if err != nil {
 		return nil, err

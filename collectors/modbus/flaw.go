@@ -1,0 +1,113 @@
+package modbus
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"sluice/collectors/bus"
+)
+
+// flaw is what is wrong with what came, in words and for the line's statistics.
+type flaw struct {
+	fault bus.Fault
+	text  string
+}
+
+func (f *flaw) Error() string { return f.text }
+
+func flawed(fault bus.Fault, format string, args ...any) *flaw {
+	return &flaw{fault, fmt.Sprintf(format, args...)}
+}
+
+// flawIn gives err as what it was made as.
+func flawIn(err error) *flaw {
+	if f, ok := errors.AsType[*flaw](err); ok {
+		return f
+	}
+	return &flaw{bus.Garbled, err.Error()}
+}
+
+// foreign says that another master asks on the line.
+func foreign(received []byte) *flaw {
+	return flawed(bus.Unrelated, "somebody else asks on this line: what came is not an answer, it begins with % x", clip(received))
+}
+
+// tell counts one sound PDU of which nobody knows whether it asks or answers. Functions 5, 6 and 22 are
+// answered with what they ask, so they tell nothing.
+func tell(pdu []byte, requests, answers *int) {
+	if len(pdu) < 2 {
+		return
+	}
+	function := pdu[0]
+	asks, says := false, false
+	switch function {
+	case 1, 2, 3, 4:
+		says = len(pdu) == 2+int(pdu[1])
+		asks = len(pdu) == 5 && (!says || function > 2) // registers have no odd number of bytes
+	case 15, 16:
+		says = len(pdu) == 5
+		asks = len(pdu) > 6 && len(pdu) == 6+int(pdu[5])
+	case 23:
+		says = len(pdu) == 2+int(pdu[1])
+		asks = !says && len(pdu) > 10 && len(pdu) == 10+int(pdu[9])
+	default:
+		says = function&0x80 != 0 && len(pdu) == 2
+	}
+	switch {
+	case asks:
+		*requests++
+	case says:
+		*answers++
+	}
+}
+
+// overheardRTU is a bus.Request's Overheard.
+func overheardRTU(b []byte) (requests, answers int) {
+	for len(b) >= rtuOverhead+2 {
+		frame := wholeRTU(b)
+		if frame == nil {
+			b = b[1:]
+			continue
+		}
+		tell(inner(frame), &requests, &answers)
+		b = b[len(frame):]
+	}
+	return requests, answers
+}
+
+// overheardASCII is the same for ASCII.
+func overheardASCII(b []byte) (requests, answers int) {
+	var heard [1 + maxPDUBytes + 1]byte
+	for {
+		line, rest, found := asciiLine(b)
+		if !found {
+			return requests, answers
+		}
+		if body, err := asciiBody(heard[:0], line); err == nil {
+			tell(body[1:], &requests, &answers)
+		}
+		b = rest
+	}
+}
+
+// overheardTCP is the same for TCP, where nobody but the device speaks to the gateway.
+func overheardTCP(b []byte) (requests, answers int) {
+	for isHeader(b) && len(b) >= frameEnd(b) {
+		answers++
+		b = b[frameEnd(b):]
+	}
+	return 0, answers
+}
+
+// overheard are by dialect what a line's statistics ask about bytes that answered nothing.
+var overheard = [...]func([]byte) (requests, answers int){overTCP: overheardTCP, overRTU: overheardRTU, overASCII: overheardASCII}
+
+// others are the faults by which the line knows an answer in another dialect.
+var others = [...]bus.Fault{overTCP: bus.AsTCP, overRTU: bus.AsRTU, overASCII: bus.AsASCII}
+
+// stalePart says that whole answers to other requests were passed over.
+func stalePart(request, passed []byte) *flaw {
+	asked, last := binary.BigEndian.Uint16(request), lastID(passed)
+	return flawed(bus.Unrelated, "answers to other requests were dropped, the last had transaction id %d, the request has %d", last, asked)
+}
