@@ -18,13 +18,12 @@ const (
 
 // progress is what is known of the exchange under way.
 type progress struct {
-	sent    bool      // some of the request may be on the line
-	out     uint64    // Seq of its frame
-	sentAt  time.Time // when its last character is on the line
-	firstIn time.Time // when the first byte of what came did
-	in      int       // bytes that came
-	// overheard is the request's.
-	overheard func(b []byte) (requests, answers int)
+	sent     bool                     // some of the request may be on the line
+	out      uint64                   // Seq of its frame
+	sentAt   time.Time                // when its last character is on the line
+	firstIn  time.Time                // when the first byte of what came did
+	in       int                      // bytes that came
+	overhear func(b []byte) Overheard // the request's
 }
 
 // exchange runs one exchange within the turn.
@@ -32,7 +31,7 @@ func (p *Port) exchange(ctx context.Context, c *Client, q *Request) ([]byte, err
 	if len(q.Frame) > maxRequest {
 		return nil, fmt.Errorf("%s: a request of %d bytes is longer than %d", p.label, len(q.Frame), maxRequest)
 	}
-	p.x = progress{overheard: q.Overheard}
+	p.x = progress{overhear: q.Overhear}
 	p.listens = p.listens || len(q.Frame) == 0
 	c.noteIn(0)
 	answer, err := p.attempt(ctx, c, q)
@@ -210,7 +209,7 @@ func (p *Port) settle(ctx context.Context, c *Client, q *Request, silence time.D
 	if len(q.Frame) == 0 {
 		begin = time.Time{}
 	}
-	var giveUp time.Time
+	var giveUp, theirs time.Time
 	thrown := 0
 	for {
 		// Reading comes before the clock: what lies in the queue already must be thrown away even
@@ -219,7 +218,8 @@ func (p *Port) settle(ctx context.Context, c *Client, q *Request, silence time.D
 			p.showThrown()
 		}
 		room := p.thrown[len(p.thrown):cap(p.thrown)]
-		n, err := p.read(ctx, room, later(begin, p.lastByte.Add(silence)))
+		quiet := later(later(begin, theirs), p.lastByte.Add(silence))
+		n, err := p.read(ctx, room, quiet)
 		if err != nil {
 			p.showThrown()
 			return err
@@ -229,7 +229,7 @@ func (p *Port) settle(ctx context.Context, c *Client, q *Request, silence time.D
 			n = len(p.beats.strip(room[:n], n))
 		}
 		if n == 0 {
-			if !time.Now().Before(later(begin, p.lastByte.Add(silence))) {
+			if !time.Now().Before(later(later(begin, theirs), p.lastByte.Add(silence))) {
 				p.showThrown()
 				return nil
 			}
@@ -238,6 +238,10 @@ func (p *Port) settle(ctx context.Context, c *Client, q *Request, silence time.D
 		thrown += n
 		p.echo.tail()
 		p.thrown = p.thrown[:len(p.thrown)+n]
+		// Another master waits for its answer, which could be taken for ours.
+		if theirs = (time.Time{}); p.asksOther(p.thrown) {
+			theirs = p.lastByte.Add(q.Timeout)
+		}
 		switch {
 		case giveUp.IsZero():
 			giveUp = later(begin, p.lastByte).Add(silence + q.Timeout)

@@ -147,11 +147,15 @@ func (p *Port) open(ctx context.Context, patience time.Duration) (fresh bool, er
 	}
 	if err != nil {
 		p.noteOpen(false)
+		if ctx.Err() == nil && !errors.Is(err, ErrClosed) {
+			p.noteRefused(err.Error())
+		}
 		return false, err
 	}
 	p.character = p.opened.Character
 	p.lastByte, p.dirty, p.silences = time.Now(), false, 0
 	p.noteOpen(true)
+	p.noteRefused("")
 	return true, nil
 }
 

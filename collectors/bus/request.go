@@ -95,9 +95,8 @@ type Request struct {
 	// Quiet says that nobody has to answer, as nobody does to a broadcast. An exchange without an answer
 	// then ends as any other, but does not count as one that failed.
 	Quiet bool
-	// Overheard tells what sound frames are among bytes that answered nothing, for the statistics: requests,
-	// which another master must have sent, and answers, which are late. nil: the driver cannot tell.
-	Overheard func(b []byte) (requests, answers int)
+	// Overhear tells what sound frames are among bytes that answered nothing. nil: the driver cannot tell.
+	Overhear func(b []byte) Overheard
 	// Protocol is the name that the monitor shows: modbus-tcp, modbus-rtu, modbus-ascii, dlt645,
 	// cjt188, mbus, iec62056, sml, hj212 or custom.
 	Protocol string

@@ -9,6 +9,7 @@ type Stats struct {
 	Open      bool
 	Since     time.Time // when it was opened, or closed
 	LastError string    // of the last exchange that failed; empty since one succeeded
+	OpenError string    // why it could not be opened when that was tried last; empty: it could
 	Busy      float64   // the share of the last minute in which somebody had the turn
 	Waiting   int       // who wait for the turn
 	Cycle     time.Duration
@@ -60,6 +61,7 @@ type portStats struct {
 	open      bool
 	since     time.Time
 	lastError string
+	openError string
 	exchanges uint64
 	failures  uint64
 	noise     uint64
@@ -118,12 +120,13 @@ func (p *Port) Stats() Stats {
 	defer p.mu.Unlock()
 	s := &p.stats
 	out := Stats{
-		Name: p.name, Place: p.settings.place(), Open: s.open, Since: s.since, LastError: s.lastError, Waiting: waiting,
+		Name: p.name, Place: p.settings.place(), Open: s.open, Since: s.since, LastError: s.lastError, OpenError: s.openError, Waiting: waiting,
 		Exchanges: s.exchanges, Failures: s.failures, Noise: s.noise, Echo: s.echo, BytesIn: s.in, BytesOut: s.out,
 		EchoOff: p.settings.Echo == "off", Echoes: s.echoes, EchoOnly: s.echoOnly, HangUps: s.hangUps,
 		Foreign: s.foreign, Unasked: s.unasked, Flaws: s.flaws,
 	}
-	if !s.born.IsZero() {
+	// What a line does in its first moments says nothing of how it will do.
+	if !s.born.IsZero() && time.Since(s.born) >= slotTime {
 		out.Busy, out.Cycle = s.minute.sum(time.Since(s.born))
 	}
 	if p.call != nil {
@@ -144,6 +147,13 @@ func (p *Port) noteOpen(open bool) {
 	if p.stats.open != open || p.stats.since.IsZero() {
 		p.stats.open, p.stats.since = open, time.Now()
 	}
+}
+
+// noteRefused keeps why the line could not be opened.
+func (p *Port) noteRefused(why string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stats.openError = why
 }
 
 func (p *Port) noteNoise() {

@@ -355,8 +355,8 @@ func (l *link) exchange(ctx context.Context, line exchanger, q question) ([]byte
 	heard := &listener{question: q}
 	_, err := line.Exchange(ctx, bus.Request{
 		Frame: q.frame(), Timeout: l.timeout, Gap: min(l.timeout, maxPause), Answer: heard.hear, Protocol: "cjt188",
-		Overheard: overheard,
-		Late:      -1, // answers say what they are about
+		Overhear: overhear,
+		Late:     -1, // answers say what they are about
 	})
 	if noReply, ok := errors.AsType[*bus.NoReplyError](err); ok {
 		heard.echo = heard.echo || noReply.Echo

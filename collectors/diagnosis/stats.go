@@ -16,8 +16,8 @@ func Between(before, now *bus.Stats) Evidence {
 		ForeignRequests: grown(before.Foreign, now.Foreign), Unasked: grown(before.Unasked, now.Unasked),
 		Parity: grown(before.Flaws, now.Flaws),
 	}
-	if !now.Open && now.LastError != "" {
-		e.Problem, e.OpenText = problemOf(now.LastError), now.LastError
+	if !now.Open && now.OpenError != "" {
+		e.Problem, e.OpenText = problemOf(now.OpenError), now.OpenError
 	}
 	earlier := make(map[string]bus.ClientStats, len(before.Clients))
 	for _, c := range before.Clients {

@@ -84,7 +84,7 @@ func TestReasonWhyALineIsNotOpenIsRecognised(t *testing.T) {
 		"no device has connected: a DTU has not come to :9000 yet": NobodyCame,
 		"set /dev/ttyS1: inappropriate ioctl for device":           NotOpen,
 	} {
-		e := Between(&bus.Stats{}, &bus.Stats{Place: "x", LastError: text})
+		e := Between(&bus.Stats{}, &bus.Stats{Place: "x", OpenError: text})
 		if e.Problem != want || e.OpenText != text {
 			t.Errorf("%q is taken for %v", text, e.Problem)
 		}

@@ -38,17 +38,17 @@ func faultIn(received []byte, asked MeterNumber) bus.Fault {
 	}
 }
 
-// overheard is a bus.Request's.
-func overheard(b []byte) (requests, answers int) {
+// overhear is a bus.Request's.
+func overhear(b []byte) (heard bus.Overheard) {
 	for {
 		f, n, ok := Locate(b)
 		switch {
 		case !ok:
-			return requests, answers
+			return heard
 		case f.Control&fromMeter == 0:
-			requests++
+			heard.Request()
 		default:
-			answers++
+			heard.Answer()
 		}
 		b = b[n:]
 	}

@@ -85,8 +85,8 @@ func (l *link) ask(ctx context.Context, line exchanger, q question) (*listener, 
 	heard := &listener{question: q}
 	_, err := line.Exchange(ctx, bus.Request{
 		Frame: q.frame(), Timeout: l.timeout, Gap: min(l.timeout, maxPause), Answer: heard.hear, Protocol: "dlt645",
-		Overheard: overheard,
-		Late:      -1, // an answer names the meter and the data, and a late one is passed over
+		Overhear: overhear,
+		Late:     -1, // an answer names the meter and the data, and a late one is passed over
 	})
 	if noReply, ok := errors.AsType[*bus.NoReplyError](err); ok {
 		heard.echo = heard.echo || noReply.Echo

@@ -49,7 +49,7 @@ func (s *session) ask(ctx context.Context, what string, message []byte, now, the
 	}
 	q := bus.Request{
 		Frame: message, Timeout: s.o.Timeout, Gap: s.o.Timeout, Answer: listener{f}.hear,
-		Character: s.o.character(now), Protocol: protocol, Overheard: overheard,
+		Character: s.o.character(now), Protocol: protocol, Overhear: overhear,
 	}
 	if then != now {
 		q.After = s.o.character(then)
@@ -73,15 +73,13 @@ func silence(what string, turn *bus.Turn, err error) error {
 	return err
 }
 
-// overheard is a bus.Request's. What meters say does not tell that it is late, but who signs on does not
+// overhear is a bus.Request's. What meters say does not tell that it is late, but who signs on does not
 // do so by chance.
-func overheard(b []byte) (requests, answers int) {
+func overhear(b []byte) (heard bus.Overheard) {
 	for _, plain := range [][]byte{b, withoutParity(b)} {
-		if n := bytes.Count(plain, []byte("/?")); n > 0 {
-			return n, 0
-		}
+		heard.Requests = max(heard.Requests, bytes.Count(plain, []byte("/?")))
 	}
-	return 0, 0
+	return heard
 }
 
 // explain says what came instead of an answer.

@@ -134,7 +134,7 @@ func (s *session) exchange(ctx context.Context, f Frame, l listener) ([]byte, er
 	answer, err := s.line.Exchange(ctx, bus.Request{
 		Frame: f.Append(nil), Timeout: s.timeout, Answer: l.hear, Character: s.character, Protocol: protocol,
 		// An answer that comes late is the one to this request or says whose it is.
-		Late: -1, Overheard: overheard,
+		Late: -1, Overhear: overhear,
 	})
 	none, ok := errors.AsType[*bus.NoReplyError](err)
 	switch {
@@ -150,17 +150,17 @@ func (s *session) exchange(ctx context.Context, f Frame, l listener) ([]byte, er
 	return nil, &silenceError{none.Waited, why}
 }
 
-// overheard is a bus.Request's.
-func overheard(b []byte) (requests, answers int) {
+// overhear is a bus.Request's.
+func overhear(b []byte) (heard bus.Overheard) {
 	for {
 		f, n, ok := find(b)
 		switch {
 		case !ok:
-			return requests, answers
+			return heard
 		case f.Control&fromMaster != 0:
-			requests++
+			heard.Request()
 		default:
-			answers++
+			heard.Answer()
 		}
 		b = b[n:]
 	}

@@ -33,15 +33,13 @@ func foreign(received []byte) *flaw {
 	return flawed(bus.Unrelated, "somebody else asks on this line: what came is not an answer, it begins with % x", clip(received))
 }
 
-// tell counts one sound PDU of which nobody knows whether it asks or answers. Functions 5, 6 and 22 are
-// answered with what they ask, so they tell nothing.
-func tell(pdu []byte, requests, answers *int) {
+// tell says whether a sound PDU of which nobody knows more asks or answers. Functions 5, 6 and 22 are
+// answered with what they ask, so they tell neither.
+func tell(pdu []byte) (asks, says bool) {
 	if len(pdu) < 2 {
-		return
+		return false, false
 	}
-	function := pdu[0]
-	asks, says := false, false
-	switch function {
+	switch function := pdu[0]; function {
 	case 1, 2, 3, 4:
 		says = len(pdu) == 2+int(pdu[1])
 		asks = len(pdu) == 5 && (!says || function > 2) // registers have no odd number of bytes
@@ -54,54 +52,59 @@ func tell(pdu []byte, requests, answers *int) {
 	default:
 		says = function&0x80 != 0 && len(pdu) == 2
 	}
-	switch {
+	return asks, says && !asks
+}
+
+// overhear counts one PDU.
+func overhear(heard *bus.Overheard, pdu []byte) {
+	switch asks, says := tell(pdu); {
 	case asks:
-		*requests++
+		heard.Request()
 	case says:
-		*answers++
+		heard.Answer()
 	}
 }
 
-// overheardRTU is a bus.Request's Overheard.
-func overheardRTU(b []byte) (requests, answers int) {
+// overhearRTU is a bus.Request's Overhear.
+func overhearRTU(b []byte) (heard bus.Overheard) {
 	for len(b) >= rtuOverhead+2 {
 		frame := wholeRTU(b)
 		if frame == nil {
 			b = b[1:]
 			continue
 		}
-		tell(inner(frame), &requests, &answers)
+		overhear(&heard, inner(frame))
 		b = b[len(frame):]
 	}
-	return requests, answers
+	return heard
 }
 
-// overheardASCII is the same for ASCII.
-func overheardASCII(b []byte) (requests, answers int) {
-	var heard [1 + maxPDUBytes + 1]byte
+// overhearASCII is the same for ASCII.
+func overhearASCII(b []byte) (heard bus.Overheard) {
+	var buffer [1 + maxPDUBytes + 1]byte
 	for {
 		line, rest, found := asciiLine(b)
 		if !found {
-			return requests, answers
+			return heard
 		}
-		if body, err := asciiBody(heard[:0], line); err == nil {
-			tell(body[1:], &requests, &answers)
+		if body, err := asciiBody(buffer[:0], line); err == nil {
+			overhear(&heard, body[1:])
 		}
 		b = rest
 	}
 }
 
-// overheardTCP is the same for TCP, where nobody but the device speaks to the gateway.
-func overheardTCP(b []byte) (requests, answers int) {
+// overhearTCP is the same for TCP, where nobody but the device speaks to the gateway.
+func overhearTCP(b []byte) (heard bus.Overheard) {
 	for isHeader(b) && len(b) >= frameEnd(b) {
-		answers++
+		heard.Answer()
 		b = b[frameEnd(b):]
 	}
-	return 0, answers
+	return heard
 }
 
-// overheard are by dialect what a line's statistics ask about bytes that answered nothing.
-var overheard = [...]func([]byte) (requests, answers int){overTCP: overheardTCP, overRTU: overheardRTU, overASCII: overheardASCII}
+// overhearing is done by dialect.
+var overhearing = [...]func([]byte) bus.Overheard{overTCP: overhearTCP, overRTU: overhearRTU, overASCII: overhearASCII}
 
 // others are the faults by which the line knows an answer in another dialect.
 var others = [...]bus.Fault{overTCP: bus.AsTCP, overRTU: bus.AsRTU, overASCII: bus.AsASCII}

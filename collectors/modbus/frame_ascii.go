@@ -67,7 +67,7 @@ func (f *asciiFramer) question(request []byte) (byte, []byte) {
 func (f *asciiFramer) matched() bool { return false }
 
 // find takes the first sound line that is the answer. A colon begins a frame anew, whatever came
-// before it.
+// before it. A request of another master to the same unit spoils the exchange, as with RTU.
 func (f *asciiFramer) find(request, received []byte) ([]byte, bool) {
 	for {
 		line, rest, found := asciiLine(received)
@@ -77,8 +77,22 @@ func (f *asciiFramer) find(request, received []byte) ([]byte, bool) {
 		if f.Verify(request, line) == nil {
 			return line, true
 		}
+		if f.asks(request, line) {
+			return nil, false
+		}
 		received = rest
 	}
+}
+
+// asks says whether line is another request to the unit, of the same function.
+func (f *asciiFramer) asks(request, line []byte) bool {
+	body, err := asciiBody(f.heard[:0], line)
+	if err != nil || bytes.Equal(line, request) {
+		return false
+	}
+	unit, pdu := f.question(request)
+	asks, _ := tell(body[1:])
+	return asks && body[0] == unit && body[1] == pdu[0]
 }
 
 // asciiLine cuts the first line, from its last colon to its end.
@@ -120,7 +134,7 @@ func (f *asciiFramer) explain(request, received []byte) *flaw {
 	if echoed && len(received) == 0 {
 		return flawed(bus.Unrelated, onlyEcho)
 	}
-	if requests, _ := overheardASCII(received); requests > 0 {
+	if overhearASCII(received).Requests > 0 {
 		return foreign(received)
 	}
 	line, _, found := asciiLine(received)

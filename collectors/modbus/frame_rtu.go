@@ -60,12 +60,16 @@ func (f *rtuFramer) matched() bool { return false }
 func inner(frame []byte) []byte { return frame[1 : len(frame)-2] }
 
 // find tries every offset: before the answer there may be noise, frames that others sent without
-// being asked, or the end of an answer that is long over.
+// being asked, or the end of an answer that is long over. When another master asks the same unit the same
+// way, nobody can tell whose answer it is, and none counts.
 func (f *rtuFramer) find(request, received []byte) ([]byte, bool) {
 	want := answerBytes(inner(request)) + rtuOverhead
 	for rest := received; len(rest) >= rtuOverhead+2; rest = rest[1:] {
 		if rest[0] != f.unit || rest[1]&0x7f != request[1] {
 			continue
+		}
+		if asksRTU(rest) && !bytes.HasPrefix(rest, request) {
+			return nil, false
 		}
 		size := want
 		if rest[1] != request[1] {
@@ -83,7 +87,7 @@ func (f *rtuFramer) explain(request, received []byte) *flaw {
 	if echoed && len(received) == 0 {
 		return flawed(bus.Unrelated, onlyEcho)
 	}
-	if requests, _ := overheardRTU(received); requests > 0 {
+	if overhearRTU(received).Requests > 0 {
 		return foreign(received)
 	}
 	for rest := received; len(rest) >= rtuOverhead+2; rest = rest[1:] {
@@ -99,6 +103,18 @@ func (f *rtuFramer) explain(request, received []byte) *flaw {
 		return flawed(bus.Damaged, "the checksum of the answer is wrong: % x", clip(received))
 	}
 	return flawed(bus.Garbled, "what came is not Modbus RTU, it begins with % x", clip(received))
+}
+
+// asksRTU says whether b begins with what can only be a request.
+func asksRTU(b []byte) bool {
+	for _, size := range rtuSizes(b) {
+		if len(b) >= size && isSumRight(b[:size]) {
+			if asks, _ := tell(inner(b[:size])); asks {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // wholeRTU gives the frame that b begins with if there is one, an answer of any unit to any

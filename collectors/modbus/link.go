@@ -177,7 +177,7 @@ func (l *link) Send(request []byte) ([]byte, error) {
 	frame, err := l.turn.Exchange(l.ctx, bus.Request{
 		Frame: request, Timeout: l.timeout, Answer: l.answer,
 		Buffer: l.buffer[:], Matched: l.matched(), Late: -1, Protocol: protocols[l.target.dialect],
-		Overheard: overheard[l.target.dialect], Quiet: l.quiet,
+		Overhear: overhearing[l.target.dialect], Quiet: l.quiet,
 	})
 	l.heard = frame
 	if err == nil {
