@@ -57,7 +57,7 @@ var rules = []struct {
 	{"collectors/sheet", nil, "a table of points is data"},
 	{"collectors/diagnosis", []string{"collectors/bus"}, "what is wrong with a line is told from what was seen on it"},
 	{"collectors/capture", []string{"collectors/bus"}, "a capture is made of what was seen on a line"},
-	{"collectors/drivertest", []string{"collectors", "gateway/config", "gateway/message"}, "the contract of a driver"},
+	{"collectors/drivertest", []string{"collectors", "collectors/bus", "gateway/config", "gateway/message"}, "the contract of a driver"},
 	{"collectors/*", []string{"collectors", "collectors/bus", "collectors/formula", "gateway/message", "gateway/config", "gateway/hj212"}, "a driver knows its wire and no other"},
 	{"collectors", []string{"gateway/message"}, "collectors declare the sink they fill"},
 	{"bridge/all", []string{"bridge", "bridge/*"}, "the explicit list of uplinks"},
