@@ -20,7 +20,8 @@ import (
 // from nowhere. Whatever is read meanwhile is right or missing, memory stays as it is, and two polls after
 // the noise has ended all is read again. Time is simulated, so the devices' values must stand still.
 type NoisyHour struct {
-	// Serve lets the devices answer on a line until it ends.
+	// Serve lets the devices answer on the line until it ends. It is called once: the gateway comes and goes
+	// as over a serial server, and the line behind that stays.
 	Serve func(ctx context.Context, line net.Conn)
 	// Open opens them at an address of buses.
 	Open     func(t *testing.T, buses *bus.Set, address string) []collectors.Device
@@ -37,16 +38,14 @@ const (
 // Run runs the hour.
 func (h NoisyHour) Run(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		line := &noisyLine{
-			serve: h.Serve, ctx: t.Context(),
-			ways: [2]way{{random: rand.New(rand.NewPCG(h.Seed, 1))}, {random: rand.New(rand.NewPCG(h.Seed, 2))}}, // #nosec G404 -- noise
-		}
+		line := newNoisyLine(h.Seed)
+		line.carry(t.Context(), h.Serve)
 		buses, err := bus.NewSet(nil)
 		Must(t, err)
 		buses.Dial = line.dial
 		t.Cleanup(func() {
 			Must(t, buses.Close())
-			line.carrying.Wait()
+			line.end()
 		})
 		devices := h.Open(t, buses, "tcp://10.0.0.9:4001")
 		right := make([][]message.Point, len(devices))
@@ -118,12 +117,98 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// noisyLine is a line of pipes, whose ends know simulated time as sockets and terminals do not.
+// noisyLine is a line of pipes behind a serial server. Pipes know simulated time, as sockets and terminals
+// do not. Nobody is held up by who does not listen: a wire does not either.
 type noisyLine struct {
-	serve    func(ctx context.Context, line net.Conn)
-	ctx      context.Context // of the test, for the devices
-	carrying sync.WaitGroup
-	ways     [2]way // to the devices, and to the gateway
+	far, near net.Conn // the line's ends: the devices', and the server's
+	down, up  way      // to the devices, and to the gateway
+	toDevices chan []byte
+	carrying  sync.WaitGroup
+	gateways  sync.WaitGroup
+
+	mu        sync.Mutex  // guards what follows
+	toGateway chan []byte // nil: it is not connected
+}
+
+const wireful = 1024 // pieces on the way
+
+func newNoisyLine(seed uint64) *noisyLine {
+	l := &noisyLine{toDevices: make(chan []byte, wireful)}
+	l.far, l.near = net.Pipe()
+	l.down.random, l.up.random = rand.New(rand.NewPCG(seed, 1)), rand.New(rand.NewPCG(seed, 2)) // #nosec G404 -- noise
+	return l
+}
+
+func (l *noisyLine) noise(on bool) {
+	for _, w := range []*way{&l.down, &l.up} {
+		w.mu.Lock()
+		w.on = on
+		w.mu.Unlock()
+	}
+}
+
+// carry lets the devices answer.
+func (l *noisyLine) carry(ctx context.Context, serve func(ctx context.Context, line net.Conn)) {
+	l.carrying.Go(func() { serve(ctx, l.far) })
+	l.carrying.Go(func() { pour(l.near, l.toDevices) })
+	l.carrying.Go(func() {
+		listen(l.near, func(b []byte) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			if l.toGateway != nil {
+				l.toGateway <- l.up.damage(b)
+			}
+		})
+	})
+}
+
+// end waits for everybody, after the gateway has gone.
+func (l *noisyLine) end() {
+	l.gateways.Wait()
+	close(l.toDevices)
+	l.near.Close()
+	l.far.Close()
+	l.carrying.Wait()
+}
+
+// dial connects the gateway, which has one connection at a time.
+func (l *noisyLine) dial(context.Context, string) (net.Conn, error) {
+	gateway, server := net.Pipe()
+	said := make(chan []byte, wireful)
+	l.mu.Lock()
+	l.toGateway = said
+	l.mu.Unlock()
+	l.gateways.Go(func() { pour(server, said) })
+	l.gateways.Go(func() {
+		listen(server, func(b []byte) { l.toDevices <- l.down.damage(b) })
+		l.mu.Lock()
+		if l.toGateway == said {
+			l.toGateway = nil
+		}
+		close(said)
+		l.mu.Unlock()
+	})
+	return gateway, nil
+}
+
+// listen hears a pipe until it ends.
+func listen(from net.Conn, hear func(b []byte)) {
+	for {
+		b := make([]byte, 512)
+		n, err := from.Read(b)
+		if err != nil {
+			return
+		}
+		hear(b[:n])
+	}
+}
+
+// pour says what comes, and loses it once the pipe has ended.
+func pour(to net.Conn, said <-chan []byte) {
+	defer to.Close()
+	for b := range said {
+		_, _ = to.Write(b)
+	}
 }
 
 // way is one direction.
@@ -131,53 +216,6 @@ type way struct {
 	mu     sync.Mutex // guards what follows
 	random *rand.Rand
 	on     bool
-}
-
-func (l *noisyLine) noise(on bool) {
-	for i := range l.ways {
-		l.ways[i].mu.Lock()
-		l.ways[i].on = on
-		l.ways[i].mu.Unlock()
-	}
-}
-
-func (l *noisyLine) dial(context.Context, string) (net.Conn, error) {
-	gateway, near := net.Pipe()
-	far, devices := net.Pipe()
-	l.carry(&l.ways[0], near, far)
-	l.carry(&l.ways[1], far, near)
-	l.carrying.Go(func() {
-		defer devices.Close()
-		l.serve(l.ctx, devices)
-	})
-	return gateway, nil
-}
-
-// carry brings what one end says to the other, which may be busy saying something itself: a wire holds
-// nobody up.
-func (l *noisyLine) carry(w *way, from, to net.Conn) {
-	said := make(chan []byte, 1024)
-	l.carrying.Go(func() {
-		defer close(said)
-		for {
-			b := make([]byte, 512)
-			n, err := from.Read(b)
-			if err != nil {
-				return
-			}
-			said <- w.damage(b[:n])
-		}
-	})
-	l.carrying.Go(func() {
-		defer to.Close()
-		for b := range said {
-			if _, err := to.Write(b); err != nil {
-				break
-			}
-		}
-		for range said { // so that who says it is not held up
-		}
-	})
 }
 
 func (w *way) damage(b []byte) []byte {
