@@ -227,13 +227,19 @@ func (l *Line) ended(err error) error {
 	}
 }
 
+// pauseWithin is how long a message may pause before a meter takes what came for broken off.
+const pauseWithin = 1500 * time.Millisecond // as IEC 62056-21 has it between two characters
+
 func (l *Line) converse() error {
 	var heard []byte
 	b := make([]byte, 512)
-	for {
+	for last := time.Now(); ; last = time.Now() {
 		n, err := l.wire.Read(b)
 		if err != nil {
 			return err
+		}
+		if time.Since(last) > pauseWithin {
+			heard = nil
 		}
 		heard = append(heard, l.hear(b[:n])...)
 		for {
