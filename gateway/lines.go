@@ -45,6 +45,7 @@ func (b *fieldLines) List() (list []web.Bus) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	seen := make(map[string]looks) // without those of lines that have gone
+	devices := b.gateway.devices()
 	for _, p := range b.gateway.buses.Ports() {
 		now := look{time.Now(), p.Stats()}
 		earlier, known := b.seen[p.Name()]
@@ -59,6 +60,11 @@ func (b *fieldLines) List() (list []web.Bus) {
 		seen[p.Name()] = earlier
 		shown := show(&now.stats)
 		evidence := diagnosis.Between(&earlier.before.stats, &now.stats)
+		for i := range shown.Devices {
+			d := &shown.Devices[i]
+			d.Values, d.Points = decoded(devices[d.Name])
+			evidence.Devices[i].Values = d.Values
+		}
 		for _, f := range diagnosis.Diagnose(&evidence) {
 			shown.Findings = append(shown.Findings, web.BusFinding{
 				Rule: f.Row, Device: f.Device, Evidence: web.BusText(f.Evidence), Cause: web.BusText(f.Cause), Next: web.BusText(f.Next),
@@ -75,15 +81,53 @@ func show(s *bus.Stats) web.Bus {
 	shown := web.Bus{
 		Name: s.Name, Place: s.Place, Open: s.Open, LastError: s.LastError, Busy: s.Busy, Waiting: s.Waiting,
 		Cycle: milliseconds(s.Cycle), Exchanges: s.Exchanges, Failures: s.Failures, Noise: s.Noise, Echo: s.Echo,
+		HangUps: s.HangUps, Foreign: s.Foreign, Unasked: s.Unasked, Flaws: s.Flaws,
 		BytesIn: s.BytesIn, BytesOut: s.BytesOut, Since: timeOrNil(s.Since), Devices: []web.BusDevice{}, Findings: []web.BusFinding{},
 	}
-	for _, c := range s.Clients {
-		shown.Devices = append(shown.Devices, web.BusDevice{
-			Name: c.Device, Exchanges: c.Exchanges, NoReply: c.NoReply, Garbled: c.Garbled, Refused: c.Refused,
-			Fastest: milliseconds(c.Fastest), Mean: milliseconds(c.Mean), Slowest: milliseconds(c.Slowest), LastGood: timeOrNil(c.LastGood),
-		})
+	for i := range s.Clients {
+		shown.Devices = append(shown.Devices, showClient(&s.Clients[i]))
 	}
 	return shown
+}
+
+func showClient(c *bus.ClientStats) web.BusDevice {
+	shown := web.BusDevice{
+		Name: c.Device, Exchanges: c.Exchanges, Answers: c.Answers, NoReply: c.NoReply, Garbled: c.Garbled, Damaged: c.Damaged,
+		WrongUnit: c.WrongUnit, Unrelated: c.Unrelated, Dialect: c.AsTCP + c.AsRTU + c.AsASCII, Late: c.Late, Refused: c.Refused,
+		Timeout: milliseconds(c.Timeout), Timed: c.Timed,
+		Fastest: milliseconds(c.Fastest), Mean: milliseconds(c.Mean), Slowest: milliseconds(c.Slowest), LastGood: timeOrNil(c.LastGood),
+	}
+	for _, r := range c.Refusals {
+		shown.Refusals = append(shown.Refusals, web.Refusals{Code: int(r.Code), Count: r.Count})
+	}
+	return shown
+}
+
+// devices are those in their places, by their names.
+func (g *Gateway) devices() map[string]*device {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	all := make(map[string]*device)
+	for _, p := range g.placed {
+		if d, ok := p.part.(*device); ok {
+			all[d.config.Name] = d
+		}
+	}
+	return all
+}
+
+// decoded tells how many points of a device have a value, and how many it has.
+func decoded(d *device) (values, points int) {
+	if d == nil {
+		return 0, 0 // it has just gone
+	}
+	all := d.poller.State().Points
+	for i := range all {
+		if all[i].Error == "" && !all[i].Value.Absent() {
+			values++
+		}
+	}
+	return values, len(all)
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -38,8 +38,12 @@ type Bus struct {
 	Cycle     float64     `json:"cycle_ms"` // the longest time between two turns of one device, in the last minute
 	Exchanges uint64      `json:"exchanges"`
 	Failures  uint64      `json:"failures"`
-	Noise     uint64      `json:"noise"` // exchanges given up because bytes kept coming
-	Echo      bool        `json:"echo"`  // the adapter hears itself
+	Noise     uint64      `json:"noise"`             // exchanges given up because bytes kept coming
+	Echo      bool        `json:"echo"`              // the adapter hears itself
+	HangUps   uint64      `json:"hang_ups"`          // the adapter went, or the other end closed in the midst of an exchange
+	Foreign   uint64      `json:"foreign_requests"`  // that somebody else sent
+	Unasked   uint64      `json:"unasked_bytes"`     // that came while nobody was asked
+	Flaws     uint64      `json:"flawed_characters"` // with a parity or framing error, where the port tells
 	BytesIn   uint64      `json:"bytes_in"`
 	BytesOut  uint64      `json:"bytes_out"`
 	Devices   []BusDevice `json:"devices"`
@@ -52,13 +56,30 @@ type Bus struct {
 type BusDevice struct {
 	Name      string     `json:"name"`
 	Exchanges uint64     `json:"exchanges"`
-	NoReply   uint64     `json:"no_reply"` // nothing came
-	Garbled   uint64     `json:"garbled"`  // what came was no answer
-	Refused   uint64     `json:"refused"`  // the device answered that it will not
+	Answers   uint64     `json:"answers"`       // refused ones among them
+	NoReply   uint64     `json:"no_reply"`      // nothing came
+	Garbled   uint64     `json:"garbled"`       // what came was no frame
+	Damaged   uint64     `json:"damaged"`       // what came was cut short, or had a wrong checksum
+	WrongUnit uint64     `json:"wrong_unit"`    // a device answered that was not asked
+	Unrelated uint64     `json:"unrelated"`     // what came was sound and answered something else
+	Dialect   uint64     `json:"other_dialect"` // the answer was wrapped as another form of Modbus is
+	Late      uint64     `json:"late"`          // answers that came when nobody waited any more
+	Refused   uint64     `json:"refused"`       // the device answered that it will not
+	Refusals  []Refusals `json:"refusals,omitempty"`
+	Values    int        `json:"values"`     // points that the last reading of each gave a value
+	Points    int        `json:"points"`     // that there are
+	Timeout   float64    `json:"timeout_ms"` // of a request
+	Timed     uint64     `json:"timed"`      // answers that the times are of, which are 0 where they are too short to tell
 	Fastest   float64    `json:"fastest_ms"`
 	Mean      float64    `json:"mean_ms"`
 	Slowest   float64    `json:"slowest_ms"`
 	LastGood  *time.Time `json:"last_good,omitempty"`
+}
+
+// Refusals is how often a device refused with a Modbus exception.
+type Refusals struct {
+	Code  int    `json:"code"`
+	Count uint64 `json:"count"`
 }
 
 // BusFinding is one thing that is wrong with a line, in both languages.

@@ -25,8 +25,10 @@ func (fakeBuses) List() []Bus {
 		Name: "rs485-1", Place: "/dev/ttyS1", Open: true, Since: &fakeBorn, Busy: 0.31, Waiting: 1, Cycle: 412, Exchanges: 900, Failures: 7,
 		BytesIn: 81_000, BytesOut: 7_200, Seconds: 120,
 		Devices: []BusDevice{
-			{Name: "press", Exchanges: 893, Garbled: 6, Fastest: 11, Mean: 14.2, Slowest: 71, LastGood: &fakeBorn},
-			{Name: "meter", Exchanges: 7, NoReply: 7},
+			{Name: "press", Exchanges: 893, Answers: 887, Damaged: 6, Refused: 3, Refusals: []Refusals{{Code: 2, Count: 3}}, Values: 8, Points: 9,
+				Timeout: 500, Timed: 887, Fastest: 11, Mean: 14.2, Slowest: 71, LastGood: &fakeBorn},
+			{Name: "meter", Exchanges: 7, NoReply: 7, Points: 4, Timeout: 1000},
+			{Name: "virtual", Exchanges: 12, Answers: 12, Values: 2, Points: 2, Timeout: 500, Timed: 12, LastGood: &fakeBorn},
 		},
 		Findings: []BusFinding{{
 			Rule: "one device silent", Device: "meter",

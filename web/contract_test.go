@@ -83,7 +83,7 @@ func TestTheDocumentDescribesTheTypes(t *testing.T) {
 	for name, kind := range map[string]reflect.Type{
 		"Status": reflect.TypeFor[statusAnswer](), "Device": reflect.TypeFor[Device](), "Point": reflect.TypeFor[Point](),
 		"Uplink": reflect.TypeFor[Uplink](), "UplinkRoute": reflect.TypeFor[UplinkRoute](), "UplinkLane": reflect.TypeFor[UplinkLane](), "Abandoned": reflect.TypeFor[Abandoned](),
-		"Bus": reflect.TypeFor[Bus](), "BusDevice": reflect.TypeFor[BusDevice](), "BusFinding": reflect.TypeFor[BusFinding](), "BusText": reflect.TypeFor[BusText](), "BusFrame": reflect.TypeFor[BusFrame](),
+		"Bus": reflect.TypeFor[Bus](), "BusDevice": reflect.TypeFor[BusDevice](), "Refusals": reflect.TypeFor[Refusals](), "BusFinding": reflect.TypeFor[BusFinding](), "BusText": reflect.TypeFor[BusText](), "BusFrame": reflect.TypeFor[BusFrame](),
 		"Search": reflect.TypeFor[DeviceSearch](), "SearchRequest": reflect.TypeFor[SearchRequest](), "FoundDevice": reflect.TypeFor[FoundDevice](), "DeviceGuess": reflect.TypeFor[DeviceGuess](),
 		"SearchOptions": reflect.TypeFor[SearchOptions](), "SearchLine": reflect.TypeFor[SearchLine](), "SearchProtocol": reflect.TypeFor[SearchProtocol](),
 		"Aside": reflect.TypeFor[Aside](), "TestStep": reflect.TypeFor[TestStep](), "TestResult": reflect.TypeFor[TestResult](), "Log": reflect.TypeFor[Log](), "MQTT": reflect.TypeFor[MQTT](), "RocketMQ": reflect.TypeFor[RocketMQ](), "NameServer": reflect.TypeFor[NameServer](), "Demo": reflect.TypeFor[Demo](),

@@ -34,7 +34,9 @@ func run(ctx context.Context, args []string) error {
 		Log:           log,
 		AdminPassword: os.Getenv("SLUICE_ADMIN_PASSWORD"),
 		SetupCode: func(code string) {
-			fmt.Fprintf(os.Stderr, "\nThis gateway has no password yet. Open http://%s and enter the code %s\n\n", c.Web.Listen, code)
+			if c.Web.Listen != "" { // else there is no page to enter it on
+				fmt.Fprintf(os.Stderr, "\nThis gateway has no password yet. Open http://%s and enter the code %s\n\n", c.Web.Listen, code)
+			}
 		},
 	})
 	if err != nil {

@@ -22,6 +22,8 @@ import (
 type Set struct {
 	// Log hears of DTUs; nil: nobody does. Set it before Run.
 	Log *slog.Logger
+	// Dial opens the connections to addresses; nil: over TCP. Set it before the first Client or Update.
+	Dial func(ctx context.Context, address string) (net.Conn, error)
 
 	changed chan struct{} // the doors are others than Run has seen
 
@@ -87,7 +89,7 @@ func (s *Set) Client(address, device string) (*Client, error) {
 	defer s.mu.Unlock()
 	if c.port = s.links[hostPort]; c.port == nil {
 		settings := Settings{Dial: hostPort}.withDefaults()
-		c.port = newPort(address, address, newRing(linkFrames, linkBytes), settings)
+		c.port = s.newPort(address, address, newRing(linkFrames, linkBytes), settings)
 	}
 	return c, nil
 }
@@ -170,10 +172,16 @@ func (s *Set) Update(lines map[string]Settings) error {
 			p.configure(settings.withDefaults())
 			continue
 		}
-		s.ports[name] = newPort(name, "bus "+name, newRing(busFrames, busBytes), settings.withDefaults())
+		s.ports[name] = s.newPort(name, "bus "+name, newRing(busFrames, busBytes), settings.withDefaults())
 	}
 	s.mu.Unlock()
 	return closeAll(gone)
+}
+
+func (s *Set) newPort(name, label string, frames *ring, settings Settings) *Port {
+	p := newPort(name, label, frames, settings)
+	p.dial = s.Dial
+	return p
 }
 
 // listenLocked binds the addresses of lines that nobody is bound to yet, and lets go of the others.

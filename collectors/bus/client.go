@@ -87,12 +87,10 @@ func (c *Client) wake() *Port {
 func (c *Client) Rest() { c.set.exit(c) }
 
 // Verdict says what was wrong with what came in the last exchange, for the monitor and the statistics:
-// that it was no answer after all.
-func (c *Client) Verdict(text string) {
+// that it was no answer after all, or why it was none.
+func (c *Client) Verdict(fault Fault, text string) {
 	c.mu.Lock()
-	if !c.stats.judged {
-		c.stats.garbled, c.stats.judged = c.stats.garbled+1, true
-	}
+	c.stats.becomeLocked(faulty + outcome(fault))
 	c.mu.Unlock()
 	c.judge(text)
 }
@@ -100,11 +98,17 @@ func (c *Client) Verdict(text string) {
 // Refused says that the frame that came last was the device's refusal.
 func (c *Client) Refused(text string) {
 	c.mu.Lock()
-	if !c.stats.judged {
-		c.stats.refused, c.stats.judged = c.stats.refused+1, true
-	}
+	c.stats.becomeLocked(refused)
 	c.mu.Unlock()
 	c.judge(text)
+}
+
+// RefusedWith is Refused for a protocol that numbers its reasons, as Modbus does its exceptions.
+func (c *Client) RefusedWith(code byte, text string) {
+	c.mu.Lock()
+	c.stats.refusedLocked(code)
+	c.mu.Unlock()
+	c.Refused(text)
 }
 
 func (c *Client) judge(text string) {
@@ -173,8 +177,8 @@ func (t *Turn) Exchange(ctx context.Context, q Request) ([]byte, error) {
 	return t.port.exchange(ctx, t.client, &q)
 }
 
-// Verdict says what was wrong with the frame that came last.
-func (t *Turn) Verdict(text string) { t.client.Verdict(text) }
+// Verdict says what was wrong with what came last.
+func (t *Turn) Verdict(fault Fault, text string) { t.client.Verdict(fault, text) }
 
 // Refused says that the frame that came last was the device's refusal.
 func (t *Turn) Refused(text string) { t.client.Refused(text) }

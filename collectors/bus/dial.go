@@ -43,7 +43,7 @@ func (p *Port) connect(ctx context.Context, patience time.Duration) (net.Conn, e
 		case <-dialing.Done():
 		}
 	})
-	conn, err := new(net.Dialer).DialContext(dialing, "tcp", p.opened.Dial)
+	conn, err := p.dialTo(dialing, p.opened.Dial)
 	switch {
 	case err == nil:
 		return conn, nil
@@ -55,6 +55,13 @@ func (p *Port) connect(ctx context.Context, patience time.Duration) (net.Conn, e
 		return nil, fmt.Errorf("cannot connect to %s: no connection within %v", p.opened.Dial, patience)
 	}
 	return nil, fmt.Errorf("cannot connect to %s: %w", p.opened.Dial, plain(err))
+}
+
+func (p *Port) dialTo(ctx context.Context, address string) (net.Conn, error) {
+	if p.dial != nil {
+		return p.dial(ctx, address)
+	}
+	return new(net.Dialer).DialContext(ctx, "tcp", address)
 }
 
 // plain is the cause of a network error without the addresses around it.

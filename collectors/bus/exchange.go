@@ -18,11 +18,12 @@ const (
 
 // progress is what is known of the exchange under way.
 type progress struct {
-	sent    bool      // some of the request may be on the line
-	out     uint64    // Seq of its frame
-	sentAt  time.Time // when its last character is on the line
-	firstIn time.Time // when the first byte of what came did
-	in      int       // bytes that came
+	sent     bool                     // some of the request may be on the line
+	out      uint64                   // Seq of its frame
+	sentAt   time.Time                // when its last character is on the line
+	firstIn  time.Time                // when the first byte of what came did
+	in       int                      // bytes that came
+	overhear func(b []byte) Overheard // the request's
 }
 
 // exchange runs one exchange within the turn.
@@ -30,11 +31,13 @@ func (p *Port) exchange(ctx context.Context, c *Client, q *Request) ([]byte, err
 	if len(q.Frame) > maxRequest {
 		return nil, fmt.Errorf("%s: a request of %d bytes is longer than %d", p.label, len(q.Frame), maxRequest)
 	}
-	p.x = progress{}
+	p.x = progress{overhear: q.Overhear}
+	p.listens = p.listens || len(q.Frame) == 0
 	c.noteIn(0)
 	answer, err := p.attempt(ctx, c, q)
 	p.ended, p.last = time.Now(), c
 	p.exchanges++
+	p.asked = append(p.asked[:0], q.Frame...)
 	if err != nil {
 		err = p.failed(c, q, err)
 	}
@@ -57,6 +60,9 @@ func (p *Port) failed(c *Client, q *Request, err error) error {
 	noReply, isNoReply := errors.AsType[*NoReplyError](err)
 	switch {
 	case errors.Is(err, ErrHungUp):
+		if !p.x.sentAt.IsZero() {
+			p.noteHangUp()
+		}
 		err = errors.Join(err, p.hangUp())
 	case isNoReply:
 		p.unanswered(c, q, noReply)
@@ -89,10 +95,11 @@ func (p *Port) unanswered(c *Client, q *Request, err *NoReplyError) {
 		}
 		return
 	}
-	if len(q.Frame) == 0 {
+	if len(q.Frame) == 0 || q.Quiet {
 		return
 	}
 	p.silences++
+	p.overdue = c
 	p.lateUntil = now.Add(lateWindow)
 	p.frames.judge(p.x.out, err.Error())
 	p.expectLate(c, q)
@@ -124,7 +131,11 @@ func (p *Port) ready(ctx context.Context, c *Client, q *Request) error {
 	if fresh || !errors.Is(err, ErrHungUp) {
 		return err
 	}
-	// It went away since the last exchange; perhaps it is back.
+	// It went away since the last exchange; perhaps it is back. A connection that was closed while
+	// nobody used it is no loss, an adapter that was pulled is.
+	if p.serial != nil {
+		p.noteHangUp()
+	}
 	if err := p.hangUp(); err != nil {
 		return err
 	}
@@ -198,7 +209,7 @@ func (p *Port) settle(ctx context.Context, c *Client, q *Request, silence time.D
 	if len(q.Frame) == 0 {
 		begin = time.Time{}
 	}
-	var giveUp time.Time
+	var giveUp, theirs time.Time
 	thrown := 0
 	for {
 		// Reading comes before the clock: what lies in the queue already must be thrown away even
@@ -207,7 +218,8 @@ func (p *Port) settle(ctx context.Context, c *Client, q *Request, silence time.D
 			p.showThrown()
 		}
 		room := p.thrown[len(p.thrown):cap(p.thrown)]
-		n, err := p.read(ctx, room, later(begin, p.lastByte.Add(silence)))
+		quiet := later(later(begin, theirs), p.lastByte.Add(silence))
+		n, err := p.read(ctx, room, quiet)
 		if err != nil {
 			p.showThrown()
 			return err
@@ -217,7 +229,7 @@ func (p *Port) settle(ctx context.Context, c *Client, q *Request, silence time.D
 			n = len(p.beats.strip(room[:n], n))
 		}
 		if n == 0 {
-			if !time.Now().Before(later(begin, p.lastByte.Add(silence))) {
+			if !time.Now().Before(later(later(begin, theirs), p.lastByte.Add(silence))) {
 				p.showThrown()
 				return nil
 			}
@@ -226,6 +238,10 @@ func (p *Port) settle(ctx context.Context, c *Client, q *Request, silence time.D
 		thrown += n
 		p.echo.tail()
 		p.thrown = p.thrown[:len(p.thrown)+n]
+		// Another master waits for its answer, which could be taken for ours.
+		if theirs = (time.Time{}); p.asksOther(p.thrown) {
+			theirs = p.lastByte.Add(q.Timeout)
+		}
 		switch {
 		case giveUp.IsZero():
 			giveUp = later(begin, p.lastByte).Add(silence + q.Timeout)
@@ -241,6 +257,7 @@ func (p *Port) settle(ctx context.Context, c *Client, q *Request, silence time.D
 func (p *Port) showThrown() {
 	if len(p.thrown) > 0 {
 		p.frames.put(p.lastByte, In, p.thrown, "", "", "nobody waited for this any more")
+		p.strays(p.thrown, p.asked, true)
 	}
 	if p.thrown == nil {
 		p.thrown = make([]byte, 0, 512)

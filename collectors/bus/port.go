@@ -19,6 +19,7 @@ type Port struct {
 	turns  turns
 	frames *ring
 	closed chan struct{}
+	dial   func(ctx context.Context, address string) (net.Conn, error) // nil: over TCP
 	// stale grows when what is open is not what it should be: other settings, another DTU.
 	stale atomic.Uint32
 
@@ -50,7 +51,10 @@ type Port struct {
 	lateUntil  time.Time // until when an answer may come to a request that was given up
 	since      time.Time // when the wait for this turn began; zero: there was none
 	turnBegan  time.Time
-	exchanges  int // of this turn
+	exchanges  int     // of this turn
+	asked      []byte  // the request of the last exchange
+	overdue    *Client // whose answer is still to come, for all that is known
+	listens    bool    // a driver waits for what comes unasked
 	dialFailed time.Time
 	dialError  error
 	x          progress // of the exchange under way
@@ -143,11 +147,15 @@ func (p *Port) open(ctx context.Context, patience time.Duration) (fresh bool, er
 	}
 	if err != nil {
 		p.noteOpen(false)
+		if ctx.Err() == nil && !errors.Is(err, ErrClosed) {
+			p.noteRefused(err.Error())
+		}
 		return false, err
 	}
 	p.character = p.opened.Character
 	p.lastByte, p.dirty, p.silences = time.Now(), false, 0
 	p.noteOpen(true)
+	p.noteRefused("")
 	return true, nil
 }
 

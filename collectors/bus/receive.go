@@ -92,6 +92,9 @@ func (p *Port) answered(c *Client, q *Request, received, frame []byte) []byte {
 	}
 	p.silences = 0
 	p.show(c, q, received[:end], "")
+	if len(frame) > 0 && len(frame) < end {
+		p.strays(received[:max(0, endOf(received, frame)-len(frame))], q.Frame, false)
+	}
 	return frame
 }
 
@@ -128,8 +131,14 @@ func (p *Port) giveUp(c *Client, q *Request, received []byte, err error) ([]byte
 	heard, hold := p.heard(q, received)
 	if timeIsUp && hold && len(received) > 0 && p.echo.state != echoHeard {
 		// Nothing came behind it. So it is an answer that looks like its request, or none.
-		heard = received
+		heard, hold = received, false
 		if frame, complete := q.Answer(heard); complete {
+			return p.answered(c, q, received, frame), nil
+		}
+	}
+	// A copy of the request that nothing came behind is nobody's answer to a question which allows any.
+	if err == nil && !hold && q.AtPause != nil && len(heard) > 0 && (p.echo.mode == "off" || !lone(q.Frame, received)) {
+		if frame, complete := q.AtPause(heard); complete {
 			return p.answered(c, q, received, frame), nil
 		}
 	}
@@ -153,5 +162,8 @@ func (p *Port) giveUp(c *Client, q *Request, received []byte, err error) ([]byte
 		p.echo.learn(q.Frame, received, false)
 	}
 	p.show(c, q, received, noReply.Error())
+	if len(received) > 0 && p.strays(received, q.Frame, false) {
+		p.overdue = c // another's answer, so its own is still to come
+	}
 	return nil, noReply
 }

@@ -69,6 +69,9 @@ type Request struct {
 	// byte of the answer. From then on the pauses between its bytes are bounded by Gap.
 	Timeout time.Duration
 	Answer  FrameReader
+	// AtPause looks once more when a pause has ended what came, and no frame was in it: for answers
+	// that have no other end. nil: a pause ends no answer.
+	AtPause FrameReader
 	Gap     time.Duration // instead of the line's; 0: the line's
 	// Buffer is where the answer is put when it fits in, and belongs to the caller all the time.
 	// Without one each answer has memory of its own.
@@ -89,6 +92,11 @@ type Request struct {
 	// is held back, while others go on, lest it be given the answer to this one. 0: as long as Timeout,
 	// at most 2 s; negative: not at all, for answers that say what they answer.
 	Late time.Duration
+	// Quiet says that nobody has to answer, as nobody does to a broadcast. An exchange without an answer
+	// then ends as any other, but does not count as one that failed.
+	Quiet bool
+	// Overhear tells what sound frames are among bytes that answered nothing. nil: the driver cannot tell.
+	Overhear func(b []byte) Overheard
 	// Protocol is the name that the monitor shows: modbus-tcp, modbus-rtu, modbus-ascii, dlt645,
 	// cjt188, mbus, iec62056, sml, hj212 or custom.
 	Protocol string

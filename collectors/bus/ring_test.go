@@ -119,7 +119,7 @@ func TestDriversJudgeFrames(t *testing.T) {
 	c := on(t, fast(line.Path()))
 	serve(t, line, exclaim)
 	want(t, c, "a?", "a!")
-	c.Verdict("the checksum is wrong")
+	c.Verdict(Damaged, "the checksum is wrong")
 	want(t, c, "b?", "b!")
 	turn, err := c.Take(t.Context(), false)
 	must(t, err)
@@ -136,11 +136,11 @@ func TestDriversJudgeFrames(t *testing.T) {
 	if _, err := c.Exchange(t.Context(), Request{Timeout: time.Millisecond, Answer: until('!')}); err == nil {
 		t.Error("an answer to no request")
 	}
-	c.Verdict("nothing came")
+	c.Verdict(Garbled, "nothing came")
 	if got := len(c.Port().Recent(0)); got != 4 || c.Port().Recent(3)[0].Verdict != "exception 2" {
 		t.Errorf("a verdict on nothing changed a frame: %+v", c.Port().Recent(0))
 	}
-	if s := c.Port().Stats().Clients[0]; s.Garbled != 1 || s.Refused != 1 || s.NoReply != 1 || s.Exchanges != 3 {
+	if s := c.Port().Stats().Clients[0]; s.Damaged != 1 || s.Garbled != 0 || s.Refused != 1 || s.Answers != 1 || s.NoReply != 1 || s.Exchanges != 3 {
 		t.Errorf("got %+v", s)
 	}
 }

@@ -1,9 +1,6 @@
 package bus
 
-import (
-	"errors"
-	"time"
-)
+import "time"
 
 // Stats is how a line does.
 type Stats struct {
@@ -12,6 +9,7 @@ type Stats struct {
 	Open      bool
 	Since     time.Time // when it was opened, or closed
 	LastError string    // of the last exchange that failed; empty since one succeeded
+	OpenError string    // why it could not be opened when that was tried last; empty: it could
 	Busy      float64   // the share of the last minute in which somebody had the turn
 	Waiting   int       // who wait for the turn
 	Cycle     time.Duration
@@ -19,19 +17,40 @@ type Stats struct {
 	Failures  uint64 // exchanges without an answer, for whatever reason
 	Noise     uint64 // exchanges given up because bytes kept coming
 	Echo      bool   // the adapter hears itself
+	EchoOff   bool   // an echo is not cut off, because the settings say that there is none
+	Echoes    uint64 // exchanges in which it was in front of something else all the same
+	EchoOnly  uint64 // exchanges in which nothing but the request itself was heard
+	HangUps   uint64 // the adapter went, or the other end closed the connection in the midst of an exchange
+	Foreign   uint64 // requests of somebody else, as far as the drivers know them
+	Unasked   uint64 // bytes that came while nobody was asked, and were neither late nor somebody else's
+	Flaws     uint64 // characters with a parity or framing error, where the port tells
 	BytesIn   uint64
 	BytesOut  uint64
 	Clients   []ClientStats
 }
 
-// ClientStats is how one device on a line does.
+// ClientStats is how one device on a line does. Each of its Exchanges ended as one of Answers, NoReply,
+// Garbled, Damaged, WrongUnit, Unrelated, AsTCP, AsRTU and AsASCII, or was broken off.
 type ClientStats struct {
 	Device    string
 	Exchanges uint64
-	NoReply   uint64 // nothing came
-	Garbled   uint64 // what came was no answer
-	Refused   uint64 // the device answered that it will not
-	// From the end of a request to the end of its answer.
+	Answers   uint64     // Refused among them
+	Refused   uint64     // the device answered that it will not
+	Refusals  []Refusals // those that carry a code, by it
+	NoReply   uint64     // nothing came
+	Garbled   uint64     // what came was no frame
+	Damaged   uint64     // what came was cut short, or had a wrong checksum
+	WrongUnit uint64     // a device answered that was not asked
+	Unrelated uint64     // what came answered something else
+	AsTCP     uint64     // the answer was wrapped as another form of Modbus is
+	AsRTU     uint64
+	AsASCII   uint64
+	Late      uint64        // answers that came when nobody waited for them any more
+	Timeout   time.Duration // of the last request
+
+	// From the end of a request to the end of its answer, of as many answers as Timed says. A virtual
+	// port, which is faster than its rate, takes no time at all.
+	Timed                  uint64
 	Fastest, Mean, Slowest time.Duration
 	LastGood               time.Time
 }
@@ -42,10 +61,17 @@ type portStats struct {
 	open      bool
 	since     time.Time
 	lastError string
+	openError string
 	exchanges uint64
 	failures  uint64
 	noise     uint64
 	echo      bool
+	echoes    uint64
+	echoOnly  uint64
+	hangUps   uint64
+	foreign   uint64
+	unasked   uint64
+	flaws     uint64
 	in, out   uint64
 	minute    minute
 }
@@ -94,10 +120,13 @@ func (p *Port) Stats() Stats {
 	defer p.mu.Unlock()
 	s := &p.stats
 	out := Stats{
-		Name: p.name, Place: p.settings.place(), Open: s.open, Since: s.since, LastError: s.lastError, Waiting: waiting,
+		Name: p.name, Place: p.settings.place(), Open: s.open, Since: s.since, LastError: s.lastError, OpenError: s.openError, Waiting: waiting,
 		Exchanges: s.exchanges, Failures: s.failures, Noise: s.noise, Echo: s.echo, BytesIn: s.in, BytesOut: s.out,
+		EchoOff: p.settings.Echo == "off", Echoes: s.echoes, EchoOnly: s.echoOnly, HangUps: s.hangUps,
+		Foreign: s.foreign, Unasked: s.unasked, Flaws: s.flaws,
 	}
-	if !s.born.IsZero() {
+	// What a line does in its first moments says nothing of how it will do.
+	if !s.born.IsZero() && time.Since(s.born) >= slotTime {
 		out.Busy, out.Cycle = s.minute.sum(time.Since(s.born))
 	}
 	if p.call != nil {
@@ -120,6 +149,13 @@ func (p *Port) noteOpen(open bool) {
 	}
 }
 
+// noteRefused keeps why the line could not be opened.
+func (p *Port) noteRefused(why string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stats.openError = why
+}
+
 func (p *Port) noteNoise() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -128,6 +164,11 @@ func (p *Port) noteNoise() {
 
 // account counts an exchange that has ended.
 func (p *Port) account(c *Client, q *Request, err error) {
+	o := p.outcomeOf(q, err)
+	var flaws uint64
+	if err != nil && p.x.in > 0 && p.serial != nil {
+		flaws = p.serial.flaws()
+	}
 	p.mu.Lock()
 	s := &p.stats
 	s.exchanges++
@@ -136,15 +177,26 @@ func (p *Port) account(c *Client, q *Request, err error) {
 		s.out += uint64(len(q.Frame))
 	}
 	s.echo = p.echo.state == echoHeard
+	s.flaws += flaws
 	switch {
-	case err != nil:
+	case err == nil:
+		if s.lastError != "" {
+			s.lastError = ""
+		}
+	case o == uncounted && p.x.sent:
+		// Nobody had to answer.
+	default:
 		s.failures++
 		s.lastError = err.Error()
-	case s.lastError != "":
-		s.lastError = ""
+	}
+	if o == silent && p.x.in > 0 {
+		s.echoOnly++
 	}
 	p.mu.Unlock()
-	c.account(max(0, p.lastByte.Sub(p.x.sentAt)), p.ended, err) // a virtual port is faster than its rate
+	c.account(q, o, max(0, p.lastByte.Sub(p.x.sentAt)), p.ended) // a virtual port is faster than its rate
+	if o == answered && p.overdue == c {
+		p.overdue = nil // a device answers in the order in which it is asked
+	}
 }
 
 // begin and end frame a turn.
@@ -165,63 +217,4 @@ func (p *Port) end(c *Client) {
 	at.cycle = max(at.cycle, cycle)
 	p.mu.Unlock()
 	p.turns.give()
-}
-
-// clientStats is guarded by the client's mu.
-type clientStats struct {
-	exchanges, good, noReply, garbled, refused uint64
-	fastest, slowest, total                    time.Duration
-	lastGood                                   time.Time
-	lastTurn                                   time.Time
-	judged                                     bool // the last exchange is counted as what it was
-}
-
-func (c *Client) account(took time.Duration, at time.Time, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s := &c.stats
-	s.exchanges++
-	s.judged = err != nil
-	if err == nil {
-		s.good++
-		s.total += took
-		s.slowest = max(s.slowest, took)
-		if s.good == 1 {
-			s.fastest = took
-		}
-		s.fastest, s.lastGood = min(s.fastest, took), at
-		return
-	}
-	if noReply, ok := errors.AsType[*NoReplyError](err); ok {
-		if len(noReply.Received) > 0 && !noReply.Echo {
-			s.garbled++
-		} else {
-			s.noReply++
-		}
-	}
-}
-
-// turned gives the time since the client's turn before.
-func (c *Client) turned(at time.Time) (cycle time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.stats.lastTurn.IsZero() {
-		cycle = at.Sub(c.stats.lastTurn)
-	}
-	c.stats.lastTurn = at
-	return cycle
-}
-
-func (c *Client) figures() ClientStats {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s := &c.stats
-	out := ClientStats{
-		Device: c.device, Exchanges: s.exchanges, NoReply: s.noReply, Garbled: s.garbled, Refused: s.refused,
-		Fastest: s.fastest, Slowest: s.slowest, LastGood: s.lastGood,
-	}
-	if s.good > 0 {
-		out.Mean = s.total / time.Duration(s.good)
-	}
-	return out
 }

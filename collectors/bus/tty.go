@@ -31,6 +31,9 @@ type tty struct {
 	path      string
 	now       Character
 
+	flawed    uint32 // what flaws counted up to
+	uncounted bool   // the driver does not count them
+
 	poll    [1]unix.PollFd // of wait
 	timeout unix.Timespec
 }
@@ -89,6 +92,7 @@ func (t *tty) open(s *Settings) error {
 			return fmt.Errorf("open %s: %w", s.Serial, err)
 		}
 	}
+	t.flaws() // those from before are not ours
 	return nil
 }
 

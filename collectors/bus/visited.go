@@ -180,39 +180,41 @@ func (r *Visitor) Good() {
 		return
 	}
 	r.visited.recovered()
-	r.account(true, func(s *clientStats) { s.good, s.lastGood = s.good+1, time.Now() })
+	r.account(answered)
 }
 
 // Damaged counts what did not arrive as it was sent.
 func (r *Visitor) Damaged() {
 	if r != nil {
-		r.account(false, func(s *clientStats) { s.garbled++ })
+		r.account(faulty + outcome(Damaged))
 	}
 }
 
 // TurnedAway counts what the device said and was not allowed to, because of its password.
 func (r *Visitor) TurnedAway() {
 	if r != nil {
-		r.account(false, func(s *clientStats) { s.refused++ })
+		r.account(refused)
 	}
 }
 
 // Unanswered counts a request of the gateway that the device did not answer.
 func (r *Visitor) Unanswered() {
 	if r != nil {
-		r.account(false, func(s *clientStats) { s.noReply++ })
+		r.account(silent)
 	}
 }
 
-func (r *Visitor) account(good bool, change func(*clientStats)) {
+func (r *Visitor) account(o outcome) {
 	r.visited.count(func(s *portStats) {
 		s.exchanges++
-		if !good {
+		if o != answered {
 			s.failures++
 		}
 	})
 	r.client.mu.Lock()
 	defer r.client.mu.Unlock()
-	r.client.stats.exchanges++
-	change(&r.client.stats)
+	r.client.stats.counts[o]++
+	if o == answered {
+		r.client.stats.lastGood = time.Now()
+	}
 }

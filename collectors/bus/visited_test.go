@@ -53,7 +53,7 @@ func TestVisitedLineIsShownLikeOthers(t *testing.T) {
 	if len(got.Clients) != 1 {
 		t.Fatalf("%d devices are shown", len(got.Clients))
 	}
-	if c := got.Clients[0]; c.Device != "outfall" || c.Exchanges != 4 || c.Garbled != 1 || c.Refused != 1 || c.NoReply != 1 || c.LastGood.IsZero() {
+	if c := got.Clients[0]; c.Device != "outfall" || c.Exchanges != 4 || c.Damaged != 1 || c.Refused != 1 || c.NoReply != 1 || c.LastGood.IsZero() {
 		t.Errorf("the device is %+v", c)
 	}
 	first, err := watch.Next(t.Context())

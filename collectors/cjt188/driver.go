@@ -328,11 +328,14 @@ func (l *link) exchange(ctx context.Context, line meterline.Exchanger, q questio
 	heard := &listener{question: q}
 	_, err := line.Exchange(ctx, bus.Request{
 		Frame: q.frame(), Timeout: l.timeout, Gap: min(l.timeout, meterline.MaxPause), Answer: heard.hear, Protocol: "cjt188",
-		Late: -1, // answers say what they are about
+		Overhear: shape.Overhear,
+		Late:     -1, // answers say what they are about
 	})
 	if noReply, ok := errors.AsType[*bus.NoReplyError](err); ok {
 		heard.Echo = heard.Echo || noReply.Echo
-		return nil, &meterline.SilenceError{Waited: noReply.Waited, Why: heard.why(noReply.Received)}
+		why := heard.why(noReply.Received)
+		shape.Judge(l.client, q.frame(), noReply.Received, func(frame []byte) bool { return parse(frame).Meter == q.meter }, why)
+		return nil, &meterline.SilenceError{Waited: noReply.Waited, Why: why}
 	}
 	if err != nil {
 		return nil, err

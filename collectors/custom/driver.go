@@ -296,26 +296,25 @@ func (d *device) fill(r *message.Reading, answers []answer) {
 // exchanger is a line or a turn on it.
 type exchanger interface {
 	Exchange(ctx context.Context, q bus.Request) ([]byte, error)
+	Verdict(fault bus.Fault, text string)
 }
 
 // ask does one request.
 func (d *device) ask(ctx context.Context, line exchanger, r *request) answer {
 	l := &listener{shape: &r.shape}
-	q := bus.Request{Frame: r.frame, Timeout: d.timeout, Gap: r.gap, Answer: l.hear, Protocol: "custom"}
-	switch {
-	case r.shape.silence:
-		q.Late = -1 // the line takes every answer that a pause ends for none
-	case r.frame == nil:
+	q := bus.Request{Frame: r.frame, Timeout: d.timeout, Gap: r.gap, Answer: l.hear, AtPause: l.pause, Protocol: "custom"}
+	if r.frame == nil && !r.shape.silence {
 		q.Gap = d.timeout // between the end of one sentence, of which the beginning was missed, and the next
 	}
 	_, err := line.Exchange(ctx, q)
 	noReply, ok := errors.AsType[*bus.NoReplyError](err)
 	switch {
-	case ok && l.pause(noReply.Received):
 	case ok:
 		silence := &silenceError{waited: noReply.Waited, why: l.why(noReply.Received), listening: r.frame == nil}
 		if noReply.Echo {
 			silence.why = "only the request was heard on the line"
+		} else if silence.why != "" {
+			line.Verdict(l.fault, silence.why)
 		}
 		return answer{err: silence}
 	case err != nil:

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"sluice/collectors/bus"
 )
 
 const maxAnswer = 4096
@@ -31,6 +33,7 @@ type listener struct {
 	used  int // of the bytes received, how many are dealt with
 	frame []byte
 	odd   string
+	fault bus.Fault // that odd is, or what there is of an answer
 }
 
 // hear is a bus.FrameReader.
@@ -72,31 +75,31 @@ func (l *listener) stride(n int) int {
 
 // settle says whether frame is the answer, and remembers why it is not.
 func (l *listener) settle(frame []byte) bool {
-	problem := l.seal.check(frame)
-	if problem == "" && l.match != nil && !l.match.matches(frame) {
-		problem = fmt.Sprintf("the answer %s does not match %s", clip(frame), l.match.text)
+	if problem := l.seal.check(frame); problem != "" {
+		l.fault, l.odd = bus.Damaged, problem
+		return false
 	}
-	if problem != "" {
-		l.odd = problem
+	if l.match != nil && !l.match.matches(frame) {
+		l.fault, l.odd = bus.Unrelated, fmt.Sprintf("the answer %s does not match %s", clip(frame), l.match.text)
 		return false
 	}
 	l.frame = bytes.Clone(frame)
 	return true
 }
 
-// pause ends an answer that only a pause can end.
-func (l *listener) pause(received []byte) bool {
+// pause is a bus.FrameReader for an answer that only a pause can end.
+func (l *listener) pause(received []byte) ([]byte, bool) {
 	if !l.silence || len(received) == 0 {
-		return false
+		return nil, false
 	}
 	skip := 0
 	if len(l.start) > 0 {
 		if skip = bytes.Index(received, l.start); skip < 0 {
-			return false
+			return nil, false
 		}
 	}
 	l.used = len(received)
-	return l.settle(received[skip:])
+	return received[skip:], l.settle(received[skip:])
 }
 
 // measure says how long the answer is that b begins with, and whether all of it is there.

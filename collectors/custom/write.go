@@ -89,8 +89,8 @@ func (d *device) send(ctx context.Context, line exchanger, p *point, command []b
 	s := shape{terminator: r.shape.terminator, lengthAt: -1, silence: len(r.shape.terminator) == 0, trailer: r.shape.trailer}
 	l := &listener{shape: &s}
 	_, err := line.Exchange(ctx, bus.Request{
-		Frame: d.seal.append(bytes.Clone(command)), Timeout: d.timeout, Answer: l.hear, Protocol: "custom",
-		Late: -1, // no answer is usual here; one that comes late is not like that to a read
+		Frame: d.seal.append(bytes.Clone(command)), Timeout: d.timeout, Answer: l.hear, AtPause: l.pause, Protocol: "custom",
+		Late: -1, Quiet: true, // no answer is usual here; one that comes late is not like that to a read
 	})
 	if _, ok := errors.AsType[*bus.NoReplyError](err); ok {
 		return nil

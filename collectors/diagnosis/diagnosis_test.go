@@ -50,8 +50,9 @@ var cases = []struct {
 	{"cut once", Evidence{Kind: Dialled, HangUps: 1, Devices: []Device{well("a")}}, nil},
 	{"cut", Evidence{Kind: Dialled, HangUps: 5, Devices: []Device{well("a")}}, []string{"connection-cut"}},
 
-	{"dialect TCP", Evidence{Kind: Dialled, TCPOnRTU: 4, Devices: []Device{{Name: "a", Exchanges: 4, Garbled: 4}}}, []string{"speaks-tcp"}},
-	{"dialect RTU", Evidence{Kind: Dialled, RTUOnTCP: 4, Devices: []Device{{Name: "a", Exchanges: 4, Garbled: 4}}}, []string{"speaks-rtu"}},
+	{"dialect TCP", Evidence{Kind: Dialled, SpeaksTCP: 4, Devices: []Device{{Name: "a", Exchanges: 4, Garbled: 4}}}, []string{"speaks-tcp"}},
+	{"dialect RTU", Evidence{Kind: Dialled, SpeaksRTU: 4, Devices: []Device{{Name: "a", Exchanges: 4, Garbled: 4}}}, []string{"speaks-rtu"}},
+	{"dialect ASCII", Evidence{SpeaksASCII: 4, Devices: []Device{{Name: "a", Exchanges: 4, Garbled: 4}}}, []string{"speaks-ascii"}},
 	{"echo alone", Evidence{EchoOnly: 100, Devices: []Device{silent("a")}}, []string{"only-echo"}},
 	{"echo is cut off", Evidence{Echoes: 100, Devices: []Device{well("a")}}, nil},
 	{"echo in the way", Evidence{Echoes: 100, EchoOff: true, Devices: []Device{{Name: "a", Exchanges: 100, Garbled: 100}}}, []string{"echo-in-the-way", "only-noise"}},
@@ -67,7 +68,10 @@ var cases = []struct {
 	{"disturbed", Evidence{Devices: []Device{with("a", func(d *Device) { d.Answers, d.Damaged = 90, 10 }), with("b", func(d *Device) { d.Answers, d.Garbled = 95, 5 })}}, []string{"some-damaged"}},
 	{"slow", Evidence{Devices: []Device{with("a", func(d *Device) { d.Answers, d.Silent, d.RTTMax = 90, 10, 900*time.Millisecond })}}, []string{"time-out-too-short:a"}},
 	{"late", Evidence{Devices: []Device{with("a", func(d *Device) { d.Late = 2 })}}, []string{"time-out-too-short:a"}},
+	{"always late", Evidence{Devices: []Device{{Name: "a", Exchanges: 10, Silent: 6, Unrelated: 4, Late: 5}}}, []string{"time-out-too-short:a"}},
+	{"late by a second master's traffic", Evidence{ForeignRequests: 9, Devices: []Device{with("a", func(d *Device) { d.Late = 2 })}}, []string{"two-masters"}},
 	{"some missing", Evidence{Devices: []Device{with("a", func(d *Device) { d.Answers, d.Silent = 90, 10 })}}, []string{"answers-missing:a"}},
+	{"two stray characters", Evidence{Unasked: 2, Devices: []Device{well("a")}}, nil},
 	{"floating", Evidence{Unasked: 31, Devices: []Device{well("a")}}, []string{"bytes-unasked"}},
 	{"crowded", Evidence{Busy: 0.97, Devices: []Device{well("a")}}, []string{"bus-crowded"}},
 
@@ -81,6 +85,7 @@ var cases = []struct {
 	{"exception 8", refusing(8), []string{"exception-other:a"}},
 	{"two exceptions and a silence", Evidence{Devices: []Device{with("a", func(d *Device) { d.Answers, d.Silent, d.Refused = 90, 10, map[int]int{1: 1, 2: 1} })}},
 		[]string{"answers-missing:a", "exception-2:a", "exception-1:a"}},
+	{"a meter refuses", Evidence{Devices: []Device{with("a", func(d *Device) { d.Denied = 2 })}}, []string{"denied:a"}},
 	{"swapped", Evidence{Devices: []Device{with("a", func(d *Device) { d.Swapped = 3 })}}, []string{"words-swapped:a"}},
 }
 

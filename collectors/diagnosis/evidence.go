@@ -49,14 +49,15 @@ type Evidence struct {
 	Unasked         int // bytes heard while nobody was asked
 	Parity          int // characters with a parity or framing error, where the port tells
 
-	TCPOnRTU int // answers with a Modbus TCP header where RTU was expected
-	RTUOnTCP int // RTU answers where a Modbus TCP header was expected
+	SpeaksTCP   int // answers in Modbus TCP where another form of Modbus was expected
+	SpeaksRTU   int // answers in Modbus RTU, likewise
+	SpeaksASCII int // answers in Modbus ASCII, likewise
 
 	Devices []Device
 }
 
 // Device is one device's part. Each exchange ends in one of Answers, Silent, Garbled, Damaged,
-// WrongUnit.
+// WrongUnit and Unrelated.
 type Device struct {
 	Name      string
 	Exchanges int
@@ -65,8 +66,10 @@ type Device struct {
 	Garbled   int         // bytes came that are no frame
 	Damaged   int         // frames whose checksum was wrong
 	WrongUnit int         // valid answers of a unit that was not asked
+	Unrelated int         // what came was sound and answered something else
 	Late      int         // answers that came after the time-out
 	Refused   map[int]int // Modbus exceptions by their code
+	Denied    int         // refusals without a code, as meters give them
 	Values    int         // points that were decoded
 	Swapped   int         // points whose value is plausible in another word order only
 
@@ -93,6 +96,8 @@ func (e *Evidence) total() (sum Device) {
 		sum.Garbled += d.Garbled
 		sum.Damaged += d.Damaged
 		sum.WrongUnit += d.WrongUnit
+		sum.Unrelated += d.Unrelated
+		sum.Late += d.Late
 	}
 	return sum
 }
@@ -109,4 +114,6 @@ func (d *Device) share(of int) float64 {
 }
 
 // dead says that a device never answers, nor anything that could be its answer.
-func (d *Device) dead() bool { return d.Exchanges >= enough && d.Silent == d.Exchanges }
+func (d *Device) dead() bool {
+	return d.Exchanges >= enough && d.Silent == d.Exchanges && d.Late == 0
+}

@@ -57,6 +57,15 @@ var refusalRows = []row{
 	},
 }
 
+// deniedRows are about meters that say no in words of their own, which the line's frames show.
+var deniedRows = []row{{
+	name: "denied", apart: true,
+	see: each(func(_ *Evidence, d *Device) bool { return d.Denied > 0 },
+		"%s refused %d requests.", "%s 拒绝了 %d 个请求。", func(d *Device) []any { return []any{d.Denied} }),
+	cause: Text{"The meter does not have what it was asked for, or does not permit it.", "电表或仪表没有所请求的数据，或不允许访问。"},
+	next:  Text{"Read the meter's reason at the frame on this page, then compare the points with the meter's manual; for a write check the password.", "在本页的报文中查看拒绝原因，然后对照仪表手册核对点位；写入时请检查密码。"},
+}}
+
 // orderRows are about devices that answer well.
 var orderRows = []row{
 	{

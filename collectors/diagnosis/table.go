@@ -1,6 +1,9 @@
 package diagnosis
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // Shares of exchanges from which on something is no chance.
 const (
@@ -13,7 +16,7 @@ const (
 
 // table is read from above: first whether the line is there, then whether anybody speaks on it, then
 // what is said.
-var table = slices.Concat(lineRows, speechRows, refusalRows, orderRows)
+var table = slices.Concat(lineRows, speechRows, refusalRows, deniedRows, orderRows)
 
 // mostly says that at least half of what came back was of one kind.
 func mostly(n int, t Device) bool { return n >= enough && 2*n >= t.Exchanges-t.Silent }
@@ -80,7 +83,10 @@ var lineRows = []row{
 	},
 	{
 		name: "connection-cut",
-		see: whole(func(e *Evidence) bool { return e.Kind != Serial && e.HangUps >= 2 },
+		see: whole(func(e *Evidence) bool {
+			t := e.total()
+			return e.Kind != Serial && e.HangUps >= 2 && t.share(e.HangUps) >= some
+		},
 			"The other end closed the connection %d times.", "对方断开了连接 %d 次。", func(e *Evidence) []any { return []any{e.HangUps} }),
 		cause: Text{"The device serves one connection only and another client takes it, or its idle time is shorter than the polling interval.", "设备只支持一个连接而被其他客户端抢占，或其空闲超时短于采集间隔。"},
 		next:  Text{"End other clients of the device, and raise its idle time-out or number of connections.", "关闭访问该设备的其他客户端，并调大设备的空闲超时或连接数。"},
@@ -90,17 +96,24 @@ var lineRows = []row{
 var speechRows = []row{
 	{
 		name: "speaks-tcp", ends: true,
-		see: whole(func(e *Evidence) bool { return e.TCPOnRTU > 0 },
-			"%d answers have a Modbus TCP header where RTU was expected.", "期望 RTU 报文，却收到 %d 个带 Modbus TCP 报文头的应答。", func(e *Evidence) []any { return []any{e.TCPOnRTU} }),
-		cause: Text{"The converter speaks Modbus TCP, and the gateway is set to RTU over TCP.", "转换器使用的是 Modbus TCP，而网关设置为 RTU over TCP。"},
+		see: whole(func(e *Evidence) bool { return e.SpeaksTCP > 0 },
+			"%d answers have a Modbus TCP header where RTU or ASCII was expected.", "期望 RTU 或 ASCII 报文，却收到 %d 个带 Modbus TCP 报文头的应答。", func(e *Evidence) []any { return []any{e.SpeaksTCP} }),
+		cause: Text{"The converter speaks Modbus TCP, and the gateway is set to RTU or ASCII over TCP.", "转换器使用的是 Modbus TCP，而网关设置为 RTU 或 ASCII over TCP。"},
 		next:  Text{"Set the device's mode to Modbus TCP, or the converter to transparent.", "把设备模式改为 Modbus TCP，或把转换器改为透明传输。"},
 	},
 	{
 		name: "speaks-rtu", ends: true,
-		see: whole(func(e *Evidence) bool { return e.RTUOnTCP > 0 },
-			"%d answers are RTU frames where a Modbus TCP header was expected.", "期望 Modbus TCP 报文头，却收到 %d 个 RTU 帧。", func(e *Evidence) []any { return []any{e.RTUOnTCP} }),
-		cause: Text{"The converter is transparent, and the gateway is set to Modbus TCP.", "转换器为透明传输，而网关设置为 Modbus TCP。"},
+		see: whole(func(e *Evidence) bool { return e.SpeaksRTU > 0 },
+			"%d answers are RTU frames where Modbus TCP or ASCII was expected.", "期望 Modbus TCP 或 ASCII 报文，却收到 %d 个 RTU 帧。", func(e *Evidence) []any { return []any{e.SpeaksRTU} }),
+		cause: Text{"The converter is transparent or the device speaks RTU, and the gateway is set to Modbus TCP or ASCII.", "转换器为透明传输或设备使用 RTU，而网关设置为 Modbus TCP 或 ASCII。"},
 		next:  Text{"Set the device's mode to RTU over TCP, or the converter to Modbus gateway.", "把设备模式改为 RTU over TCP，或把转换器改为 Modbus 网关模式。"},
+	},
+	{
+		name: "speaks-ascii", ends: true,
+		see: whole(func(e *Evidence) bool { return e.SpeaksASCII > 0 },
+			"%d answers are in Modbus ASCII where RTU or Modbus TCP was expected.", "期望 RTU 或 Modbus TCP 报文，却收到 %d 个 Modbus ASCII 应答。", func(e *Evidence) []any { return []any{e.SpeaksASCII} }),
+		cause: Text{"The device speaks Modbus ASCII, and the gateway is set to another form of Modbus.", "设备使用 Modbus ASCII，而网关设置为其他 Modbus 格式。"},
+		next:  Text{"Set the device's mode to ASCII (over TCP where there is a converter), or the device to RTU.", "把设备模式改为 ASCII（经转换器时为 ASCII over TCP），或把设备改为 RTU。"},
 	},
 	{
 		name: "only-echo", ends: true,
@@ -153,7 +166,7 @@ var speechRows = []row{
 	},
 	{
 		name: "unit-answers-for-another",
-		see: each(func(_ *Evidence, d *Device) bool { return d.share(d.WrongUnit) >= some },
+		see: each(func(e *Evidence, d *Device) bool { return d.share(d.WrongUnit) >= some && e.ForeignRequests == 0 },
 			"%s: %d answers came from a unit that was not asked.", "%s：%d 个应答来自未被询问的站号。", func(d *Device) []any { return []any{d.WrongUnit} }),
 		cause: Text{"The converter answers with a fixed unit number, or two devices have mixed up addresses.", "转换器使用固定站号应答，或两台设备的地址混淆。"},
 		next:  Text{"Ask with the unit that answers, or disconnect devices one by one until the answer stops.", "改用应答的站号，或逐台断开设备直到该应答消失。"},
@@ -176,7 +189,7 @@ var speechRows = []row{
 		name: "some-damaged",
 		see: whole(func(e *Evidence) bool {
 			t := e.total()
-			return t.Answers > 0 && t.share(t.Damaged+t.Garbled) >= some && !anyDamagedAlone(e)
+			return t.Answers > 0 && t.share(t.Damaged+t.Garbled) >= some && !anyDamagedAlone(e) && e.ForeignRequests == 0
 		},
 			"%d of %d answers are damaged.", "%d 个应答损坏（共 %d 次交互）。", func(e *Evidence) []any { t := e.total(); return []any{t.Damaged + t.Garbled, t.Exchanges} }),
 		cause: Text{"The line is disturbed: no termination at its ends, stubs, no common ground, cable beside a motor's, or a second master.", "线路受干扰：两端没有终端电阻、分支过长、没有共地、与电机电缆并行，或存在第二个主站。"},
@@ -184,11 +197,11 @@ var speechRows = []row{
 	},
 	{
 		name: "time-out-too-short",
-		see: each(func(_ *Evidence, d *Device) bool {
-			late := d.Late > 0 || d.Silent > 0 && d.Timeout > 0 && float64(d.RTTMax) >= tight*float64(d.Timeout)
-			return d.Answers > 0 && late
+		see: each(func(e *Evidence, d *Device) bool {
+			late := d.Late > 0 && e.ForeignRequests == 0 || d.Silent > 0 && d.Timeout > 0 && float64(d.RTTMax) >= tight*float64(d.Timeout)
+			return d.Answers+d.Late > 0 && late
 		},
-			"%s: %d answers came after the time-out, the slowest in time took %v of %v.", "%s：%d 个应答在超时之后才到，最慢的有效应答用时 %v（超时 %v）。", func(d *Device) []any { return []any{d.Late, d.RTTMax, d.Timeout} }),
+			"%s: %d answers came after the time-out, the slowest in time took %v of %v.", "%s：%d 个应答在超时之后才到，最慢的有效应答用时 %v（超时 %v）。", func(d *Device) []any { return []any{d.Late, d.RTTMax.Round(time.Millisecond / 10), d.Timeout} }),
 		cause: Text{"The device, or a radio or converter on the way, is slower than the time-out.", "设备或途中的电台、转换器比超时时间更慢。"},
 		next:  Text{"Raise the device's time-out to twice the slowest answer.", "把该设备的超时时间调到最慢应答的两倍。"},
 	},
@@ -201,7 +214,10 @@ var speechRows = []row{
 	},
 	{
 		name: "bytes-unasked",
-		see: whole(func(e *Evidence) bool { return e.Unasked > 0 && e.ForeignRequests == 0 },
+		see: whole(func(e *Evidence) bool {
+			t := e.total()
+			return e.Unasked >= enough && float64(e.Unasked) >= some*float64(t.Exchanges) && e.ForeignRequests == 0
+		},
 			"%d bytes came while nobody was asked.", "未发出请求时收到 %d 个字节。", func(e *Evidence) []any { return []any{e.Unasked} }),
 		cause: Text{"The idle line floats for lack of bias, or a device speaks by itself.", "总线没有偏置而悬空，或有设备主动上报。"},
 		next:  Text{"Add bias resistors at one place (560 ohms to 5 V and ground); for a device that pushes choose its driver.", "在一处加偏置电阻（560 Ω 接 5 V 和地）；若设备主动上报，请选用相应驱动。"},

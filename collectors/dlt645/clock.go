@@ -168,7 +168,7 @@ func (m *meter) broadcastClock(ctx context.Context, line meterline.Exchanger, at
 	all := MeterNumber{0x99, 0x99, 0x99, 0x99, 0x99, 0x99}
 	frame := Frame{Meter: all, Control: broadcastTime, Data: data}.Append(meterline.Begin())
 	_, err := line.Exchange(ctx, bus.Request{
-		Frame: frame, Timeout: afterBroadcast, Protocol: "dlt645", Late: -1,
+		Frame: frame, Timeout: afterBroadcast, Protocol: "dlt645", Late: -1, Quiet: true,
 		Answer: func([]byte) ([]byte, bool) { return nil, false },
 	})
 	if _, ok := errors.AsType[*bus.NoReplyError](err); ok {

@@ -69,11 +69,14 @@ func (l *link) ask(ctx context.Context, line meterline.Exchanger, q question) (*
 	heard := &listener{question: q}
 	_, err := line.Exchange(ctx, bus.Request{
 		Frame: q.frame(), Timeout: l.timeout, Gap: min(l.timeout, meterline.MaxPause), Answer: heard.hear, Protocol: "dlt645",
-		Late: -1, // an answer names the meter and the data, and a late one is passed over
+		Overhear: shape.Overhear,
+		Late:     -1, // an answer names the meter and the data, and a late one is passed over
 	})
 	if noReply, ok := errors.AsType[*bus.NoReplyError](err); ok {
 		heard.Echo = heard.Echo || noReply.Echo
-		return nil, &meterline.SilenceError{Waited: noReply.Waited, Why: heard.why(noReply.Received)}
+		why := heard.why(noReply.Received)
+		shape.Judge(l.client, q.frame(), noReply.Received, func(frame []byte) bool { return parse(frame).Meter == q.meter }, why)
+		return nil, &meterline.SilenceError{Waited: noReply.Waited, Why: why}
 	}
 	if err != nil {
 		return nil, err

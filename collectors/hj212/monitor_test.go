@@ -89,7 +89,7 @@ func TestMonitorSaysWhatIsWrongWithALogger(t *testing.T) {
 		{name: "another password", packet: func(p *wire.Packet) { p.PW = "654321" }, device: "station", verdict: "another password",
 			counts: func(c bus.ClientStats) uint64 { return c.Refused }},
 		{name: "damage", spoil: func(b []byte) []byte { b[20] ^= 1; return b }, again: true, device: "station", verdict: "checksum",
-			counts: func(c bus.ClientStats) uint64 { return c.Garbled }},
+			counts: func(c bus.ClientStats) uint64 { return c.Damaged }},
 		{name: "damage by nobody known", spoil: func(b []byte) []byte { b[20] ^= 1; return b }, verdict: "checksum", line: "somebody connects"},
 		{name: "a report without its moment", packet: func(p *wire.Packet) { p.Data = "w01018-Rtd=1" }, device: "station", verdict: "cannot be used"},
 		{name: "too many packets", packet: func(p *wire.Packet) { p.Flag, p.PNUM, p.PNO = 7, maxParts+1, 1 }, device: "station", verdict: "are taken"},

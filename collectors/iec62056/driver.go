@@ -159,7 +159,7 @@ func (l *link) listen(ctx context.Context, turn *bus.Turn) ([]Item, error) {
 		if doubt == nil {
 			return ParseReadout(f.data)
 		}
-		turn.Verdict(doubt.Error())
+		turn.Verdict(bus.Damaged, doubt.Error())
 	}
 	return nil, doubt
 }
@@ -173,7 +173,7 @@ func (l *link) hear(ctx context.Context, turn *bus.Turn, f *pushed) error {
 		Timeout: l.o.Wait, Gap: l.o.Wait, Answer: listener{f}.hear,
 		Character: l.o.character(l.o.start()), Protocol: protocol,
 	})
-	err = silence("telegram", err)
+	err = silence("telegram", turn, err)
 	if silent, ok := errors.AsType[*silenceError](err); ok && f.err != nil {
 		silent.why = f.err.Error()
 	}

@@ -56,7 +56,7 @@ func findAt(ctx context.Context, c *bus.Client, device string, rate int, parity 
 	}
 	raw, err := turn.Exchange(ctx, bus.Request{
 		Frame: message, Timeout: o.Timeout, Gap: time.Second, Answer: listener{f}.hear,
-		Character: o.character(rate), Protocol: protocol,
+		Character: o.character(rate), Protocol: protocol, Quiet: true,
 	})
 	if _, silent := errors.AsType[*bus.NoReplyError](err); silent && ctx.Err() == nil {
 		return Found{}, false, nil

@@ -220,7 +220,7 @@ func FuzzListeners(f *testing.F) {
 				t.Errorf("%T took % X out of % X", finder, got, in)
 			}
 		}
-		_ = explain(in)
+		_, _ = explain(in)
 		_, _ = Dissect(true, in)
 		_, _ = Dissect(false, in)
 	})

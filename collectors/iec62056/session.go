@@ -1,6 +1,7 @@
 package iec62056
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -48,39 +49,52 @@ func (s *session) ask(ctx context.Context, what string, message []byte, now, the
 	}
 	q := bus.Request{
 		Frame: message, Timeout: s.o.Timeout, Gap: s.o.Timeout, Answer: listener{f}.hear,
-		Character: s.o.character(now), Protocol: protocol,
+		Character: s.o.character(now), Protocol: protocol, Overhear: overhear,
 	}
 	if then != now {
 		q.After = s.o.character(then)
 	}
 	_, err := s.turn.Exchange(ctx, q)
-	return silence(what, err)
+	return silence(what, s.turn, err)
 }
 
 // silence puts the lack of an answer into words.
-func silence(what string, err error) error {
+func silence(what string, turn *bus.Turn, err error) error {
 	if noReply, ok := errors.AsType[*bus.NoReplyError](err); ok {
 		if noReply.Echo {
 			return &silenceError{what, noReply.Waited, "only the request itself was heard"}
 		}
-		return &silenceError{what, noReply.Waited, explain(noReply.Received)}
+		fault, why := explain(noReply.Received)
+		if why != "" {
+			turn.Verdict(fault, why)
+		}
+		return &silenceError{what, noReply.Waited, why}
 	}
 	return err
 }
 
+// overhear is a bus.Request's. What meters say does not tell that it is late, but who signs on does not
+// do so by chance.
+func overhear(b []byte) (heard bus.Overheard) {
+	for _, plain := range [][]byte{b, withoutParity(b)} {
+		heard.Requests = max(heard.Requests, bytes.Count(plain, []byte("/?")))
+	}
+	return heard
+}
+
 // explain says what came instead of an answer.
-func explain(received []byte) string {
+func explain(received []byte) (bus.Fault, string) {
 	if len(received) == 0 {
-		return ""
+		return bus.Garbled, ""
 	}
 	plain := received
 	if damagedShare(withoutParity(received)) < damagedShare(plain) {
 		plain = withoutParity(received)
 	}
 	if 2*damagedShare(plain) > len(plain) {
-		return fmt.Sprintf("%d characters came that are no text: the rate or the parity may be wrong", len(received))
+		return bus.Garbled, fmt.Sprintf("%d characters came that are no text: the rate or the parity may be wrong", len(received))
 	}
-	return fmt.Sprintf("%d characters came, beginning with %q", len(received), clip(plain))
+	return bus.Damaged, fmt.Sprintf("%d characters came, beginning with %q", len(received), clip(plain))
 }
 
 // damagedShare counts what cannot be part of a message.
@@ -160,7 +174,7 @@ func (s *session) judge(data *telegram) error {
 		err = s.shapes.believe("", data.block.Data)
 	}
 	if err != nil {
-		s.turn.Verdict(err.Error())
+		s.turn.Verdict(bus.Damaged, err.Error())
 	}
 	return err
 }
@@ -200,7 +214,7 @@ func (s *session) breakOff(ctx context.Context) {
 	}
 	never := func([]byte) ([]byte, bool) { return nil, false }
 	_, _ = s.turn.Exchange(ctx, bus.Request{
-		Frame: message, Timeout: time.Millisecond, Late: -1, Answer: never, Character: s.o.character(s.rate), Protocol: protocol,
+		Frame: message, Timeout: time.Millisecond, Late: -1, Quiet: true, Answer: never, Character: s.o.character(s.rate), Protocol: protocol,
 	})
 }
 
@@ -248,7 +262,7 @@ func (s *session) register(ctx context.Context, code Code) (Item, error) {
 		if problem == nil {
 			return s.registerItem(code, f.block)
 		}
-		s.turn.Verdict(problem.Error())
+		s.turn.Verdict(bus.Damaged, problem.Error())
 	}
 	return Item{}, &refusalError{problem.Error()}
 }

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"sluice/collectors/bus"
 )
 
 // checksummed makes a telegram with its CRC out of lines.
@@ -126,15 +128,19 @@ func TestMessagesAreExplained(t *testing.T) {
 }
 
 func TestWhatCameInsteadIsExplained(t *testing.T) {
-	for _, c := range []struct{ heard, want string }{
-		{"", ""},
-		{"/SLC5", `5 characters came, beginning with "/SLC5"`},
-		{string(withParity([]byte("/SLC5"))), `5 characters came, beginning with "/SLC5"`},
-		{"\xF8\xF8\x00\xF8", "4 characters came that are no text: the rate or the parity may be wrong"},
-		{"1.8.0(0001", `10 characters came, beginning with "1.8.0(0001"`},
+	for _, c := range []struct {
+		heard string
+		fault bus.Fault
+		want  string
+	}{
+		{"", bus.Garbled, ""},
+		{"/SLC5", bus.Damaged, `5 characters came, beginning with "/SLC5"`},
+		{string(withParity([]byte("/SLC5"))), bus.Damaged, `5 characters came, beginning with "/SLC5"`},
+		{"\xF8\xF8\x00\xF8", bus.Garbled, "4 characters came that are no text: the rate or the parity may be wrong"},
+		{"1.8.0(0001", bus.Damaged, `10 characters came, beginning with "1.8.0(0001"`},
 	} {
-		if got := explain([]byte(c.heard)); got != c.want {
-			t.Errorf("%q: got %q, want %q", c.heard, got, c.want)
+		if fault, got := explain([]byte(c.heard)); got != c.want || fault != c.fault {
+			t.Errorf("%q: got %d, %q, want %d, %q", c.heard, fault, got, c.fault, c.want)
 		}
 	}
 }

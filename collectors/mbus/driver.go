@@ -303,7 +303,7 @@ func (m *meter) decode(line exchanger, f Frame) (Telegram, error) {
 		return Telegram{}, err
 	}
 	if err != nil {
-		line.Verdict(err.Error())
+		line.Verdict(bus.Damaged, err.Error())
 		return Telegram{}, err
 	}
 	if !m.address.secondary || !t.Header.Named {
@@ -315,7 +315,7 @@ func (m *meter) decode(line exchanger, f Frame) (Telegram, error) {
 	}
 	if !asked.matches(t.Header.Identity) {
 		err := fmt.Errorf("meter %s answered", t.Header.Identity)
-		line.Verdict(err.Error())
+		line.Verdict(bus.WrongUnit, err.Error())
 		return Telegram{}, err
 	}
 	return t, nil

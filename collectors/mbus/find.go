@@ -101,7 +101,7 @@ func (s *search) tell() {
 func (s *search) heard(ctx context.Context, turn exchanger, f Frame) ([]byte, error) {
 	frame := f.Append(nil)
 	_, err := turn.Exchange(ctx, bus.Request{
-		Frame: frame, Timeout: s.timeout, Character: s.character, Protocol: protocol, Late: -1,
+		Frame: frame, Timeout: s.timeout, Character: s.character, Protocol: protocol, Late: -1, Quiet: true,
 		Answer: func([]byte) ([]byte, bool) { return nil, false },
 	})
 	none, ok := errors.AsType[*bus.NoReplyError](err)

@@ -19,8 +19,8 @@ const (
 // exchanger is a line that is ours for the moment: a turn on a bus.
 type exchanger interface {
 	Exchange(ctx context.Context, q bus.Request) ([]byte, error)
-	Verdict(text string) // on the frame that came last
-	Refused(text string) // so did the meter, in that frame
+	Verdict(fault bus.Fault, text string) // on what came last
+	Refused(text string)                  // so did the meter, in that frame
 }
 
 // session is one conversation with one meter, within one turn.
@@ -127,14 +127,14 @@ func (s *session) telegram(ctx context.Context, times int) (Frame, error) {
 // listener picks an answer from what is heard on the line.
 type listener interface {
 	hear(received []byte) (frame []byte, complete bool)
-	why(received []byte) string // there was none
+	why(received []byte) (bus.Fault, string) // there was none
 }
 
 func (s *session) exchange(ctx context.Context, f Frame, l listener) ([]byte, error) {
 	answer, err := s.line.Exchange(ctx, bus.Request{
 		Frame: f.Append(nil), Timeout: s.timeout, Answer: l.hear, Character: s.character, Protocol: protocol,
 		// An answer that comes late is the one to this request or says whose it is.
-		Late: -1,
+		Late: -1, Overhear: overhear,
 	})
 	none, ok := errors.AsType[*bus.NoReplyError](err)
 	switch {
@@ -143,7 +143,27 @@ func (s *session) exchange(ctx context.Context, f Frame, l listener) ([]byte, er
 	case none.Echo:
 		return nil, &silenceError{none.Waited, onlyEcho}
 	}
-	return nil, &silenceError{none.Waited, l.why(none.Received)}
+	fault, why := l.why(none.Received)
+	if why != "" {
+		s.line.Verdict(fault, why)
+	}
+	return nil, &silenceError{none.Waited, why}
+}
+
+// overhear is a bus.Request's.
+func overhear(b []byte) (heard bus.Overheard) {
+	for {
+		f, n, ok := find(b)
+		switch {
+		case !ok:
+			return heard
+		case f.Control&fromMaster != 0:
+			heard.Request()
+		default:
+			heard.Answer()
+		}
+		b = b[n:]
+	}
 }
 
 // ackListener waits for E5.
@@ -157,27 +177,29 @@ func (ackListener) hear(received []byte) ([]byte, bool) {
 	return received[n-1 : n], true
 }
 
-func (ackListener) why(received []byte) string {
+func (ackListener) why(received []byte) (bus.Fault, string) {
 	if f, _, ok := find(received); ok && f.Control&fromMaster == 0 {
-		return "the meter sent data instead of an acknowledgement"
+		return bus.Unrelated, "the meter sent data instead of an acknowledgement"
 	}
 	return whyNot(received)
 }
 
 const onlyEcho = "only the request was heard on the line"
 
-func whyNot(received []byte) string {
+func whyNot(received []byte) (bus.Fault, string) {
 	if len(received) == 0 {
-		return ""
+		return bus.Garbled, ""
 	}
 	if f, n, ok := find(received); ok && f.Control&fromMaster != 0 {
-		rest := received[n:]
-		if len(rest) == 0 {
-			return onlyEcho
+		if received = received[n:]; len(received) == 0 {
+			return bus.Unrelated, onlyEcho
 		}
-		return diagnose(rest).Error()
 	}
-	return diagnose(received).Error()
+	err := diagnose(received)
+	if errors.Is(err, errDamaged) || errors.Is(err, errShort) {
+		return bus.Damaged, err.Error()
+	}
+	return bus.Garbled, err.Error()
 }
 
 // dataListener waits for the data of one meter.
@@ -186,6 +208,7 @@ type dataListener struct {
 	used  int // of the bytes received, how many are dealt with
 	frame Frame
 	odd   string
+	fault bus.Fault // that odd is
 }
 
 func (l *dataListener) hear(received []byte) ([]byte, bool) {
@@ -209,22 +232,22 @@ func (l *dataListener) take(f Frame) bool {
 	case f.Control&fromMaster != 0:
 		return false // an adapter that hears itself, or another master
 	case f.Kind != Long || f.Control&kindMask != rspUD:
-		l.odd = fmt.Sprintf("the meter answered with control byte %02X, not with data", f.Control)
+		l.fault, l.odd = bus.Unrelated, fmt.Sprintf("the meter answered with control byte %02X, not with data", f.Control)
 		return false
 	case !l.meter.secondary && l.meter.primary != addressTest && f.Address != l.meter.primary:
-		l.odd = fmt.Sprintf("meter %d answered", f.Address)
+		l.fault, l.odd = bus.WrongUnit, fmt.Sprintf("meter %d answered", f.Address)
 		return false
 	}
 	l.frame = f
 	return true
 }
 
-func (l *dataListener) why(received []byte) string {
+func (l *dataListener) why(received []byte) (bus.Fault, string) {
 	if l.odd != "" {
-		return l.odd
+		return l.fault, l.odd
 	}
 	if _, ok := acknowledged(received); ok {
-		return "the meter acknowledged and sent no data"
+		return bus.Unrelated, "the meter acknowledged and sent no data"
 	}
 	return whyNot(received)
 }

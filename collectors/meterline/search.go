@@ -78,7 +78,7 @@ func (s *Search) everything(ctx context.Context, question []byte) ([]byte, error
 		timeout = searchTimeout
 	}
 	_, err := s.Line.Exchange(ctx, bus.Request{
-		Frame: question, Timeout: timeout, Gap: timeout, Late: -1, Protocol: s.Protocol, Character: s.Character,
+		Frame: question, Timeout: timeout, Gap: timeout, Late: -1, Quiet: true, Protocol: s.Protocol, Character: s.Character,
 		Answer: func([]byte) ([]byte, bool) { return nil, false },
 	})
 	if noReply, ok := errors.AsType[*bus.NoReplyError](err); ok {

@@ -118,7 +118,7 @@ func (t target) framer(unit byte, ids *atomic.Uint32) framer {
 
 // otherDialect recognises an answer that is right but for how it is wrapped, and says what to write
 // instead: converters speak Modbus TCP or pass RTU through, and nothing on their boxes says which.
-func (t target) otherDialect(unit byte, pdu, received []byte) string {
+func (t target) otherDialect(unit byte, pdu, received []byte) *flaw {
 	for _, heard := range []dialect{overTCP, overRTU, overASCII} {
 		if heard == t.dialect || !answers(heard, unit, pdu, received) {
 			continue
@@ -127,10 +127,10 @@ func (t target) otherDialect(unit byte, pdu, received []byte) string {
 		if heard != overTCP && t.network() {
 			over = " over TCP"
 		}
-		return fmt.Sprintf("the converter answers in %s%s; change the address to %s",
+		return flawed(others[heard], "the converter answers in %s%s; change the address to %s",
 			spoken[heard], over, target{heard, t.line}.address())
 	}
-	return ""
+	return nil
 }
 
 // answers says whether an answer of the unit to the PDU's function stands in received, in a dialect.

@@ -64,6 +64,7 @@ func find(ctx context.Context, w wire, s Search) ([]Found, error) {
 		}
 		t := target{dialect: spokenAs}
 		l := newLink(t, fmt.Sprintf("unit %d", unit), t.framer(unit, &ids), s.patience(), w, nil)
+		l.quiet = true
 		one, err := l.isThere(ctx)
 		if err != nil {
 			return found, err

@@ -131,7 +131,7 @@ func (l *link) identityFrom(ctx context.Context, first byte) (*identity, error) 
 		return nil, err
 	}
 	frame, err := l.turn.Exchange(ctx, bus.Request{
-		Frame: request, Timeout: l.timeout, Matched: l.matched(), Late: -1, Protocol: protocols[l.target.dialect],
+		Frame: request, Timeout: l.timeout, Matched: l.matched(), Late: -1, Quiet: true, Protocol: protocols[l.target.dialect],
 		Answer: func(received []byte) ([]byte, bool) { return l.findIdentity(request, received) },
 	})
 	_, silent := errors.AsType[*bus.NoReplyError](err)
@@ -144,13 +144,13 @@ func (l *link) identityFrom(ctx context.Context, first byte) (*identity, error) 
 		return nil, err
 	}
 	pdu := l.identityPDU(frame)
-	if len(pdu) > 0 && pdu[0]&0x80 != 0 {
-		l.wire.refused("it does not tell what it is")
+	if len(pdu) > 1 && pdu[0]&0x80 != 0 {
+		l.wire.refused(pdu[1], "it does not tell what it is")
 		return nil, nil
 	}
 	said, err := decodeIdentity(pdu)
 	if err != nil {
-		l.turn.Verdict(err.Error())
+		l.turn.Verdict(bus.Garbled, err.Error())
 		return nil, nil
 	}
 	return &said, nil

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/goburrow/modbus"
+
+	"sluice/collectors/bus"
 )
 
 // Limits of one request [MODBUS Application Protocol V1.1b3, 4.1, 6.1, 6.3].
@@ -24,7 +26,7 @@ type framer interface {
 	// frames that answer something else, and over noise.
 	find(request, received []byte) (frame []byte, found bool)
 	// explain says what came instead of the answer; received is not empty.
-	explain(request, received []byte) string
+	explain(request, received []byte) *flaw
 	// question gives the unit and the PDU of a frame that Encode made.
 	question(request []byte) (unit byte, pdu []byte)
 	// matched says that requests carry an id, so that a late answer is known as such.
@@ -63,29 +65,29 @@ func checkPDU(request, answer []byte) error {
 		return fmt.Errorf("function %d is not one that is asked for", request[0])
 	}
 	if len(answer) < 2 {
-		return fmt.Errorf("the answer of %d bytes is too short for Modbus", len(answer))
+		return flawed(bus.Damaged, "the answer of %d bytes is too short for Modbus", len(answer))
 	}
 	function := request[0]
 	if answer[0] == function|0x80 {
 		if len(answer) != 2 {
-			return fmt.Errorf("the exception has %d bytes, want 2", len(answer))
+			return flawed(bus.Damaged, "the exception has %d bytes, want 2", len(answer))
 		}
 		return nil
 	}
 	if answer[0] != function {
-		return fmt.Errorf("the answer has function %d, the request had %d", answer[0], function)
+		return flawed(bus.Unrelated, "the answer has function %d, the request had %d", answer[0], function)
 	}
 	switch function {
 	case modbus.FuncCodeReadCoils, modbus.FuncCodeReadDiscreteInputs, modbus.FuncCodeReadHoldingRegisters,
 		modbus.FuncCodeReadInputRegisters, modbus.FuncCodeReadWriteMultipleRegisters:
 		if int(answer[1]) != want-2 || len(answer) != want {
-			return fmt.Errorf("the answer announces %d bytes of data and has %d, the request was for %d",
+			return flawed(bus.Unrelated, "the answer announces %d bytes of data and has %d, the request was for %d",
 				answer[1], len(answer)-2, want-2)
 		}
 		return nil
 	}
 	if len(answer) != want || string(answer) != string(request[:want]) {
-		return fmt.Errorf("the write was answered with % x, want its echo % x", clip(answer), request[:want])
+		return flawed(bus.Unrelated, "the write was answered with % x, want its echo % x", clip(answer), request[:want])
 	}
 	return nil
 }

@@ -3,9 +3,10 @@ package modbus
 import (
 	"bytes"
 	"encoding/hex"
-	"fmt"
 
 	"github.com/goburrow/modbus"
+
+	"sluice/collectors/bus"
 )
 
 // asciiFramer speaks Modbus ASCII: a colon, unit, PDU and checksum in hex digits, CR and LF [Modbus
@@ -43,7 +44,7 @@ func (f *asciiFramer) Verify(request, response []byte) error {
 	}
 	unit, pdu := f.question(request)
 	if body[0] != unit {
-		return fmt.Errorf("the answer is from unit %d, the request was for %d", body[0], unit)
+		return flawed(bus.WrongUnit, "the answer is from unit %d, the request was for %d", body[0], unit)
 	}
 	return checkPDU(pdu, body[1:])
 }
@@ -66,7 +67,7 @@ func (f *asciiFramer) question(request []byte) (byte, []byte) {
 func (f *asciiFramer) matched() bool { return false }
 
 // find takes the first sound line that is the answer. A colon begins a frame anew, whatever came
-// before it.
+// before it. A request of another master to the same unit spoils the exchange, as with RTU.
 func (f *asciiFramer) find(request, received []byte) ([]byte, bool) {
 	for {
 		line, rest, found := asciiLine(received)
@@ -76,8 +77,22 @@ func (f *asciiFramer) find(request, received []byte) ([]byte, bool) {
 		if f.Verify(request, line) == nil {
 			return line, true
 		}
+		if f.asks(request, line) {
+			return nil, false
+		}
 		received = rest
 	}
+}
+
+// asks says whether line is another request to the unit, of the same function.
+func (f *asciiFramer) asks(request, line []byte) bool {
+	body, err := asciiBody(f.heard[:0], line)
+	if err != nil || bytes.Equal(line, request) {
+		return false
+	}
+	unit, pdu := f.question(request)
+	asks, _ := direction(body[1:])
+	return asks && body[0] == unit && body[1] == pdu[0]
 }
 
 // asciiLine cuts the first line, from its last colon to its end.
@@ -97,39 +112,42 @@ func asciiLine(b []byte) (line, rest []byte, found bool) {
 func asciiBody(into, line []byte) ([]byte, error) {
 	digits := bytes.TrimRight(line, "\r\n")
 	if len(digits) == 0 || digits[0] != ':' {
-		return nil, fmt.Errorf("what came is not Modbus ASCII, it begins with % x", clip(line))
+		return nil, flawed(bus.Garbled, "what came is not Modbus ASCII, it begins with % x", clip(line))
 	}
 	digits = digits[1:]
 	if len(digits)%2 != 0 || len(digits) < 2*4 || len(digits) > 2*(1+maxPDUBytes+1) {
-		return nil, fmt.Errorf("the answer has %d digits, which is not a frame: %q", len(digits), clip(line))
+		return nil, flawed(bus.Damaged, "the answer has %d digits, which is not a frame: %q", len(digits), clip(line))
 	}
 	body := into[:len(digits)/2]
 	if _, err := hex.Decode(body, digits); err != nil {
-		return nil, fmt.Errorf("the answer has characters that are not hex digits: %q", clip(line))
+		return nil, flawed(bus.Damaged, "the answer has characters that are not hex digits: %q", clip(line))
 	}
 	last := len(body) - 1
 	if lrc(body[:last]) != body[last] {
-		return nil, fmt.Errorf("the checksum of the answer is wrong: %q", clip(line))
+		return nil, flawed(bus.Damaged, "the checksum of the answer is wrong: %q", clip(line))
 	}
 	return body[:last], nil
 }
 
-func (f *asciiFramer) explain(request, received []byte) string {
+func (f *asciiFramer) explain(request, received []byte) *flaw {
 	received, echoed := bytes.CutPrefix(received, request)
 	if echoed && len(received) == 0 {
-		return onlyEcho
+		return flawed(bus.Unrelated, onlyEcho)
+	}
+	if overhearASCII(received).Requests > 0 {
+		return foreign(received)
 	}
 	line, _, found := asciiLine(received)
 	if !found {
 		if bytes.IndexByte(received, ':') < 0 {
-			return fmt.Sprintf("what came is not Modbus ASCII, it begins with % x", clip(received))
+			return flawed(bus.Garbled, "what came is not Modbus ASCII, it begins with % x", clip(received))
 		}
-		return fmt.Sprintf("the answer stopped after %d characters: %q", len(received), clip(received))
+		return flawed(bus.Damaged, "the answer stopped after %d characters: %q", len(received), clip(received))
 	}
 	if err := f.Verify(request, line); err != nil {
-		return err.Error()
+		return flawIn(err)
 	}
-	return fmt.Sprintf("what came is not the answer: %q", clip(received))
+	return flawed(bus.Unrelated, "what came is not the answer: %q", clip(received))
 }
 
 // lrc is the checksum of Modbus over serial line V1.02, 6.2.1: what makes the sum of all bytes 0.

@@ -3,9 +3,10 @@ package modbus
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 
 	"github.com/goburrow/modbus"
+
+	"sluice/collectors/bus"
 )
 
 // rtuOverhead is the unit before and the checksum behind a PDU [Modbus over serial line V1.02, 2.5.1].
@@ -32,13 +33,13 @@ func (f *rtuFramer) Encode(pdu *modbus.ProtocolDataUnit) ([]byte, error) {
 // Verify refuses whatever is not the answer to request.
 func (f *rtuFramer) Verify(request, response []byte) error {
 	if len(response) < rtuOverhead+2 {
-		return fmt.Errorf("the answer of %d bytes is too short for Modbus: % x", len(response), clip(response))
+		return flawed(bus.Damaged, "the answer of %d bytes is too short for Modbus: % x", len(response), clip(response))
 	}
 	if !isSumRight(response) {
-		return fmt.Errorf("the checksum of the answer is wrong: % x", clip(response))
+		return flawed(bus.Damaged, "the checksum of the answer is wrong: % x", clip(response))
 	}
 	if request[0] != response[0] {
-		return fmt.Errorf("the answer is from unit %d, the request was for %d", response[0], request[0])
+		return flawed(bus.WrongUnit, "the answer is from unit %d, the request was for %d", response[0], request[0])
 	}
 	return checkPDU(inner(request), inner(response))
 }
@@ -59,12 +60,16 @@ func (f *rtuFramer) matched() bool { return false }
 func inner(frame []byte) []byte { return frame[1 : len(frame)-2] }
 
 // find tries every offset: before the answer there may be noise, frames that others sent without
-// being asked, or the end of an answer that is long over.
+// being asked, or the end of an answer that is long over. When another master asks the same unit the same
+// way, nobody can tell whose answer it is, and none counts.
 func (f *rtuFramer) find(request, received []byte) ([]byte, bool) {
 	want := answerBytes(inner(request)) + rtuOverhead
 	for rest := received; len(rest) >= rtuOverhead+2; rest = rest[1:] {
 		if rest[0] != f.unit || rest[1]&0x7f != request[1] {
 			continue
+		}
+		if asksRTU(rest) && !bytes.HasPrefix(rest, request) {
+			return nil, false
 		}
 		size := want
 		if rest[1] != request[1] {
@@ -77,24 +82,39 @@ func (f *rtuFramer) find(request, received []byte) ([]byte, bool) {
 	return nil, false
 }
 
-func (f *rtuFramer) explain(request, received []byte) string {
+func (f *rtuFramer) explain(request, received []byte) *flaw {
 	received, echoed := bytes.CutPrefix(received, request)
 	if echoed && len(received) == 0 {
-		return onlyEcho
+		return flawed(bus.Unrelated, onlyEcho)
+	}
+	if overhearRTU(received).Requests > 0 {
+		return foreign(received)
 	}
 	for rest := received; len(rest) >= rtuOverhead+2; rest = rest[1:] {
 		if frame := wholeRTU(rest); frame != nil {
-			return f.Verify(request, frame).Error() // find would have taken a right one
+			return flawIn(f.Verify(request, frame)) // find would have taken a right one
 		}
 	}
 	want := answerBytes(inner(request)) + rtuOverhead
 	if received[0] == f.unit && len(received) > 1 && received[1] == request[1] {
 		if len(received) < want {
-			return fmt.Sprintf("the answer stopped after %d of %d bytes: % x", len(received), want, clip(received))
+			return flawed(bus.Damaged, "the answer stopped after %d of %d bytes: % x", len(received), want, clip(received))
 		}
-		return fmt.Sprintf("the checksum of the answer is wrong: % x", clip(received))
+		return flawed(bus.Damaged, "the checksum of the answer is wrong: % x", clip(received))
 	}
-	return fmt.Sprintf("what came is not Modbus RTU, it begins with % x", clip(received))
+	return flawed(bus.Garbled, "what came is not Modbus RTU, it begins with % x", clip(received))
+}
+
+// asksRTU says whether b begins with what can only be a request.
+func asksRTU(b []byte) bool {
+	for _, size := range rtuSizes(b) {
+		if len(b) >= size && isSumRight(b[:size]) {
+			if asks, _ := direction(inner(b[:size])); asks {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // wholeRTU gives the frame that b begins with if there is one, an answer of any unit to any

@@ -2,10 +2,11 @@ package modbus
 
 import (
 	"encoding/binary"
-	"fmt"
 	"sync/atomic"
 
 	"github.com/goburrow/modbus"
+
+	"sluice/collectors/bus"
 )
 
 // Modbus Messaging on TCP/IP, 3.1.3: transaction id, protocol id 0, length of what follows, unit.
@@ -39,20 +40,20 @@ func (f *tcpFramer) Encode(pdu *modbus.ProtocolDataUnit) ([]byte, error) {
 // Verify refuses whatever is not the answer to request.
 func (f *tcpFramer) Verify(request, response []byte) error {
 	if len(response) < headerBytes+2 {
-		return fmt.Errorf("the answer of %d bytes is too short for Modbus: % x", len(response), clip(response))
+		return flawed(bus.Damaged, "the answer of %d bytes is too short for Modbus: % x", len(response), clip(response))
 	}
 	asked, got := binary.BigEndian.Uint16(request), binary.BigEndian.Uint16(response)
 	if asked != got {
-		return fmt.Errorf("the answer has transaction id %d, the request had %d", got, asked)
+		return flawed(bus.Unrelated, "the answer has transaction id %d, the request had %d", got, asked)
 	}
 	if !isHeader(response) {
-		return fmt.Errorf("what came is not Modbus TCP, it begins with % x", clip(response))
+		return flawed(bus.Garbled, "what came is not Modbus TCP, it begins with % x", clip(response))
 	}
 	if length := int(binary.BigEndian.Uint16(response[4:])); length != len(response)-6 {
-		return fmt.Errorf("the answer says that %d bytes follow, %d do", length, len(response)-6)
+		return flawed(bus.Damaged, "the answer says that %d bytes follow, %d do", length, len(response)-6)
 	}
 	if request[6] != response[6] {
-		return fmt.Errorf("the answer is from unit %d, the request was for %d", response[6], request[6])
+		return flawed(bus.WrongUnit, "the answer is from unit %d, the request was for %d", response[6], request[6])
 	}
 	return checkPDU(request[headerBytes:], response[headerBytes:])
 }
@@ -111,22 +112,17 @@ func isHeader(b []byte) bool {
 	return binary.BigEndian.Uint16(b[2:]) == 0 && length >= 3 && length <= 1+maxPDUBytes
 }
 
-func (f *tcpFramer) explain(request, received []byte) string {
+func (f *tcpFramer) explain(request, received []byte) *flaw {
 	rest := skipFrames(request, received)
-	stale := ""
-	if passed := len(received) - len(rest); passed > 0 {
-		asked, last := binary.BigEndian.Uint16(request), lastID(received[:passed])
-		stale = fmt.Sprintf("answers to other requests were dropped, the last had transaction id %d, the request has %d", last, asked)
-	}
 	switch {
 	case len(rest) == 0:
-		return stale
+		return stalePart(request, received)
 	case len(rest) < headerBytes:
-		return fmt.Sprintf("the answer stopped after %d bytes: % x", len(rest), rest)
+		return flawed(bus.Damaged, "the answer stopped after %d bytes: % x", len(rest), rest)
 	case isHeader(rest):
-		return fmt.Sprintf("the answer stopped after %d of %d bytes: % x", len(rest), frameEnd(rest), clip(rest))
+		return flawed(bus.Damaged, "the answer stopped after %d of %d bytes: % x", len(rest), frameEnd(rest), clip(rest))
 	}
-	return fmt.Sprintf("what came is not Modbus TCP, it begins with % x", clip(rest))
+	return flawed(bus.Garbled, "what came is not Modbus TCP, it begins with % x", clip(rest))
 }
 
 // lastID gives the transaction id of the last of these whole frames.

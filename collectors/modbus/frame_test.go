@@ -202,7 +202,7 @@ func TestWhatCameInsteadIsExplained(t *testing.T) {
 	} {
 		f := newFramer(test.dialect, 1)
 		request := encode(t, f, "03 0000 0002")
-		if got := f.explain(request, unhex(t, test.received)); !strings.Contains(got, test.want) {
+		if got := f.explain(request, unhex(t, test.received)).text; !strings.Contains(got, test.want) {
 			t.Errorf("%s, %s: got %q, want %q", spoken[test.dialect], test.received, got, test.want)
 		}
 	}
@@ -254,7 +254,7 @@ func fuzzFramer(f *testing.F, d dialect) {
 		}
 		frame, found := framer.find(request, received)
 		if !found {
-			if len(received) > 0 && framer.explain(request, received) == "" {
+			if len(received) > 0 && framer.explain(request, received).text == "" {
 				t.Errorf("nothing is said about % x", received)
 			}
 			return

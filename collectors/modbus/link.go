@@ -17,13 +17,13 @@ import (
 type wire interface {
 	take(ctx context.Context, urgent bool) (turn, error)
 	rest()
-	refused(text string)
+	refused(code byte, text string)
 }
 
 // turn is what it needs of bus.Turn: the line for several exchanges.
 type turn interface {
 	Exchange(ctx context.Context, q bus.Request) ([]byte, error)
-	Verdict(text string)
+	Verdict(fault bus.Fault, text string)
 	Release()
 }
 
@@ -37,8 +37,8 @@ func (w busWire) take(ctx context.Context, urgent bool) (turn, error) {
 	return t, nil
 }
 
-func (w busWire) rest()               { w.Rest() }
-func (w busWire) refused(text string) { w.Refused(text) }
+func (w busWire) rest()                          { w.Rest() }
+func (w busWire) refused(code byte, text string) { w.RefusedWith(code, text) }
 
 // link makes goburrow's client speak with one unit over a line that the unit may share with others.
 // goburrow's own transports keep a connection after a time-out and from then on take each answer
@@ -48,6 +48,7 @@ type link struct {
 	name    string // for errors: tcp://host:port unit 1
 	target  target
 	timeout time.Duration
+	quiet   bool // nobody need be there, so silence is no failure of the line
 	wire    wire
 	owed    *debts // nil where requests carry ids
 	client  modbus.Client
@@ -130,7 +131,7 @@ func (l *link) ask(ctx context.Context, o order) ([]byte, error) {
 	case isRefused:
 		l.owed.answered(o, true, time.Now())
 		refusal := exception(refused.ExceptionCode)
-		l.wire.refused(refusal.Error())
+		l.wire.refused(byte(refusal), refusal.Error())
 		return nil, refusal
 	}
 	if !errors.Is(err, bus.ErrNotSent) {
@@ -176,11 +177,13 @@ func (l *link) Send(request []byte) ([]byte, error) {
 	frame, err := l.turn.Exchange(l.ctx, bus.Request{
 		Frame: request, Timeout: l.timeout, Answer: l.answer,
 		Buffer: l.buffer[:], Matched: l.matched(), Late: -1, Protocol: protocols[l.target.dialect],
+		Overhear: overhearing[l.target.dialect], Quiet: l.quiet,
 	})
 	l.heard = frame
 	if err == nil {
 		if err = l.Verify(request, frame); err != nil {
-			l.turn.Verdict(err.Error())
+			f := flawIn(err)
+			l.turn.Verdict(f.fault, f.text)
 		}
 		return frame, err
 	}
@@ -190,8 +193,8 @@ func (l *link) Send(request []byte) ([]byte, error) {
 		return nil, &silenceError{fmt.Sprintf("no answer within %s", l.timeout)}
 	case isSilence:
 		why := l.why(noReply.Received)
-		l.turn.Verdict(why)
-		return nil, &silenceError{why}
+		l.turn.Verdict(why.fault, why.text)
+		return nil, &silenceError{why.text}
 	}
 	if inner := errors.Unwrap(err); inner != nil {
 		err = inner // without the line's name, which is part of ours
@@ -205,12 +208,14 @@ func (l *link) Send(request []byte) ([]byte, error) {
 func (l *link) hear(received []byte) ([]byte, bool) { return l.find(l.request, received) }
 
 // why says what came instead of an answer.
-func (l *link) why(received []byte) string {
+func (l *link) why(received []byte) *flaw {
 	unit, pdu := l.question(l.request)
-	if other := l.target.otherDialect(unit, pdu, received); other != "" {
+	if other := l.target.otherDialect(unit, pdu, received); other != nil {
 		return other
 	}
-	return fmt.Sprintf("no answer within %s: %s", l.timeout, l.explain(l.request, received))
+	f := l.explain(l.request, received)
+	f.text = fmt.Sprintf("no answer within %s: %s", l.timeout, f.text)
+	return f
 }
 
 // silenceError is a time-out in our words.

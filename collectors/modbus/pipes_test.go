@@ -70,16 +70,16 @@ func (p *pipes) take(ctx context.Context, urgent bool) (turn, error) {
 	}
 }
 
-func (p *pipes) rest()          { p.rests++ }
-func (p *pipes) refused(string) {}
+func (p *pipes) rest()                { p.rests++ }
+func (p *pipes) refused(byte, string) {}
 
 type pipeTurn struct {
 	*pipes
 	urgent bool
 }
 
-func (p *pipeTurn) Release()       { <-p.pipes.turn }
-func (p *pipeTurn) Verdict(string) {}
+func (p *pipeTurn) Release()                  { <-p.pipes.turn }
+func (p *pipeTurn) Verdict(bus.Fault, string) {}
 
 func (p *pipeTurn) Exchange(ctx context.Context, q bus.Request) ([]byte, error) {
 	if err := p.connect(); err != nil {

@@ -3,6 +3,7 @@ package modbus
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -90,9 +91,14 @@ func TestNoiseOnTheLineMakesNoWrongValue(t *testing.T) {
 
 func TestAdapterMayBePulledAndPutBack(t *testing.T) {
 	rack, plants := twoPlants(modbussim.RTU)
-	line, _, devices := hall(t, "rtu", rack, bus.Settings{}, 1)
+	line, set, devices := hall(t, "rtu", rack, bus.Settings{}, 1)
 	good(t, devices[0], plantReading(1))
+	port, err := set.Port("hall")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for round := range 3 {
+		before := port.Stats()
 		if err := line.Pull(); err != nil {
 			t.Fatal(err)
 		}
@@ -105,6 +111,9 @@ func TestAdapterMayBePulledAndPutBack(t *testing.T) {
 				t.Errorf("noticed after %v", took)
 			}
 		}
+		if rows := finds(port, before); !slices.Equal(rows, []string{"port-missing"}) {
+			t.Errorf("while the adapter is out: found %q", rows)
+		}
 		if err := line.Replug(); err != nil {
 			t.Fatal(err)
 		}
@@ -112,6 +121,9 @@ func TestAdapterMayBePulledAndPutBack(t *testing.T) {
 		want := plantReading(uint32(round + 2))
 		if notWrong(t, devices[0], want) > 0 {
 			good(t, devices[0], want)
+		}
+		if rows := finds(port, before); !slices.Contains(rows, "adapter-unplugged") {
+			t.Errorf("with the adapter back: found %q", rows)
 		}
 	}
 }

@@ -161,6 +161,9 @@ func (l *link) telegram(ctx context.Context) (Telegram, error) {
 	_, err = turn.Exchange(ctx, q)
 	if noReply, ok := errors.AsType[*bus.NoReplyError](err); ok {
 		err = h.explain(noReply, l.o.Wait)
+		if len(noReply.Received) > 0 {
+			turn.Verdict(h.fault(err), err.Error())
+		}
 	}
 	if errors.Is(err, bus.ErrNoise) && h.problem != nil {
 		err = fmt.Errorf("no valid telegram: %w", h.problem)

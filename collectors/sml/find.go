@@ -30,7 +30,7 @@ func Find(ctx context.Context, c *bus.Client, wait time.Duration, rates ...int) 
 		o := Options{Baud: rate}
 		l := &listener{}
 		raw, err := c.Exchange(ctx, bus.Request{
-			Timeout: wait, Gap: wait, Answer: l.hear, Character: o.character(), Protocol: protocol,
+			Timeout: wait, Gap: wait, Answer: l.hear, Character: o.character(), Protocol: protocol, Quiet: true,
 		})
 		if _, silent := errors.AsType[*bus.NoReplyError](err); silent && ctx.Err() == nil {
 			continue

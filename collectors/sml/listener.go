@@ -52,12 +52,36 @@ func (l *listener) take(content []byte, frame Check) error {
 	case err != nil:
 		return err
 	case l.server != "" && l.server != string(t.Server):
-		return fmt.Errorf("meter %s was heard instead of %s", t.ServerID(), Octets(l.server))
+		return &otherMeterError{t.ServerID(), Octets(l.server)}
 	default:
 		l.telegram, l.refusal = t, nil
 	}
 	l.used = Checks{frame, check}
 	return nil
+}
+
+// otherMeterError says whose telegram was heard.
+type otherMeterError struct {
+	heard  string
+	wanted Octets
+}
+
+func (e *otherMeterError) Error() string {
+	return fmt.Sprintf("meter %s was heard instead of %s", e.heard, e.wanted)
+}
+
+// fault is what the line's statistics call the lack of a telegram.
+func (l *listener) fault(why error) bus.Fault {
+	_, other := errors.AsType[*otherMeterError](why)
+	switch {
+	case other:
+		return bus.WrongUnit
+	case errors.Is(why, errDamaged), errors.Is(why, errShort):
+		return bus.Damaged
+	case l.problem != nil:
+		return bus.Unrelated
+	}
+	return bus.Garbled
 }
 
 // explain says what came instead of a telegram.

@@ -9,6 +9,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -74,7 +76,8 @@ type Counts struct {
 type Line struct {
 	options Options
 	meters  map[[6]byte]bool
-	pty     *pty
+	wire    wire
+	path    string        // of the pseudo-terminal, if it is one
 	hangUp  func() error  // once
 	hungUp  chan struct{} // closed by it
 
@@ -85,8 +88,48 @@ type Line struct {
 	shift  time.Duration // what was added to the meters' clocks
 }
 
+// wire is what the meters hear and speak on.
+type wire interface {
+	io.ReadWriter
+	SetReadDeadline(at time.Time) error
+	SetWriteDeadline(at time.Time) error
+}
+
 // Open makes the pseudo-terminal. The meters answer once Run runs.
 func Open(o Options) (*Line, error) {
+	l, err := makeLine(o)
+	if err != nil {
+		return nil, err
+	}
+	terminal, err := openPTY(o.Link)
+	if err != nil {
+		return nil, err
+	}
+	l.put(terminal.master, terminal.close)
+	l.path = terminal.path
+	return l, nil
+}
+
+// OpenOn puts the meters on a line that is there.
+func OpenOn(conn net.Conn, o Options) (*Line, error) {
+	l, err := makeLine(o)
+	if err != nil {
+		return nil, err
+	}
+	l.put(conn, conn.Close)
+	return l, nil
+}
+
+// put lets the line be w, until it is hung up.
+func (l *Line) put(w wire, hangUp func() error) {
+	l.wire = w
+	l.hangUp = sync.OnceValue(func() error {
+		close(l.hungUp)
+		return hangUp()
+	})
+}
+
+func makeLine(o Options) (*Line, error) {
 	if len(o.Meters) == 0 {
 		o.Meters = []string{DefaultMeter}
 	}
@@ -101,14 +144,6 @@ func Open(o Options) (*Line, error) {
 		}
 		l.meters[reversed([6]byte(address))] = true
 	}
-	var err error
-	if l.pty, err = openPTY(o.Link); err != nil {
-		return nil, err
-	}
-	l.hangUp = sync.OnceValue(func() error {
-		close(l.hungUp)
-		return l.pty.close()
-	})
 	return l, nil
 }
 
@@ -117,7 +152,7 @@ func (l *Line) Path() string {
 	if l.options.Link != "" {
 		return l.options.Link
 	}
-	return l.pty.path
+	return l.path
 }
 
 // Misbehave makes all meters do so until they are told otherwise; Healthy ends it.
@@ -184,11 +219,11 @@ func (l *Line) ended(err error) error {
 
 // hear takes what arrives until the deadline; the zero time has none.
 func (l *Line) hear(deadline time.Time) ([]byte, error) {
-	if err := l.pty.master.SetReadDeadline(deadline); err != nil {
+	if err := l.wire.SetReadDeadline(deadline); err != nil {
 		return nil, err
 	}
 	b := make([]byte, 512)
-	n, err := l.pty.master.Read(b)
+	n, err := l.wire.Read(b)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = nil
 	}
@@ -272,10 +307,10 @@ func (l *Line) pause(d time.Duration) (late []byte, err error) {
 
 // say puts b on the line. When nobody takes bytes any more they are lost, as on a real line.
 func (l *Line) say(b []byte) error {
-	if err := l.pty.master.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
+	if err := l.wire.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
 		return err
 	}
-	if _, err := l.pty.master.Write(b); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, err := l.wire.Write(b); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
 	}
 	return nil

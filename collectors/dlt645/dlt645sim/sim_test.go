@@ -133,8 +133,8 @@ func TestLinkIsStableAndGoesWithTheLine(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if target, err := os.Readlink(link); err != nil || target != line.pty.path || line.Path() != link {
-			t.Errorf("link leads to %s, %v; want %s", target, err, line.pty.path)
+		if target, err := os.Readlink(link); err != nil || target != line.path || line.Path() != link {
+			t.Errorf("link leads to %s, %v; want %s", target, err, line.path)
 		}
 		if err := line.Close(); err != nil {
 			t.Errorf("close: %v", err)

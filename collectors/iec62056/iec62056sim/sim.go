@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -67,7 +68,8 @@ type Counts struct {
 // Line is a serial line with one meter on it.
 type Line struct {
 	options Options
-	pty     *pty.Line
+	wire    io.ReadWriter
+	pty     *pty.Line     // wire, if it is one
 	hangUp  func() error  // once
 	hungUp  chan struct{} // closed by it
 
@@ -84,6 +86,43 @@ type Line struct {
 
 // Open makes the pseudo-terminal. The meter answers once Run runs.
 func Open(o Options) (*Line, error) {
+	l, err := makeLine(o)
+	if err != nil {
+		return nil, err
+	}
+	if o.Link != "" {
+		l.pty, err = pty.OpenAt(o.Link)
+	} else {
+		l.pty, err = pty.Open()
+	}
+	if err != nil {
+		return nil, err
+	}
+	l.put(l.pty, l.pty.Close)
+	return l, nil
+}
+
+// OpenOn puts the meter on a line that is there and always at the meter's rate.
+func OpenOn(wire io.ReadWriteCloser, o Options) (*Line, error) {
+	l, err := makeLine(o)
+	if err != nil {
+		return nil, err
+	}
+	l.put(wire, wire.Close)
+	return l, nil
+}
+
+// put lets the line be wire, until it is hung up.
+func (l *Line) put(wire io.ReadWriter, hangUp func() error) {
+	l.wire = wire
+	l.change(l.options.Start)
+	l.hangUp = sync.OnceValue(func() error {
+		close(l.hungUp)
+		return hangUp()
+	})
+}
+
+func makeLine(o Options) (*Line, error) {
 	if o.Mode == "" {
 		o.Mode = "c"
 	}
@@ -111,21 +150,7 @@ func Open(o Options) (*Line, error) {
 	if o.identification() == "" {
 		return nil, fmt.Errorf("a meter of mode %q at %d baud is not one that this simulator knows", o.Mode, o.Rate)
 	}
-	open := pty.Open
-	if o.Link != "" {
-		open = func() (*pty.Line, error) { return pty.OpenAt(o.Link) }
-	}
-	terminal, err := open()
-	if err != nil {
-		return nil, err
-	}
-	l := &Line{options: o, pty: terminal, hungUp: make(chan struct{})}
-	l.change(o.Start)
-	l.hangUp = sync.OnceValue(func() error {
-		close(l.hungUp)
-		return l.pty.Close()
-	})
-	return l, nil
+	return &Line{options: o, hungUp: make(chan struct{})}, nil
 }
 
 // identification is the line that the meter introduces itself with; empty: it has none.
@@ -198,17 +223,23 @@ func (l *Line) ended(err error) error {
 	case <-l.hungUp:
 		return nil
 	default:
-		return fmt.Errorf("line %s: %w", l.Path(), err)
+		return fmt.Errorf("the meter's line: %w", err)
 	}
 }
+
+// pauseWithin is how long a message may pause before a meter takes what came for broken off.
+const pauseWithin = 1500 * time.Millisecond // as IEC 62056-21 has it between two characters
 
 func (l *Line) converse() error {
 	var heard []byte
 	b := make([]byte, 512)
-	for {
-		n, err := l.pty.Read(b)
+	for last := time.Now(); ; last = time.Now() {
+		n, err := l.wire.Read(b)
 		if err != nil {
 			return err
+		}
+		if time.Since(last) > pauseWithin {
+			heard = nil
 		}
 		heard = append(heard, l.hear(b[:n])...)
 		for {
@@ -240,6 +271,9 @@ func (l *Line) hear(b []byte) []byte {
 
 // sameRate says whether the gateway's port is at the meter's rate. A port that is not open is.
 func (l *Line) sameRate() bool {
+	if l.pty == nil {
+		return true
+	}
 	rate, err := speed(l.Path())
 	return err != nil || rate == l.rate
 }
@@ -247,7 +281,9 @@ func (l *Line) sameRate() bool {
 // change goes over to a rate.
 func (l *Line) change(rate int) {
 	l.rate = rate
-	l.pty.Pace(rate, 10)
+	if l.pty != nil {
+		l.pty.Pace(rate, 10)
+	}
 }
 
 // pause lets time go by, until the line is hung up.
@@ -272,7 +308,7 @@ func (l *Line) say(b []byte) error {
 	if !l.sameRate() {
 		b = bytes.Repeat([]byte{0x1F}, len(b))
 	}
-	_, err := l.pty.Write(b)
+	_, err := l.wire.Write(b)
 	return err
 }
 

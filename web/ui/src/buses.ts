@@ -15,6 +15,10 @@ export interface Bus {
   failures: number
   noise: number
   echo: boolean
+  hang_ups: number
+  foreign_requests: number
+  unasked_bytes: number
+  flawed_characters: number
   bytes_in: number
   bytes_out: number
   devices: BusDevice[]
@@ -25,9 +29,20 @@ export interface Bus {
 export interface BusDevice {
   name: string
   exchanges: number
+  answers: number
   no_reply: number
   garbled: number
+  damaged: number
+  wrong_unit: number
+  unrelated: number
+  other_dialect: number
+  late: number
   refused: number
+  refusals?: { code: number; count: number }[]
+  values: number
+  points: number
+  timeout_ms: number
+  timed: number
   fastest_ms: number
   mean_ms: number
   slowest_ms: number
@@ -64,6 +79,34 @@ export function busTone(bus: Bus): Tone {
   if (bus.exchanges === 0) return 'busy'
   if (!bus.open) return 'bad'
   return bus.findings.length > 0 ? 'warn' : 'good'
+}
+
+// Fault is one way in which what came was no answer; not every line has them all.
+export type Fault = 'garbled' | 'damaged' | 'elsewhere' | 'late'
+
+// faultsOf counts them for a device: what came from another unit, for another master or in another dialect
+// came from elsewhere.
+export function faultsOf(device: BusDevice): Record<Fault, number> {
+  return {
+    garbled: device.garbled,
+    damaged: device.damaged,
+    elsewhere: device.wrong_unit + device.unrelated + device.other_dialect,
+    late: device.late,
+  }
+}
+
+// faultsOn are the faults that any device of the line has shown.
+export function faultsOn(bus: Bus): Fault[] {
+  const all: Fault[] = ['garbled', 'damaged', 'elsewhere', 'late']
+  return all.filter((fault) => bus.devices.some((device) => faultsOf(device)[fault] > 0))
+}
+
+// duration writes milliseconds. What is too short to tell is still an answer, as that of a virtual port is,
+// which is faster than its rate; undefined: there was none.
+export function duration(ms: number | undefined, int: (n: number) => string): string {
+  if (ms === undefined) return '–'
+  if (ms < 0.1) return '< 0.1 ms'
+  return (ms < 10 ? ms.toFixed(1) : int(ms)) + ' ms'
 }
 
 // spaced writes bytes apart, as people read them.
