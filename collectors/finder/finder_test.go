@@ -21,7 +21,7 @@ func TestUnitsAreRead(t *testing.T) {
 		"-": "wrong", "3-1": "wrong", "256": "wrong", "1,,2": "wrong", "a": "wrong", "1-300": "wrong",
 	} {
 		units, err := ParseUnits(text)
-		got := fmt.Sprint(units)
+		got := fmt.Sprintf("%d", units)
 		if err != nil {
 			got = "wrong"
 		}

@@ -133,9 +133,7 @@ func (r *recognition) suspect(models []Model) {
 			s.tells = append(s.tells, &tell{Tell: &m.Tells[j], point: newPoint(&m.Tells[j].Point)})
 		}
 		slices.SortStableFunc(s.tells, func(a, b *tell) int { return cmp.Compare(b.weight(), a.weight()) })
-		for _, rest := range s.tells[min(len(s.tells), maxTells):] {
-			s.others = append(s.others, rest)
-		}
+		s.others = append(s.others, s.tells[min(len(s.tells), maxTells):]...)
 		s.tells = s.tells[:min(len(s.tells), maxTells)]
 		for j := range m.Others {
 			s.others = append(s.others, &tell{Tell: &Tell{Point: m.Others[j]}, point: newPoint(&m.Others[j])})
