@@ -355,7 +355,6 @@ async function answered(page, asked = []) {
   const columns = [{ header: 'NAME', column: 'name' }, { header: 'x', column: '' }]
   const answers = {
     'GET /devices/plan?device=press': json({ device: 'press', summary: '', groups, requests, learned: [], lessons }),
-    'GET /devices/plan?device=meter': json({ title: 'Unprocessable Content', detail: 'driver dlt645 has no plan' }, 422),
     'POST /registers': json({ device: 'press', area: 'input', address: 30, at: '2026-11-23T08:00:00Z', words: ['4366', '6666'], interpretations: meanings }),
     'GET /devices/points?device=press&format=csv': { status: 200, contentType: 'text/csv', headers: { 'Content-Disposition': 'attachment; filename="press-points.csv"' }, body: 'name\n' },
     'GET /devices/points?device=press&format=csv&problems=true': json({ problems: [{ row: 1, text: 'an enumeration fits in no cell', warning: true }] }),
@@ -373,9 +372,10 @@ async function answered(page, asked = []) {
   await page.route('**/api/v1/{devices,points,profiles}/**', answer)
   function answer(route) {
     const { pathname, search } = new URL(route.request().url())
+    const planless = pathname.endsWith('/devices/plan') && json({ title: 'Unprocessable Content', detail: 'driver dlt645 has no plan' }, 422)
     const found = answers[`${route.request().method()} ${pathname.slice('/api/v1'.length)}${search}`]
     asked.push({ path: pathname + search, body: route.request().postData() })
-    return route.fulfill(found ?? json({ title: 'Not Found', detail: `nobody asks for ${pathname}${search}` }, 404))
+    return route.fulfill(found || planless || json({ title: 'Not Found', detail: `nobody asks for ${pathname}${search}` }, 404))
   }
 }
 
@@ -421,7 +421,8 @@ test('a device leads to its points, how it is asked, and what its registers mean
   await page.getByText('an enumeration fits in no cell').waitFor()
   await page.locator('[data-export=neuron]').click()
   await page.getByText('Neuron has no type bcd32').waitFor()
-  await page.goto(new URL('/#/devices/meter', url).href)
+  await page.goto(url)
+  await page.locator('[data-device$=meter]').getByRole('link').click()
   await page.locator('[data-test=planless]').getByText('driver dlt645 has no plan').waitFor()
   assert.deepEqual(notRefused(complaints), [])
   await context.close()

@@ -27,7 +27,7 @@ test('a column is taken from where it was, and what stood there is free', () => 
   const moved = withColumn(unread(), columns, 2, 'address')
   expect(moved.columns).toEqual({ address: 2 })
   const now = [columns[0]!, { header: 'register', column: '' }, { header: 'x', column: 'address' }]
-  expect(withColumn(moved, now, 2, 'unit').columns).toEqual({ address: -1, unit: 2 })
+  expect(withColumn(moved, now, 2, 'unit').columns).toEqual({ unit: 2 })
   expect(withColumn(moved, now, 2, '').columns).toEqual({ address: -1 })
   expect(withColumn(moved, now, 1, 'address').columns).toEqual({ address: 1 })
   expect(withColumn(unread(), columns, 0, 'name').columns).toEqual({ name: 0 })

@@ -56,12 +56,13 @@ export function queryOf(reading: Reading): string {
   return text ? '?' + text : ''
 }
 
-// withColumn takes what stands at an index for another column, or for none. A column stands in one place.
+// withColumn takes what stands at an index for another column, or for none. A column stands in one place;
+// one that gives way to another goes back to where its heading is.
 export function withColumn(reading: Reading, columns: ImportedColumn[], index: number, column: string): Reading {
   const chosen = Object.fromEntries(Object.entries(reading.columns).filter(([, at]) => at !== index))
   const before = columns[index]?.column
-  if (before && before !== column) chosen[before] = -1
   if (column) chosen[column] = index
+  else if (before) chosen[before] = -1
   return { ...reading, columns: chosen }
 }
 
