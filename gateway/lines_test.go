@@ -35,6 +35,18 @@ func TestLinesAreShown(t *testing.T) {
 	if shown.Name != "tcp://"+server.Addr() || !shown.Open || shown.BytesIn == 0 {
 		t.Errorf("the line is %+v", shown)
 	}
+	for _, d := range shown.Devices {
+		switch d.Name {
+		case "press":
+			if d.Answers == 0 || d.Values != 1 || d.Points != 1 || d.Timed == 0 {
+				t.Errorf("the device that answers is %+v", d)
+			}
+		case "gone":
+			if d.Answers != 0 || d.NoReply == 0 || d.Values != 0 || d.Points != 1 || d.Timeout != 50 {
+				t.Errorf("the device that does not is %+v", d)
+			}
+		}
+	}
 	frames, err := b.Frames(shown.Name, 0)
 	if err != nil {
 		t.Fatal(err)

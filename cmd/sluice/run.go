@@ -34,9 +34,7 @@ func run(ctx context.Context, args []string) error {
 		Log:           log,
 		AdminPassword: os.Getenv("SLUICE_ADMIN_PASSWORD"),
 		SetupCode: func(code string) {
-			if c.Web.Listen != "" { // else there is no page to enter it on
-				fmt.Fprintf(os.Stderr, "\nThis gateway has no password yet. Open http://%s and enter the code %s\n\n", c.Web.Listen, code)
-			}
+			fmt.Fprint(os.Stderr, welcome(c.Web.Listen, code))
 		},
 	})
 	if err != nil {
@@ -55,6 +53,14 @@ func run(ctx context.Context, args []string) error {
 	end()
 	<-reloading
 	return err
+}
+
+// welcome says where the first password is set; without a page, nowhere.
+func welcome(listen, code string) string {
+	if listen == "" {
+		return ""
+	}
+	return fmt.Sprintf("\nThis gateway has no password yet. Open http://%s and enter the code %s\n\n", listen, code)
 }
 
 // reload applies the changed file at each SIGHUP.
