@@ -11,6 +11,10 @@ const (
 	minRetry    = 50 * time.Millisecond
 	shortestCap = 5 * time.Second
 	longestCap  = time.Minute
+
+	// grain is how far apart devices are at least that do not start together: each time that the processor is
+	// woken costs more than a poll of what is there by then.
+	grain = 10 * time.Millisecond
 )
 
 // schedule is a fixed grid of ticks: on the monotonic clock, or aligned at the whole multiples of the
@@ -23,11 +27,16 @@ type schedule struct {
 }
 
 // newSchedule spreads devices over the interval by their names, so that a hundred of them that
-// start together do not all fire at once.
+// start together do not all fire at once, but some of them at a time.
 func newSchedule(name string, interval time.Duration, now time.Time) schedule {
 	spread := uint64(min(interval, maxSpread))
 	phase := time.Duration(uint64(crc32.ChecksumIEEE([]byte(name))) * spread >> 32)
-	return schedule{first: now.Add(phase), interval: interval}
+	first := now.Add(phase)
+	step := max(1, min(grain, interval/10))
+	if first = first.Add(-time.Duration(first.UnixNano() % int64(step))); first.Before(now) {
+		first = first.Add(step)
+	}
+	return schedule{first: first, interval: interval}
 }
 
 // newAligned gives ticks at which the wall clock shows a multiple of the interval since midnight of

@@ -23,8 +23,9 @@ type block struct {
 	plain   []byte
 	chunks  []chunk
 	marks   []mark
-	offsets []uint64 // of the records in their queues, see noOffset
-	lanes   *lanes   // nil until somebody reads a queue
+	offsets []uint64                 // of the records in their queues, see noOffset
+	lanes   *lanes                   // nil until somebody reads a queue
+	topics  atomic.Pointer[topicSet] // nil until somebody looks for single topics
 }
 
 // mark says where every markEvery-th record begins, so that a reader need not pass over a whole chunk.

@@ -28,8 +28,7 @@ func (s *Store) ReadMatching(dst []message.Record, from message.Position, most i
 		return dst, from, message.ErrClosed
 	}
 	all := slices.Contains(filters, "#") // nearly all: what begins with '$' is still to be kept out
-	match := matcher{filters: filters, names: s.cache.borrowNames()}
-	defer s.cache.names.Put(match.names)
+	single := areTopics(filters)
 	for range matchBlocks {
 		if most <= 0 {
 			break
@@ -55,11 +54,23 @@ func (s *Store) ReadMatching(dst []message.Record, from message.Position, most i
 			from = s.behindTrim(from)
 			continue
 		}
+		if single && !b.mayHold(filters) {
+			from = b.last() + 1
+			continue
+		}
 		start := len(dst)
-		dst, from = match.appendTo(dst, b, uint32(max(from, h.first)-b.first), most)
+		dst, from = s.appendMatching(dst, b, uint32(max(from, h.first)-b.first), filters, most)
 		most -= len(dst) - start
 	}
 	return dst, from, nil
+}
+
+// appendMatching is ReadMatching in one block. What it remembers is large, and who waits for a single
+// topic seldom comes as far as here.
+func (s *Store) appendMatching(dst []message.Record, b *block, record uint32, filters []string, most int) ([]message.Record, message.Position) {
+	match := matcher{filters: filters, names: s.cache.borrowNames()}
+	defer s.cache.names.Put(match.names)
+	return match.appendTo(dst, b, record, most)
 }
 
 // matcher remembers which of the topics that it met one of the filters matches.
