@@ -14,7 +14,7 @@ const (
 
 	// grain is how far apart devices are at least that do not start together: each time that the processor is
 	// woken costs more than a poll of what is there by then.
-	grain = 10 * time.Millisecond
+	grain = 20 * time.Millisecond
 )
 
 // schedule is a fixed grid of ticks: on the monotonic clock, or aligned at the whole multiples of the
@@ -32,7 +32,7 @@ func newSchedule(name string, interval time.Duration, now time.Time) schedule {
 	spread := uint64(min(interval, maxSpread))
 	phase := time.Duration(uint64(crc32.ChecksumIEEE([]byte(name))) * spread >> 32)
 	first := now.Add(phase)
-	step := max(1, min(grain, interval/10))
+	step := max(1, min(grain, interval/5))
 	if first = first.Add(-time.Duration(first.UnixNano() % int64(step))); first.Before(now) {
 		first = first.Add(step)
 	}
