@@ -62,8 +62,9 @@ func (b *fieldLines) List() (list []web.Bus) {
 		evidence := diagnosis.Between(&earlier.before.stats, &now.stats)
 		for i := range shown.Devices {
 			d := &shown.Devices[i]
-			d.Values, d.Points = decoded(devices[d.Name])
-			evidence.Devices[i].Values = d.Values
+			of := &evidence.Devices[i]
+			d.Values, of.Swapped, d.Points = decoded(devices[d.Name])
+			of.Values = d.Values
 		}
 		for _, f := range diagnosis.Diagnose(&evidence) {
 			shown.Findings = append(shown.Findings, web.BusFinding{
@@ -116,18 +117,23 @@ func (g *Gateway) devices() map[string]*device {
 	return all
 }
 
-// decoded tells how many points of a device have a value, and how many it has.
-func decoded(d *device) (values, points int) {
+// decoded tells how many points of a device have a value, how many of those look as if their words were
+// swapped, and how many points it has.
+func decoded(d *device) (values, swapped, points int) {
 	if d == nil {
-		return 0, 0 // it has just gone
+		return 0, 0, 0 // it has just gone
 	}
 	all := d.poller.State().Points
 	for i := range all {
-		if all[i].Error == "" && !all[i].Value.Absent() {
-			values++
+		if all[i].Error != "" || all[i].Value.Absent() {
+			continue
+		}
+		values++
+		if v, is := all[i].Value.Float(); is && diagnosis.WordsSwapped(v) {
+			swapped++
 		}
 	}
-	return values, len(all)
+	return values, swapped, len(all)
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

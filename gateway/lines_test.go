@@ -17,6 +17,7 @@ import (
 // What goes over a line is shown with its meaning, and what is wrong with it in words.
 func TestLinesAreShown(t *testing.T) {
 	server := &modbussim.Server{Unit: 1}
+	server.Set(modbussim.Holdings, 20, 0x199A, 0x4366) // 230.1, the low word first
 	if err := server.Listen("127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
@@ -24,12 +25,16 @@ func TestLinesAreShown(t *testing.T) {
 	device := func(name string, unit int) string {
 		return fmt.Sprintf("  - {name: %s, driver: modbus, address: 'tcp://%s', unit: %d, interval: 20ms, timeout: 50ms, points: [{name: a, address: \"holding:7\"}]}\n", name, server.Addr(), unit)
 	}
-	g := newGateway(t, parse(t, t.TempDir(), "web: {listen: ''}\ndevices:\n"+device("press", 1)+device("gone", 2)))
+	swapped := fmt.Sprintf("  - {name: meter, driver: modbus, address: 'tcp://%s', unit: 1, interval: 20ms, timeout: 50ms, points: [{name: u, address: \"holding:20\", type: float32}]}\n", server.Addr())
+	g := newGateway(t, parse(t, t.TempDir(), "web: {listen: ''}\ndevices:\n"+device("press", 1)+device("gone", 2)+swapped))
 	start(t, g.Run)
 	b := newFieldLines(g)
 	until(t, "both devices were asked, and the silence of one is found", func() bool {
 		list := b.List()
-		return len(list) == 1 && len(list[0].Devices) == 2 && slices.ContainsFunc(list[0].Findings, func(f web.BusFinding) bool { return f.Device == "gone" })
+		return len(list) == 1 && len(list[0].Devices) == 3 && slices.ContainsFunc(list[0].Findings, func(f web.BusFinding) bool { return f.Device == "gone" })
+	})
+	until(t, "a value that makes sense with swapped words only is found", func() bool {
+		return slices.ContainsFunc(b.List()[0].Findings, func(f web.BusFinding) bool { return f.Device == "meter" && f.Rule == "words-swapped" })
 	})
 	shown := b.List()[0]
 	if shown.Name != "tcp://"+server.Addr() || !shown.Open || shown.BytesIn == 0 {

@@ -239,10 +239,10 @@ func (m MQTT) mosquittoGoesAway(t *testing.T) {
 		Eventually(t, "the subscriber sees it", func() bool { return check.Report().Received > 100 })
 		cloud.end(signal)
 		stop()
-		Eventually(t, "the forwarder notices", func() bool { return f.State().State != bridge.Online })
-		if text := f.State().LastError; text == "" {
-			t.Error("while mosquitto is down there is no last error")
-		}
+		Eventually(t, "the forwarder notices, and says what is wrong", func() bool {
+			s := f.State()
+			return s.State != bridge.Online && s.LastError != ""
+		})
 		cloud.start()
 	}
 	source.Advance(t, m.Load)
