@@ -53,6 +53,11 @@ func logTool(ctx context.Context, args []string) error {
 
 // parseDir reads flags and one folder, in any order.
 func parseDir(flags *flag.FlagSet, args []string) (dir string, err error) {
+	return parseOne(flags, args, "folder")
+}
+
+// parseOne reads flags and one other argument, in any order. what says what that is.
+func parseOne(flags *flag.FlagSet, args []string, what string) (one string, err error) {
 	for {
 		if err := flags.Parse(args); err != nil {
 			if errors.Is(err, flag.ErrHelp) {
@@ -62,14 +67,14 @@ func parseDir(flags *flag.FlagSet, args []string) (dir string, err error) {
 		}
 		args = flags.Args()
 		switch {
-		case len(args) == 0 && dir == "":
-			return "", usageErrorf("%s needs the folder of the log", flags.Name())
+		case len(args) == 0 && one == "":
+			return "", usageErrorf("%s: which %s?", flags.Name(), what)
 		case len(args) == 0:
-			return dir, nil
-		case dir != "":
-			return "", usageErrorf("%s takes one folder, not also %q", flags.Name(), args[0])
+			return one, nil
+		case one != "":
+			return "", usageErrorf("%s takes one %s, not also %q", flags.Name(), what, args[0])
 		}
-		dir, args = args[0], args[1:]
+		one, args = args[0], args[1:]
 	}
 }
 

@@ -53,7 +53,7 @@ func pointsImport(args []string, out io.Writer) error {
 	dry := flags.Bool("dry-run", false, "with --config: print the new configuration instead of writing it")
 	columns := columnFlag{}
 	flags.Var(columns, "column", "which column stands where, as address=4, counted from 1; 0 is nowhere. May be given several times")
-	file, err := oneFile(flags, args)
+	file, err := parseOne(flags, args, "file")
 	if err != nil {
 		return err
 	}
@@ -174,28 +174,6 @@ func pointsExport(args []string, out io.Writer) error {
 	}
 	_, err = io.WriteString(out, file.String())
 	return err
-}
-
-// oneFile reads flags and the name of one file, in any order.
-func oneFile(flags *flag.FlagSet, args []string) (file string, err error) {
-	for {
-		if err := flags.Parse(args); err != nil {
-			if errors.Is(err, flag.ErrHelp) {
-				os.Exit(0)
-			}
-			return "", usageError{err}
-		}
-		args = flags.Args()
-		switch {
-		case len(args) == 0 && file == "":
-			return "", usageErrorf("%s: which file?", flags.Name())
-		case len(args) == 0:
-			return file, nil
-		case file != "":
-			return "", usageErrorf("%s takes one file, not also %q", flags.Name(), args[0])
-		}
-		file, args = args[0], args[1:]
-	}
 }
 
 // largestTable is more than any table may have, so that what is too large is refused and not cut.

@@ -31,7 +31,7 @@ func simulated(t *testing.T, args ...string) {
 	})
 }
 
-// within waits until something holds.
+// within waits until something holds. What is looked at is another process or a real port, which tell nobody.
 func within(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for began := time.Now(); !holds(); time.Sleep(10 * time.Millisecond) {

@@ -177,7 +177,7 @@ func TestASearchIsCancelledAtOnce(t *testing.T) {
 // are of, or nothing; of models that have the same registers it says that it could be either.
 func TestProfilesAreGuessedByTheirRegisters(t *testing.T) {
 	if testing.Short() {
-		t.Skip("80 devices")
+		t.Skip("80 simulated devices are asked one after the other")
 	}
 	certain, either, unknown := 0, 0, 0
 	for _, name := range profiles.Names() {

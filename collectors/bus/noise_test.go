@@ -72,7 +72,7 @@ func badLine(t *testing.T, echo bool) {
 		value := binary.BigEndian.Uint32(answer[1:]) ^ 0xFFFFFFFF
 		if value == ^i {
 			// The echo, with a character in front of it: a real driver tells it from an answer, and
-			// waits for that.
+			// waits for that. The line is real.
 			time.Sleep(100 * time.Millisecond)
 			continue
 		}

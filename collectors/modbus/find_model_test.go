@@ -37,7 +37,7 @@ StartTcpServer(context=ModbusServerContext(slaves=unit, single=True), identity=i
 		if found, err = Find(t.Context(), client, search); err == nil {
 			break
 		}
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond) // it is another process
 	}
 	if err != nil || len(found) != 1 || found[0].Answer != "holding:0 = 7" {
 		t.Fatalf("found %+v, %v", found, err)
