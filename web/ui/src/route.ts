@@ -41,8 +41,11 @@ if (typeof window !== 'undefined') window.addEventListener('hashchange', () => (
 
 export const place = computed(() => placeOf(hash.value))
 
+// go takes a step. The page follows at once: the browser tells of it a moment later, and when somebody
+// has gone back by then, tells of nothing that has changed.
 export function go(address: string): void {
   location.hash = address
+  hash.value = location.hash
 }
 
 // swap changes the address without a step for the back button.
