@@ -14,6 +14,7 @@ export default defineConfig({
     outDir: 'dist',
     emptyOutDir: false, // dist/README.md is committed; build/clean.mjs removes the rest
     target: 'es2022',
+    manifest: true, // for build/compress.mjs, which takes it away
     assetsInlineLimit: 0, // fonts and pictures are files: the content policy allows nothing inline
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 700,

@@ -32,7 +32,7 @@ export class Problem extends Error {
 
 const patience = 8000 // milliseconds for an answer
 
-async function call<T>(method: string, path: string, body?: unknown, wait = patience): Promise<T> {
+export async function call<T>(method: string, path: string, body?: unknown, wait = patience): Promise<T> {
   const response = await fetch('/api/v1' + path, {
     method,
     cache: 'no-store',
@@ -87,13 +87,13 @@ export const profileFile = async (name: string) => (await fetched('GET', '/profi
 export const importPoints = async (table: Blob, how: Reading) => (await (await fetched('POST', '/points/import' + queryOf(how), table)).json()) as Imported
 
 // file fetches what is to be saved, under the name that the gateway gives it.
-async function file(path: string, otherwise: string): Promise<{ name: string; content: Blob }> {
+export async function file(path: string, otherwise: string): Promise<{ name: string; content: Blob }> {
   const response = await fetched('GET', path)
   return { name: nameFrom(response.headers.get('Content-Disposition'), otherwise), content: await response.blob() }
 }
 
 // fetched sends a file as it is and gives the answer as it comes. Either may take long over a slow line.
-async function fetched(method: string, path: string, body?: Blob): Promise<Response> {
+export async function fetched(method: string, path: string, body?: Blob): Promise<Response> {
   const response = await fetch('/api/v1' + path, {
     method,
     cache: 'no-store',
@@ -148,7 +148,7 @@ export async function testUplink(name: string, signal: AbortSignal, heard: (step
 }
 
 // query writes what has a value.
-function query(values: Record<string, string | number>): string {
+export function query(values: Record<string, string | number>): string {
   const given = Object.entries(values).filter(([, value]) => value !== '')
   return given.length > 0 ? '?' + new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString() : ''
 }

@@ -16,3 +16,6 @@ import { begin } from './live'
 
 createApp(App).use(i18n).mount('#app')
 void begin()
+
+// A part of the page that is not there any more: the gateway has a newer page since an update.
+window.addEventListener('vite:preloadError', () => location.reload())

@@ -1,4 +1,4 @@
-// What the API answers about messages, topics and groups, as openapi.json describes it.
+// What the API answers about messages, topics and groups, as web/openapi describes it.
 
 export interface Directory<T> {
   items: T[]

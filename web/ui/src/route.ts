@@ -3,10 +3,26 @@ import { computed, ref } from 'vue'
 // Where the page is: the part of the address behind #, so that a link leads to what it shows and the
 // browser's back button works.
 
-export const views = ['overview', 'buses', 'messages', 'topics', 'groups', 'connections'] as const
-// What the navigation leads to, and what is led to from elsewhere.
-const beside = ['aside', 'find', 'devices', 'import', 'profiles'] as const
-export type View = (typeof views)[number] | (typeof beside)[number]
+// The parts of the page as the navigation shows them, each with its views: the first is where the
+// navigation leads, the others are its tabs.
+export const areas = {
+  overview: ['overview'],
+  buses: ['buses', 'find'],
+  messages: ['messages', 'topics', 'groups', 'connections'],
+} as const
+// Views that are led to from elsewhere, and the part that they belong to.
+const beside = { aside: 'overview', devices: 'overview', import: 'overview', profiles: 'overview' } as const
+
+export type Area = keyof typeof areas
+export type View = (typeof areas)[Area][number] | keyof typeof beside
+
+const areaOfView = new Map<View, Area>([
+  ...Object.entries(areas).flatMap(([area, views]) => views.map((view) => [view, area] as [View, Area])),
+  ...(Object.entries(beside) as [View, Area][]),
+])
+
+// areaOf is the part of the page that a view belongs to.
+export const areaOf = (view: View): Area => areaOfView.get(view) ?? 'overview'
 
 export interface Place {
   view: View
@@ -18,8 +34,8 @@ export interface Place {
 export function placeOf(hash: string): Place {
   const [path = '', query = ''] = hash.replace(/^#\/?/, '').split('?', 2)
   const [first = '', ...rest] = path.split('/')
-  const view = [...views, ...beside].find((v) => v === first) ?? 'overview'
-  return { view, name: decoded(rest.join('/')), query: new URLSearchParams(query) }
+  const view = first as View
+  return { view: areaOfView.has(view) ? view : 'overview', name: decoded(rest.join('/')), query: new URLSearchParams(query) }
 }
 
 function decoded(text: string): string {

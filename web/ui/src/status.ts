@@ -1,4 +1,4 @@
-// The answer of GET /api/v1/status, as openapi.json describes it.
+// The answer of GET /api/v1/status, as web/openapi describes it.
 
 export interface Status {
   gateway: string

@@ -1,0 +1,41 @@
+import { defineAsyncComponent, h, type VNode } from 'vue'
+
+import Overview from './components/Overview.vue'
+import { place, type View } from './route'
+import type { Status } from './status'
+
+// What is not looked at first is fetched when it is asked for.
+const AsideView = defineAsyncComponent(() => import('./components/AsideView.vue'))
+const BusDetail = defineAsyncComponent(() => import('./components/BusDetail.vue'))
+const BusesView = defineAsyncComponent(() => import('./components/BusesView.vue'))
+const ConnectionsView = defineAsyncComponent(() => import('./components/ConnectionsView.vue'))
+const DeviceDetail = defineAsyncComponent(() => import('./components/DeviceDetail.vue'))
+const FindView = defineAsyncComponent(() => import('./components/FindView.vue'))
+const GroupDetail = defineAsyncComponent(() => import('./components/GroupDetail.vue'))
+const GroupsView = defineAsyncComponent(() => import('./components/GroupsView.vue'))
+const ImportView = defineAsyncComponent(() => import('./components/ImportView.vue'))
+const MessagesView = defineAsyncComponent(() => import('./components/MessagesView.vue'))
+const ProfileDetail = defineAsyncComponent(() => import('./components/ProfileDetail.vue'))
+const ProfilesView = defineAsyncComponent(() => import('./components/ProfilesView.vue'))
+const SearchDetail = defineAsyncComponent(() => import('./components/SearchDetail.vue'))
+const TopicDetail = defineAsyncComponent(() => import('./components/TopicDetail.vue'))
+const TopicsView = defineAsyncComponent(() => import('./components/TopicsView.vue'))
+
+// screens says what each view shows: of one thing if the address names one, else the list.
+const screens: Record<View, (name: string, status: Status) => VNode> = {
+  overview: (_, status) => h(Overview, { status }),
+  devices: (name, status) => (name ? h(DeviceDetail, { key: name, name, status }) : h(Overview, { status })),
+  import: (_, status) => h(ImportView, { status }),
+  profiles: (name) => (name ? h(ProfileDetail, { key: name, name }) : h(ProfilesView)),
+  buses: (name) => (name ? h(BusDetail, { key: name, name }) : h(BusesView)),
+  find: (name) => (name ? h(SearchDetail, { key: name, name }) : h(FindView)),
+  messages: (_, status) => h(MessagesView, { status }),
+  topics: (name, status) => (name ? h(TopicDetail, { key: name, name, status }) : h(TopicsView)),
+  groups: (name) => (name ? h(GroupDetail, { key: name, name }) : h(GroupsView)),
+  connections: (_, status) => h(ConnectionsView, { status }),
+  aside: (name, status) => (name ? h(AsideView, { key: name, name }) : h(Overview, { status })),
+}
+
+// Screen is what the address asks for.
+export const Screen = (props: { status: Status }): VNode => screens[place.value.view](place.value.name, props.status)
+Screen.props = ['status']
