@@ -28,7 +28,10 @@ import (
 
 // Options is what a gateway is made from besides its configuration.
 type Options struct {
-	Config  *config.Config
+	Config *config.Config
+	// Path is the configuration's file, into which changes are written; empty: none can be made. Config is
+	// what it said. An unconfirmed change of an earlier run is taken back first, in the file too.
+	Path    string
 	Version string
 	Log     *slog.Logger
 	// AdminPassword becomes the administrator's on a data directory that has none yet.
@@ -54,6 +57,9 @@ type Gateway struct {
 	parts    *supervisor
 	watcher  *watcher
 	searches *searches
+
+	configurator *configurator
+
 	gaps     *gaps
 	readable readable
 	setup    string // the one-time code, empty when there is a password
@@ -124,10 +130,12 @@ func New(options Options) (*Gateway, error) {
 	}
 	g.watcher = newWatcher(g)
 	g.searches = &searches{gateway: g}
+	g.configurator = newConfigurator(g)
 	if err := g.prepareAdmin(); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
-	if err := g.Apply(c, ByFile); err != nil {
+	c, author := g.configurator.recovered(c)
+	if err := g.Apply(c, author); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
 	return g, nil
@@ -143,6 +151,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.parts.start("buses", g.buses.Run)
 	g.parts.start("watcher", g.watcher.Run)
 	g.parts.start("searches", g.searches.Run)
+	g.parts.start("configurator", g.configurator.run)
 	g.parts.start("gaps", func(ctx context.Context) error {
 		return g.gaps.run(ctx, func() string { return g.Config().Gateway.Name }, g.broker)
 	})

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/gin-gonic/gin"
+
+	"sluice/gateway/config"
 )
 
 type document struct {
@@ -96,6 +98,9 @@ func TestTheDocumentDescribesTheTypes(t *testing.T) {
 		"Registers": reflect.TypeFor[Registers](), "Interpretation": reflect.TypeFor[Interpretation](), "Profile": reflect.TypeFor[Profile](),
 		"PointFile": reflect.TypeFor[PointFile](), "PointColumn": reflect.TypeFor[PointColumn](), "PointProblem": reflect.TypeFor[PointProblem](),
 		"Revision": reflect.TypeFor[Revision](), "RevisionText": reflect.TypeFor[RevisionText](),
+		"ConfigState": reflect.TypeFor[ConfigState](), "PendingChange": reflect.TypeFor[PendingChange](), "Configuration": reflect.TypeFor[Configuration](), "ConfigChange": reflect.TypeFor[ConfigChange](), "ConfigEdit": reflect.TypeFor[ConfigEdit](),
+		"ConfigPreview": reflect.TypeFor[ConfigPreview](), "ConfigProblem": reflect.TypeFor[ConfigProblem](), "DiffLine": reflect.TypeFor[DiffLine](), "ConfigDiff": reflect.TypeFor[diffAnswer](), "ConfigApplied": reflect.TypeFor[ConfigApplied](),
+		"ConfigConfirmation": reflect.TypeFor[confirmation](), "ConfigSchema": reflect.TypeFor[ConfigSchema](), "DriverSchema": reflect.TypeFor[DriverSchema](), "ConfigField": reflect.TypeFor[config.Field](),
 	} {
 		var all, required []string
 		for _, field := range reflect.VisibleFields(kind) {

@@ -26,17 +26,22 @@ const (
 
 // Options is what the server needs. Listen, Gateway and Accounts are required.
 type Options struct {
-	Listen    string // host:port
-	Gateway   Gateway
-	Line      Line // nil outside the demo
-	Accounts  Accounts
-	Keeper    Keeper   // nil: no backups, no records of the past
-	Messages  Messages // nil: nothing is told of messages
-	Uplinks   Uplinks  // nil: uplinks are neither tested nor is what they set aside listed
-	Buses     Buses    // nil: nothing is told of the lines to devices
-	Searches  Searches // nil: nothing can be searched
-	Points    Points   // nil: nothing is told of how devices are asked, nor of profiles
-	SetupCode string   // one-time code that sets the first password; empty refuses set-up
+	Listen   string // host:port
+	Gateway  Gateway
+	Line     Line // nil outside the demo
+	Accounts Accounts
+	Keeper   Keeper   // nil: no backups, no records of the past
+	Messages Messages // nil: nothing is told of messages
+	Uplinks  Uplinks  // nil: uplinks are neither tested nor is what they set aside listed
+	Buses    Buses    // nil: nothing is told of the lines to devices
+	Searches Searches // nil: nothing can be searched
+	Points   Points   // nil: nothing is told of how devices are asked, nor of profiles
+
+	Configurator Configurator // nil: the configuration is neither shown nor changed
+	// Replaces is the server whose place this one takes, nil for none: whoever was signed in stays so.
+	Replaces *Server
+
+	SetupCode string // one-time code that sets the first password; empty refuses set-up
 	Version   string
 	Log       *slog.Logger
 }
@@ -84,6 +89,10 @@ func New(options Options) (*Server, error) {
 		stopping: make(chan struct{}),
 
 		inspections: make(chan struct{}, maxInspected),
+	}
+	if before := options.Replaces; before != nil {
+		s.sessions, s.logins = before.sessions, before.logins
+		s.options.Replaces = nil // which may go now
 	}
 	if s.options.Keeper == nil {
 		s.audit = func(Audit) error { return nil }
@@ -159,6 +168,9 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	if s.options.Points != nil {
 		s.pointRoutes(signedIn)
 	}
+	if s.options.Configurator != nil {
+		s.configRoutes(signedIn)
+	}
 
 	engine.NoRoute(pages.serve)
 	engine.NoMethod(func(c *gin.Context) {
@@ -171,7 +183,7 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 func (s *Server) Listen() error {
 	listener, err := net.Listen("tcp", s.options.Listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("the page cannot listen on %s: another program uses that port", s.options.Listen)
+		return fmt.Errorf("the page cannot listen on %s: another program uses that port (%w)", s.options.Listen, syscall.EADDRINUSE)
 	}
 	if err != nil {
 		return fmt.Errorf("the page cannot listen on %s: %w", s.options.Listen, err)

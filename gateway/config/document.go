@@ -326,3 +326,51 @@ func (d *Document) Steps(path string) []string {
 	}
 	return steps
 }
+
+// KeepSecrets gives each secret that is written as *** the value that it has in old, where it stands in
+// the same place. An *EditError when there is none.
+func (d *Document) KeepSecrets(old *Document, secrets Secrets) error {
+	return keepSecrets(d.root, old.root, secrets, nil)
+}
+
+func keepSecrets(p, old *part, secrets Secrets, path []string) error {
+	if p.kind == list {
+		var before []*part
+		if old != nil && old.kind == list {
+			before = old.items
+		}
+		was := pair(before, p.items)
+		for i, item := range p.items {
+			step := strconv.Itoa(i)
+			if name, ok := item.name(); ok && len(path) == 1 {
+				step = name
+			}
+			if err := keepSecrets(item, was[i], secrets, append(path[:len(path):len(path)], step)); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range p.keys {
+		m := &p.keys[i]
+		var was *part
+		if old != nil && old.kind == section {
+			if o := old.member(m.key); o != nil {
+				was = o.value
+			}
+		}
+		at := append(path[:len(path):len(path)], m.key)
+		if !secrets[m.key] || m.value.kind != text || m.value.text != hidden {
+			if err := keepSecrets(m.value, was, secrets, at); err != nil {
+				return err
+			}
+			continue
+		}
+		if was == nil || !was.scalar() || was.kind == null {
+			return &EditError{Path: at, Line: m.value.node.line, Text: noSecret}
+		}
+		m.value.kind, m.value.text = was.kind, was.text
+	}
+	return nil
+}
+
+const noSecret = "*** stands for a secret that the file has, and there is none here; write the secret"

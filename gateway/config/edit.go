@@ -20,6 +20,7 @@ type Edit struct {
 // EditError says which edit cannot be made.
 type EditError struct {
 	Path []string
+	Line int // of the old text; 0 when it is about none
 	Text string
 }
 
@@ -38,7 +39,7 @@ type editor struct {
 }
 
 func (e *editor) refuse(format string, args ...any) error {
-	return &EditError{e.path, fmt.Sprintf(format, args...)}
+	return &EditError{Path: e.path, Text: fmt.Sprintf(format, args...)}
 }
 
 // Edit applies edits one after the other. With an error, an *EditError, the document is of no use any
@@ -162,7 +163,7 @@ func (e *editor) put(at *part, step string, value *part) error {
 // fresh looks at a value that was not there before: it has no secret that could be kept.
 func (e *editor) fresh(p *part, key string) error {
 	if e.secrets[key] && p.kind == text && p.text == hidden {
-		return e.refuse("*** stands for a secret that the file has, and there is none here; write the secret")
+		return e.refuse(noSecret)
 	}
 	for _, item := range p.items {
 		if err := e.fresh(item, ""); err != nil {

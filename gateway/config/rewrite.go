@@ -81,7 +81,7 @@ func (w *rewriter) put(start, end int, text string) {
 
 func (w *rewriter) refuse(n *node, why string) {
 	if w.refused == nil {
-		w.refused = &EditError{Text: fmt.Sprintf("line %d: %s; change it by hand", max(n.line, 1), why)}
+		w.refused = &EditError{Line: max(n.line, 1), Text: fmt.Sprintf("line %d: %s; change it by hand", max(n.line, 1), why)}
 	}
 }
 
