@@ -154,6 +154,7 @@ func (s *Server) stopSearch(c *gin.Context) {
 		s.searchFailed(c, err)
 		return
 	}
+	s.record(c, who(c).user, "search ended", c.Param("id"))
 	c.Status(http.StatusNoContent)
 }
 
