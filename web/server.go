@@ -33,6 +33,9 @@ type Options struct {
 	Keeper    Keeper   // nil: no backups, no records of the past
 	Messages  Messages // nil: nothing is told of messages
 	Uplinks   Uplinks  // nil: uplinks are neither tested nor is what they set aside listed
+	Clouds    Clouds   // nil: no help with an uplink that is not configured yet
+	Outages   Outages  // nil: no uplink can be cut on purpose
+	Tracer    Tracer   // nil: no reading can be followed
 	Buses     Buses    // nil: nothing is told of the lines to devices
 	Searches  Searches // nil: nothing can be searched
 	Points    Points   // nil: nothing is told of how devices are asked, nor of profiles
@@ -148,6 +151,15 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	if s.options.Uplinks != nil {
 		signedIn.GET("/uplinks/:name/aside", s.aside)
 		signedIn.POST("/uplinks/:name/test", administratorsOnly, s.testUplink)
+	}
+	if s.options.Clouds != nil {
+		s.cloudRoutes(signedIn)
+	}
+	if s.options.Outages != nil {
+		s.outageRoutes(signedIn)
+	}
+	if s.options.Tracer != nil {
+		signedIn.GET("/trace", s.trace)
 	}
 
 	if s.options.Buses != nil {
