@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"sluice/bridge/cloudsim"
 	"sluice/web"
@@ -126,6 +127,14 @@ func TestAnUplinkThatIsNotSavedIsTested(t *testing.T) {
 	status, body := c.ask("POST", "/uplinks/test", fmt.Sprintf(`{"uplink":{"driver":"mqtt","address":"tcp://%s","forward":[{"from":"readings/#","to":"{topic}"}]}}`, cloud.Addr()))
 	if status != http.StatusOK || !strings.Contains(string(body), `"acknowledged"`) || !strings.HasSuffix(strings.TrimSpace(string(body)), `{"ok":true}`) {
 		t.Errorf("it answers %d %s", status, body)
+	}
+	publishReading(t, g, "press", 1, time.Now(), `{"t":21.5}`)
+	type list struct{ Items []web.RouteExample }
+	got := asked[list](t, c, "POST", "/uplinks/examples", `{"uplink":{"driver":"emqx","address":"h","forward":[
+		{"from":"readings/{gateway}/+","to":"plant/{device}"},{"from":"status/#","to":"{topic}"},{"from":"readings/#","to":"p/{point}","payload":{"format":"points","filter":"values.t > 80"}}]}}`)
+	if len(got.Items) != 3 || got.Items[0].To != "plant/press" || got.Items[0].Invented || !strings.Contains(got.Items[0].Payload, "21.5") ||
+		!got.Items[1].Invented || got.Items[1].To != "status/line-3/device" || got.Items[2].Made != 0 {
+		t.Errorf("the examples are %+v", got.Items)
 	}
 	for _, wrong := range []struct{ body, field string }{
 		{`null`, "uplink"}, {`{"uplink":null}`, "uplink"}, {`{"uplink":[]}`, "uplink"}, {`{"uplink":"x"}`, "uplink"}, {`{"uplink":{}}`, "uplink.driver"},

@@ -20,6 +20,9 @@ type Clouds interface {
 	// TryUplink is Uplinks.Test with a section of the configuration that need not be in force. An
 	// UplinkError, ErrNotAllowed for a kind that cannot be tested, before any step.
 	TryUplink(ctx context.Context, section json.RawMessage, report func(TestStep)) error
+	// Examples shows for each route of such a section what becomes of the newest message that it
+	// matches; an UplinkError.
+	Examples(ctx context.Context, section json.RawMessage) ([]RouteExample, error)
 	// KeepSecret stores a value durably in a file that nobody else may read, and gives its path for the
 	// configuration. One of the same name is replaced.
 	KeepSecret(name, value string) (file string, err error)
@@ -49,10 +52,23 @@ type RecognisedSecret struct {
 	Value string   `json:"value"`
 }
 
+// RouteExample is what a route makes of a message.
+type RouteExample struct {
+	From     string `json:"from"`     // the route's filter
+	Topic    string `json:"topic"`    // of the message here
+	Invented bool   `json:"invented"` // no message of the log matches
+	To       string `json:"to"`       // the topic at the cloud
+	Payload  string `json:"payload"`  // as text, its beginning; empty where it is none
+	Bytes    int    `json:"bytes"`
+	Made     int    `json:"made"` // how many messages become of it; 0: it does not go up
+	Error    string `json:"error,omitempty"`
+}
+
 func (s *Server) cloudRoutes(signedIn *gin.RouterGroup) {
 	administrators := signedIn.Group("", administratorsOnly)
 	administrators.POST("/uplinks/recognise", s.recognise)
 	administrators.POST("/uplinks/test", s.tryUplink)
+	administrators.POST("/uplinks/examples", s.routeExamples)
 	administrators.POST("/secrets", s.keepSecret)
 }
 
@@ -95,18 +111,44 @@ type tried struct {
 	Uplink json.RawMessage `json:"uplink"`
 }
 
-func (s *Server) tryUplink(c *gin.Context) {
+// section reads the section of an uplink; false means that the request has been refused.
+func section(c *gin.Context) (json.RawMessage, bool) {
 	var wanted tried
 	if !read(c, &wanted) {
-		return
+		return nil, false
 	}
 	if !bytes.HasPrefix(wanted.Uplink, []byte("{")) {
 		refuse(c, problem{Status: http.StatusUnprocessableEntity, Field: "uplink", Detail: "write the uplink's section as an object"})
+		return nil, false
+	}
+	return wanted.Uplink, true
+}
+
+func (s *Server) tryUplink(c *gin.Context) {
+	uplink, ok := section(c)
+	if !ok {
 		return
 	}
 	s.tested(c, "one that is not saved", func(ctx context.Context, report func(TestStep)) error {
-		return s.options.Clouds.TryUplink(ctx, wanted.Uplink, report)
+		return s.options.Clouds.TryUplink(ctx, uplink, report)
 	})
+}
+
+type routeExamples struct {
+	Items []RouteExample `json:"items"`
+}
+
+func (s *Server) routeExamples(c *gin.Context) {
+	uplink, ok := section(c)
+	if !ok {
+		return
+	}
+	list, err := s.options.Clouds.Examples(c.Request.Context(), uplink)
+	if err != nil {
+		s.uplinkFailed(c, err)
+		return
+	}
+	answer(c, http.StatusOK, routeExamples{Items: append([]RouteExample{}, list...)})
 }
 
 // longestSecret is enough for a private key.

@@ -34,6 +34,10 @@ func (fakeClouds) TryUplink(_ context.Context, section json.RawMessage, report f
 	return errors.New("nobody listens there")
 }
 
+func (fakeClouds) Examples(context.Context, json.RawMessage) ([]RouteExample, error) {
+	return []RouteExample{{From: "readings/{gateway}/+", Topic: "readings/line-3/press", To: "plants/readings/line-3/press", Payload: string(fakeReading), Bytes: len(fakeReading), Made: 1}}, nil
+}
+
 func (fakeClouds) KeepSecret(name, _ string) (string, error) {
 	return "/var/lib/sluice/secrets/" + name, nil
 }
