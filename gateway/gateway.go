@@ -57,6 +57,8 @@ type Gateway struct {
 	parts    *supervisor
 	watcher  *watcher
 	searches *searches
+	outages  *outages
+	tracer   *tracer
 	gaps     *gaps
 	readable readable
 	setup    string // the one-time code, empty when there is a password
@@ -127,6 +129,8 @@ func New(options Options) (*Gateway, error) {
 	}
 	g.watcher = newWatcher(g)
 	g.searches = &searches{gateway: g}
+	g.outages = &outages{gateway: g, last: map[string]*outage{}}
+	g.tracer = &tracer{gateway: g}
 	if err := g.prepareAdmin(); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}

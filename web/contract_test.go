@@ -96,6 +96,7 @@ func TestTheDocumentDescribesTheTypes(t *testing.T) {
 		"Plan": reflect.TypeFor[Plan](), "PlanGroup": reflect.TypeFor[PlanGroup](), "PlanRequest": reflect.TypeFor[PlanRequest](), "PlanLesson": reflect.TypeFor[PlanLesson](),
 		"Registers": reflect.TypeFor[Registers](), "Interpretation": reflect.TypeFor[Interpretation](), "Profile": reflect.TypeFor[Profile](),
 		"PointFile": reflect.TypeFor[PointFile](), "PointColumn": reflect.TypeFor[PointColumn](), "PointProblem": reflect.TypeFor[PointProblem](),
+		"RouteExample": reflect.TypeFor[RouteExample](), "Recognised": reflect.TypeFor[Recognised](), "RecognisedSecret": reflect.TypeFor[RecognisedSecret](), "Outage": reflect.TypeFor[Outage](), "TraceStep": reflect.TypeFor[TraceStep](), "TraceEnd": reflect.TypeFor[TraceEnd](),
 		"Revision": reflect.TypeFor[Revision](), "RevisionText": reflect.TypeFor[RevisionText](),
 	} {
 		var all, required []string

@@ -26,6 +26,7 @@ type fakeGateway struct {
 	messages fakeMessages
 	uplinks  fakeUplinks
 	points   fakePoints
+	outages  fakeOutages
 
 	certificates fakeCertificates
 }

@@ -30,6 +30,11 @@ type Options struct {
 	Keeper   Keeper   // nil: no backups, no records of the past
 	Messages Messages // nil: nothing is told of messages
 	Uplinks  Uplinks  // nil: uplinks are neither tested nor is what they set aside listed
+	// Clouds, Outages and Tracer are nil where there is no help with uplinks that are not configured yet, none can
+	// be cut on purpose, and no reading can be followed.
+	Clouds   Clouds
+	Outages  Outages
+	Tracer   Tracer
 	Buses    Buses    // nil: nothing is told of the lines to devices
 	Searches Searches // nil: nothing can be searched
 	// Certificates is nil without TLS.
@@ -172,6 +177,15 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	if s.options.Uplinks != nil {
 		signedIn.GET("/uplinks/:name/aside", s.aside)
 		signedIn.POST("/uplinks/:name/test", operatorsOnly, s.testUplink)
+	}
+	if s.options.Clouds != nil {
+		s.cloudRoutes(signedIn)
+	}
+	if s.options.Outages != nil {
+		s.outageRoutes(signedIn)
+	}
+	if s.options.Tracer != nil {
+		signedIn.GET("/trace", s.trace)
 	}
 
 	if s.options.Buses != nil {
