@@ -122,6 +122,7 @@ func (d *device) show() web.Device {
 		Failures:  s.Failures,
 		Readings:  s.Readings,
 		Seq:       s.Seq,
+		Interval:  milliseconds(time.Duration(d.config.Interval)),
 		Points:    make([]web.Point, len(s.Points)),
 	}
 	if !s.LastPoll.IsZero() {

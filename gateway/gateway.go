@@ -54,6 +54,8 @@ type Gateway struct {
 	parts    *supervisor
 	watcher  *watcher
 	searches *searches
+	lines    *fieldLines
+	trials   *trials
 	gaps     *gaps
 	readable readable
 	setup    string // the one-time code, empty when there is a password
@@ -124,6 +126,8 @@ func New(options Options) (*Gateway, error) {
 	}
 	g.watcher = newWatcher(g)
 	g.searches = &searches{gateway: g}
+	g.lines = newFieldLines(g)
+	g.trials = newTrials(g)
 	if err := g.prepareAdmin(); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}

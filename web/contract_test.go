@@ -95,6 +95,8 @@ func TestTheDocumentDescribesTheTypes(t *testing.T) {
 		"Plan": reflect.TypeFor[Plan](), "PlanGroup": reflect.TypeFor[PlanGroup](), "PlanRequest": reflect.TypeFor[PlanRequest](), "PlanLesson": reflect.TypeFor[PlanLesson](),
 		"Registers": reflect.TypeFor[Registers](), "Interpretation": reflect.TypeFor[Interpretation](), "Profile": reflect.TypeFor[Profile](),
 		"PointFile": reflect.TypeFor[PointFile](), "PointColumn": reflect.TypeFor[PointColumn](), "PointProblem": reflect.TypeFor[PointProblem](),
+		"Lamps": reflect.TypeFor[Lamps](), "TrialRequest": reflect.TypeFor[TrialRequest](), "Trial": reflect.TypeFor[Trial](), "TriedPoint": reflect.TypeFor[TriedPoint](), "SectionProblem": reflect.TypeFor[SectionProblem](),
+		"WriteRequest": reflect.TypeFor[writeRequest](), "Written": reflect.TypeFor[Written](),
 		"Revision": reflect.TypeFor[Revision](), "RevisionText": reflect.TypeFor[RevisionText](),
 	} {
 		var all, required []string

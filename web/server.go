@@ -36,6 +36,7 @@ type Options struct {
 	Buses     Buses    // nil: nothing is told of the lines to devices
 	Searches  Searches // nil: nothing can be searched
 	Points    Points   // nil: nothing is told of how devices are asked, nor of profiles
+	Devices   Devices  // nil: devices are neither tried out nor written to
 	SetupCode string   // one-time code that sets the first password; empty refuses set-up
 	Version   string
 	Log       *slog.Logger
@@ -158,6 +159,10 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	}
 	if s.options.Points != nil {
 		s.pointRoutes(signedIn)
+	}
+
+	if s.options.Devices != nil {
+		s.deviceRoutes(signedIn)
 	}
 
 	engine.NoRoute(pages.serve)

@@ -75,6 +75,21 @@ func (p *point) cut(data []byte, from span, scratch *[1]byte) []byte {
 	return scratch[:]
 }
 
+// written gives the point's bytes for people: registers in hex digits, a bit as 0 or 1.
+func (p *point) written(raw []byte) string {
+	if p.area.bits() {
+		return strconv.Itoa(int(raw[0]))
+	}
+	var b []byte
+	for at := 0; at+1 < len(raw); at += 2 {
+		if at > 0 {
+			b = append(b, ' ')
+		}
+		b = fmt.Appendf(b, "%02X%02X", raw[at], raw[at+1])
+	}
+	return string(b)
+}
+
 // fill gives the point's share of a reading: its value, or why its bytes are none.
 func (p *point) fill(out *message.Point, raw []byte) {
 	v, err := p.decode(raw)
