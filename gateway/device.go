@@ -129,7 +129,7 @@ func (d *device) show() web.Device {
 		shown.LastPoll = &s.LastPoll
 	}
 	for i, p := range s.Points {
-		shown.Points[i] = web.Point{Name: p.Name, Unit: p.Unit, Error: p.Error}
+		shown.Points[i] = web.Point{Name: p.Name, Unit: p.Unit, Error: p.Error, Writable: p.Writable}
 		if !p.Value.Absent() {
 			shown.Points[i].Value = p.Value
 		}

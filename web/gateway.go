@@ -52,7 +52,10 @@ type Device struct {
 	Lamps     Lamps      `json:"lamps"`
 	// Advice is what is wrong most likely and what to do about it, where that can be told.
 	Advice *BusText `json:"advice,omitempty"`
-	Points []Point  `json:"points"`
+	// PointsTotal and PointsFailing are set by the server from Points.
+	PointsTotal   int     `json:"points_total"`
+	PointsFailing int     `json:"points_failing"`
+	Points        []Point `json:"points"` // empty where nobody asked for them
 }
 
 // Lamps show how far it is to a device's values: each is good, bad, or unknown, which it is behind a bad one.
@@ -68,6 +71,8 @@ type Point struct {
 	Unit  string `json:"unit,omitempty"`
 	Value any    `json:"value"` // a JSON scalar; null when there is none
 	Error string `json:"error,omitempty"`
+	// Writable says that commands may write it.
+	Writable bool `json:"writable,omitempty"`
 }
 
 // Uplink is one way to a cloud.

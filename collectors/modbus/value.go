@@ -40,7 +40,7 @@ func newPoint(p *Point) point {
 	out := point{
 		span: p.span(), form: form, name: p.Name, kind: kind, swaps: p.Order.swaps(form.bytes),
 		bit: -1, half: p.Address.Byte, length: p.Length, scale: p.Scale, offset: p.Offset, precision: -1,
-		spec: collectors.Spec{Name: p.Name, Unit: p.Unit, Policy: p.Policy}, writable: p.Access == "rw",
+		spec: collectors.Spec{Name: p.Name, Unit: p.Unit, Policy: p.Policy, Writable: p.Access == "rw"}, writable: p.Access == "rw",
 	}
 	if out.scale == 0 {
 		out.scale = 1
