@@ -59,6 +59,8 @@ type Gateway struct {
 	searches *searches
 	outages  *outages
 	tracer   *tracer
+	lines    *fieldLines
+	trials   *trials
 	gaps     *gaps
 	readable readable
 	setup    string // the one-time code, empty when there is a password
@@ -131,6 +133,8 @@ func New(options Options) (*Gateway, error) {
 	g.searches = &searches{gateway: g}
 	g.outages = &outages{gateway: g, last: map[string]*outage{}}
 	g.tracer = &tracer{gateway: g}
+	g.lines = newFieldLines(g)
+	g.trials = newTrials(g)
 	if err := g.prepareAdmin(); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}

@@ -97,6 +97,8 @@ func TestTheDocumentDescribesTheTypes(t *testing.T) {
 		"Registers": reflect.TypeFor[Registers](), "Interpretation": reflect.TypeFor[Interpretation](), "Profile": reflect.TypeFor[Profile](),
 		"PointFile": reflect.TypeFor[PointFile](), "PointColumn": reflect.TypeFor[PointColumn](), "PointProblem": reflect.TypeFor[PointProblem](),
 		"RouteExample": reflect.TypeFor[RouteExample](), "Recognised": reflect.TypeFor[Recognised](), "RecognisedSecret": reflect.TypeFor[RecognisedSecret](), "Outage": reflect.TypeFor[Outage](), "TraceStep": reflect.TypeFor[TraceStep](), "TraceEnd": reflect.TypeFor[TraceEnd](),
+		"Lamps": reflect.TypeFor[Lamps](), "TrialRequest": reflect.TypeFor[TrialRequest](), "Trial": reflect.TypeFor[Trial](), "TriedPoint": reflect.TypeFor[TriedPoint](), "SectionProblem": reflect.TypeFor[SectionProblem](),
+		"WriteRequest": reflect.TypeFor[writeRequest](), "Written": reflect.TypeFor[Written](),
 		"Revision": reflect.TypeFor[Revision](), "RevisionText": reflect.TypeFor[RevisionText](),
 	} {
 		var all, required []string

@@ -27,22 +27,23 @@ type Options struct {
 	Gateway  Gateway
 	Line     Line // nil outside the demo
 	Accounts Accounts
-	Keeper   Keeper   // nil: no backups, no records of the past
-	Messages Messages // nil: nothing is told of messages
-	Uplinks  Uplinks  // nil: uplinks are neither tested nor is what they set aside listed
-	// Clouds, Outages and Tracer are nil where there is no help with uplinks that are not configured yet, none can
-	// be cut on purpose, and no reading can be followed.
-	Clouds   Clouds
-	Outages  Outages
-	Tracer   Tracer
-	Buses    Buses    // nil: nothing is told of the lines to devices
-	Searches Searches // nil: nothing can be searched
-	// Certificates is nil without TLS.
+
+	// The parts of the gateway that may be missing: then they are nil, and so are their routes.
+	Keeper       Keeper
+	Messages     Messages
+	Uplinks      Uplinks
+	Clouds       Clouds
+	Outages      Outages
+	Tracer       Tracer
+	Buses        Buses
+	Searches     Searches
 	Certificates Certificates
-	Points       Points // nil: nothing is told of how devices are asked, nor of profiles
-	SetupCode    string // one-time code that sets the first password; empty refuses set-up
-	Version      string
-	Log          *slog.Logger
+	Points       Points
+	Devices      Devices
+
+	SetupCode string // one-time code that sets the first password; empty refuses set-up
+	Version   string
+	Log       *slog.Logger
 }
 
 // Server answers the API and serves the page.
@@ -196,6 +197,10 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	}
 	if s.options.Points != nil {
 		s.pointRoutes(signedIn)
+	}
+
+	if s.options.Devices != nil {
+		s.deviceRoutes(signedIn)
 	}
 
 	engine.NoRoute(pages.serve)
