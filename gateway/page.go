@@ -26,6 +26,7 @@ func (g *Gateway) pagePlace(c *config.Config) place {
 			Buses:     newFieldLines(g),
 			Searches:  g.searches,
 			Points:    fieldPoints{g},
+			Trends:    trends{g},
 			SetupCode: g.setup,
 			Version:   g.options.Version,
 			Log:       g.log.With("part", "web"),

@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	visitBlocks = 32 // that one call of Visit looks through, at most
-	visitors    = 2  // goroutines that decompress: the rest of the machine has other work
+	visitBlocks  = 32   // that one call of Visit looks through, at most
+	visitRecords = 4096 // after which it looks into no more blocks
+	visitors     = 2    // goroutines that decompress: the rest of the machine has other work
 )
 
 // Stored is what Visit shows of a record. Payload is only good until the visit returns.
@@ -46,7 +47,10 @@ func (s *Store) Visit(from message.Position, since, until int64, topics []string
 	if err != nil {
 		return from, err
 	}
-	for len(v.chosen) > 0 {
+	for shown := 0; len(v.chosen) > 0; {
+		if shown >= visitRecords {
+			return v.chosen[0].from, nil
+		}
 		n := min(len(v.chosen), len(v.looks))
 		v.read(n)
 		for i := range n {
@@ -59,6 +63,7 @@ func (s *Store) Visit(from message.Position, since, until int64, topics []string
 				return s.behindTrim(look.from), nil
 			}
 			look.show(visit)
+			shown += len(look.found)
 		}
 		v.chosen = v.chosen[n:]
 	}

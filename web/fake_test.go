@@ -24,6 +24,7 @@ type fakeGateway struct {
 	messages fakeMessages
 	uplinks  fakeUplinks
 	points   fakePoints
+	trends   fakeTrends
 }
 
 const (

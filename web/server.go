@@ -36,6 +36,7 @@ type Options struct {
 	Buses     Buses    // nil: nothing is told of the lines to devices
 	Searches  Searches // nil: nothing can be searched
 	Points    Points   // nil: nothing is told of how devices are asked, nor of profiles
+	Trends    Trends   // nil: nothing is told of what points were
 	SetupCode string   // one-time code that sets the first password; empty refuses set-up
 	Version   string
 	Log       *slog.Logger
@@ -158,6 +159,9 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	}
 	if s.options.Points != nil {
 		s.pointRoutes(signedIn)
+	}
+	if s.options.Trends != nil {
+		s.trendRoutes(signedIn)
 	}
 
 	engine.NoRoute(pages.serve)

@@ -1,7 +1,7 @@
-// Package trend turns readings, as the log has them, into what a chart can show: it takes single points
+// Package curve turns readings, as the log has them, into what a chart can show: it takes single points
 // out of their JSON, thins them to the width of the chart without losing an extreme, and knows where
 // nothing may be drawn. It keeps nothing of its own.
-package trend
+package curve
 
 import (
 	"bytes"

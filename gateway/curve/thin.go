@@ -1,4 +1,4 @@
-package trend
+package curve
 
 import "math"
 
@@ -60,21 +60,31 @@ func (t *Thinned) Add(at int64, value float64) {
 	}
 	t.Count++
 	t.Sum += value
-	d := dot{at, value}
+	c.take(dot{at, value})
+}
+
+// Hold draws a value that was told before as far as this time, without counting it again.
+func (t *Thinned) Hold(at int64, value float64) {
+	if c := t.column(at); c != nil {
+		c.take(dot{at, value})
+	}
+}
+
+func (c *column) take(d dot) {
 	if !c.values {
 		c.values, c.first, c.last, c.lowest, c.peak = true, d, d, d, d
 		return
 	}
-	if at < c.first.at {
+	if d.at < c.first.at {
 		c.first = d
 	}
-	if at >= c.last.at {
+	if d.at >= c.last.at {
 		c.last = d
 	}
-	if value < c.lowest.value {
+	if d.value < c.lowest.value {
 		c.lowest = d
 	}
-	if value > c.peak.value {
+	if d.value > c.peak.value {
 		c.peak = d
 	}
 }
