@@ -41,6 +41,7 @@ func (g *Gateway) pagePlace(c *config.Config) place {
 			Searches:  g.searches,
 			Points:    fieldPoints{g},
 			Devices:   fieldDevices{g},
+			Trends:    trends{g},
 			SetupCode: g.setup,
 			Version:   g.options.Version,
 			Log:       g.log.With("part", "web"),

@@ -92,6 +92,8 @@ func TestTheDocumentDescribesTheTypes(t *testing.T) {
 		"Cursor": reflect.TypeFor[Cursor](), "Backup": reflect.TypeFor[Backup](), "Audit": reflect.TypeFor[Audit](),
 		"Topic": reflect.TypeFor[Topic](), "TopicDetail": reflect.TypeFor[TopicDetail](), "TopicGroup": reflect.TypeFor[TopicGroup](), "Queue": reflect.TypeFor[Queue](), "Group": reflect.TypeFor[Group](), "GroupQueue": reflect.TypeFor[GroupQueue](),
 		"MessageHead": reflect.TypeFor[MessageHead](), "Message": reflect.TypeFor[Message](), "MessageProperty": reflect.TypeFor[MessageProperty](),
+		"Trend": reflect.TypeFor[Trend](), "TrendSeries": reflect.TypeFor[TrendSeries](),
+		"PublishRequest": reflect.TypeFor[publishRequest](), "TailNews": reflect.TypeFor[TailNews](), "TailItem": reflect.TypeFor[TailItem](), "DeadPlace": reflect.TypeFor[DeadPlace](), "DeadPlaces": reflect.TypeFor[DeadPlaces](),
 		"Track": reflect.TypeFor[Track](), "Resent": reflect.TypeFor[Resent](), "Reset": reflect.TypeFor[Reset](),
 		"Plan": reflect.TypeFor[Plan](), "PlanGroup": reflect.TypeFor[PlanGroup](), "PlanRequest": reflect.TypeFor[PlanRequest](), "PlanLesson": reflect.TypeFor[PlanLesson](),
 		"Registers": reflect.TypeFor[Registers](), "Interpretation": reflect.TypeFor[Interpretation](), "Profile": reflect.TypeFor[Profile](),

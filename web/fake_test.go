@@ -29,6 +29,7 @@ type fakeGateway struct {
 	outages  fakeOutages
 
 	certificates fakeCertificates
+	trends       fakeTrends
 }
 
 const (

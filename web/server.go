@@ -40,6 +40,7 @@ type Options struct {
 	Certificates Certificates
 	Points       Points
 	Devices      Devices
+	Trends       Trends
 
 	SetupCode string // one-time code that sets the first password; empty refuses set-up
 	Version   string
@@ -201,6 +202,9 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 
 	if s.options.Devices != nil {
 		s.deviceRoutes(signedIn)
+	}
+	if s.options.Trends != nil {
+		s.trendRoutes(signedIn)
 	}
 
 	engine.NoRoute(pages.serve)
