@@ -91,19 +91,19 @@ type proposal struct {
 	running  *config.Config
 	text     string
 	next     *config.Config // nil with problems
-	problems []web.ConfigProblem
-	warnings []web.ConfigProblem
+	problems []web.SectionProblem
+	warnings []web.SectionProblem
 }
 
 // propose makes the new text and reads it.
 func (c *configurator) propose(change web.ConfigChange) (*proposal, error) {
-	p := &proposal{running: c.gateway.Config(), problems: []web.ConfigProblem{}, warnings: []web.ConfigProblem{}}
+	p := &proposal{running: c.gateway.Config(), problems: []web.SectionProblem{}, warnings: []web.SectionProblem{}}
 	if p.running.Text == "" {
 		return nil, web.ErrNoFile
 	}
 	text, err := changed(c.gateway.options.Path, p.running.Text, change)
 	if wrong, ok := errors.AsType[*config.EditError](err); ok {
-		p.problems = append(p.problems, web.ConfigProblem{Path: append([]string{}, wrong.Path...), Line: wrong.Line, Text: wrong.Text})
+		p.problems = append(p.problems, web.SectionProblem{Path: append([]string{}, wrong.Path...), Line: wrong.Line, Text: wrong.Text})
 		p.text = p.running.Text
 		return p, nil
 	}
@@ -150,7 +150,7 @@ func (c *configurator) show(p *proposal, said config.Problems) {
 	}
 	d, err := config.ReadDocument("", []byte(p.text))
 	for _, each := range said {
-		shown := web.ConfigProblem{Path: []string{}, Line: each.Line, Text: each.Message}
+		shown := web.SectionProblem{Path: []string{}, Line: each.Line, Text: each.Message}
 		if err == nil {
 			shown.Path = d.Steps(each.Path)
 		}
@@ -165,7 +165,7 @@ func (c *configurator) show(p *proposal, said config.Problems) {
 // changed gives the new text, in which nothing else differs from the old.
 func changed(name, text string, change web.ConfigChange) (string, error) {
 	if change.Text != nil {
-		return keepSecrets(text, *change.Text)
+		return putSecretsBack(text, *change.Text)
 	}
 	d, err := config.ReadDocument(name, []byte(text))
 	if err != nil {
@@ -207,7 +207,7 @@ func (c *configurator) Restore(revision uint64, etag, user string) (web.ConfigAp
 	if err != nil {
 		return web.ConfigApplied{}, err
 	}
-	p := &proposal{running: c.gateway.Config(), text: text, problems: []web.ConfigProblem{}}
+	p := &proposal{running: c.gateway.Config(), text: text, problems: []web.SectionProblem{}}
 	if err := c.check(p); err != nil {
 		return web.ConfigApplied{}, err
 	}
@@ -241,12 +241,12 @@ func (c *configurator) ready(etag string, overFile bool) error {
 // and the file is as it was.
 func (c *configurator) apply(p *proposal, user string) (done web.ConfigApplied, err error) {
 	if len(p.problems) > 0 {
-		return done, &web.ConfigError{Problems: p.problems}
+		return done, &web.SectionError{Problems: p.problems}
 	}
 	next := c.gateway.withStore(p.running, p.next)
 	risky := !reflect.DeepEqual(p.running.Web, next.Web)
 	if risky && next != p.next {
-		return done, &web.ConfigError{Problems: []web.ConfigProblem{{Path: []string{"store"}, Text: "the log's settings count from the next start on, and the page's address at once; change one after the other"}}}
+		return done, &web.SectionError{Problems: []web.SectionProblem{{Path: []string{"store"}, Text: "the log's settings count from the next start on, and the page's address at once; change one after the other"}}}
 	}
 	var waiting *unconfirmed
 	if risky {
@@ -293,7 +293,7 @@ func (c *configurator) Reload(user string) (web.ConfigApplied, error) {
 	if wrong, ok := errors.AsType[config.Problems](err); ok {
 		p := &proposal{}
 		c.show(p, wrong)
-		return web.ConfigApplied{}, &web.ConfigError{Problems: p.problems}
+		return web.ConfigApplied{}, &web.SectionError{Problems: p.problems}
 	}
 	if err != nil {
 		return web.ConfigApplied{}, err

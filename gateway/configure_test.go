@@ -127,7 +127,7 @@ func TestMistakesInAChangeAreNamedAndChangeNothing(t *testing.T) {
 		t.Errorf("the preview says %+v, %v", p.Problems, err)
 	}
 	_, err = c.Apply(edits(`devices.press.driver = "x"`), c.State().ETag, "zoe")
-	if wrong, ok := errors.AsType[*web.ConfigError](err); !ok || len(wrong.Problems) == 0 {
+	if wrong, ok := errors.AsType[*web.SectionError](err); !ok || len(wrong.Problems) == 0 {
 		t.Errorf("applying it gives %v", err)
 	}
 	text := "devices: ["

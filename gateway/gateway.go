@@ -38,6 +38,9 @@ type Options struct {
 	AdminPassword string
 	// SetupCode is called with the one-time code of a gateway without a password.
 	SetupCode func(code string)
+	// Fingerprint is called with the SHA-256 of the certificate that the gateway made itself, whenever
+	// the page begins to show it.
+	Fingerprint func(fingerprint string)
 	// Line and Demo are the demo's simulated line and what its cloud has seen; nil elsewhere.
 	Line web.Line
 	Demo func() *web.Demo
@@ -57,6 +60,10 @@ type Gateway struct {
 	parts    *supervisor
 	watcher  *watcher
 	searches *searches
+	outages  *outages
+	tracer   *tracer
+	lines    *fieldLines
+	trials   *trials
 
 	configurator *configurator
 
@@ -130,6 +137,10 @@ func New(options Options) (*Gateway, error) {
 	}
 	g.watcher = newWatcher(g)
 	g.searches = &searches{gateway: g}
+	g.outages = &outages{gateway: g, last: map[string]*outage{}}
+	g.tracer = &tracer{gateway: g}
+	g.lines = newFieldLines(g)
+	g.trials = newTrials(g)
 	g.configurator = newConfigurator(g)
 	if err := g.prepareAdmin(); err != nil {
 		return nil, errors.Join(err, g.Close())

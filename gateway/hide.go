@@ -59,8 +59,8 @@ func hideIn(d *config.Document, text string, known map[string]bool) string {
 	return withoutSecrets(string(shown)) // which also looks into remarks
 }
 
-// keepSecrets puts the secrets of old back into a text that was made from what hide gives of it.
-func keepSecrets(old, text string) (string, error) {
+// putSecretsBack puts the secrets of old back into a text that was made from what hide gives of it.
+func putSecretsBack(old, text string) (string, error) {
 	if !strings.Contains(text, hiddenSecret) {
 		return text, nil
 	}

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
+	"slices"
+	"sync"
 	"syscall"
 	"time"
 
+	"sluice/gateway/certificates"
 	"sluice/gateway/config"
 	"sluice/store"
 	"sluice/web"
@@ -17,15 +19,19 @@ import (
 
 // page is the HTTP server in its place.
 type page struct {
-	server *web.Server
-	late   bool // its port is free when the page before it has gone
-	log    *slog.Logger
+	server       *web.Server
+	certificates *certificates.Set // nil without TLS
+	late         bool              // a port is free when the page before it has gone
+	log          *slog.Logger
 }
 
 func (g *Gateway) pagePlace(c *config.Config) place {
 	return place{name: "web", spec: c.Web, open: func(replaces part) (part, error) {
-		before, _ := replaces.(*page)
-		server, err := web.New(web.Options{
+		set, err := g.openCertificates(c)
+		if err != nil {
+			return nil, err
+		}
+		options := web.Options{
 			Listen:       c.Web.Listen,
 			Gateway:      g,
 			Line:         g.options.Line,
@@ -33,48 +39,51 @@ func (g *Gateway) pagePlace(c *config.Config) place {
 			Keeper:       keeper{g},
 			Messages:     messages{g.queues, g.store, &g.readable, g.consumers, g.broker, g.forwards},
 			Uplinks:      uplinks{g},
-			Buses:        newFieldLines(g),
+			Clouds:       clouds{g},
+			Outages:      g.outages,
+			Tracer:       g.tracer,
+			Buses:        g.lines,
 			Searches:     g.searches,
 			Points:       fieldPoints{g},
-			SetupCode:    g.setup,
+			Devices:      fieldDevices{g},
+			Trends:       trends{g},
 			Configurator: g.configurator,
-			Replaces:     before.serverOf(),
+			SetupCode:    g.setup,
 			Version:      g.options.Version,
 			Log:          g.log.With("part", "web"),
-		})
+		}
+		if set != nil {
+			options.TLS = &web.TLS{Listen: c.Web.TLS.Listen, Config: set.Config()}
+			options.Certificates = shownCertificates{set}
+		}
+		server, err := web.New(options)
 		if err != nil {
 			return nil, err
 		}
-		p := &page{server: server, log: g.log.With("part", "web")}
+		p := &page{server: server, certificates: set, log: g.log.With("part", "web")}
+		before, replacing := replaces.(*page)
+		if replacing {
+			server.TakeOver(before.server)
+		}
 		err = server.Listen()
-		if errors.Is(err, syscall.EADDRINUSE) && before != nil && samePort(before.server.Addr(), c.Web.Listen) {
+		if replacing && errors.Is(err, syscall.EADDRINUSE) && before.server.HasPortOf(server) {
 			p.late, err = true, nil
 		}
 		if err != nil {
 			return nil, err
 		}
+		if set != nil {
+			shown := set.Current()
+			g.log.Info("the page is served over TLS", "listen", c.Web.TLS.Listen, "certificate", shown.Kind, "until", shown.Until, "fingerprint", shown.Fingerprint)
+			if g.options.Fingerprint != nil && shown.Kind == certificates.SelfMade {
+				g.options.Fingerprint(shown.Fingerprint)
+			}
+		}
 		return p, nil
 	}}
 }
 
-// serverOf is the server of a page, if there is one.
-func (p *page) serverOf() *web.Server {
-	if p == nil {
-		return nil
-	}
-	return p.server
-}
-
-func samePort(had net.Addr, wanted string) bool {
-	if had == nil {
-		return false
-	}
-	_, old, err := net.SplitHostPort(had.String())
-	_, next, wrong := net.SplitHostPort(wanted)
-	return err == nil && wrong == nil && old == next
-}
-
-// untilFree is how often a page asks whether the one before it has let go of the port.
+// untilFree is how often a page asks whether the one before it has let go of a port.
 const untilFree = 20 * time.Millisecond
 
 // Run serves the page. Where it has to wait for its port it goes on trying: without a page nobody could
@@ -93,6 +102,14 @@ func (p *page) Run(ctx context.Context) error {
 			p.log.Error("the page waits for its port", "err", err)
 		}
 	}
+	if p.certificates == nil {
+		return p.server.Run(ctx)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var tending sync.WaitGroup
+	defer tending.Wait()
+	defer cancel()
+	tending.Go(func() { p.certificates.Run(ctx) })
 	return p.server.Run(ctx)
 }
 
@@ -103,8 +120,8 @@ const Administrator = "admin"
 
 // prepareAdmin gives a fresh data directory its administrator, or a one-time code to make one.
 func (g *Gateway) prepareAdmin() error {
-	_, found, err := g.admin.User(Administrator)
-	if err != nil || found {
+	users, err := g.admin.Users()
+	if err != nil || slices.ContainsFunc(users, func(u store.User) bool { return u.Role == "administrator" }) {
 		return err
 	}
 	if g.options.AdminPassword == "" {
@@ -134,4 +151,45 @@ func (a accounts) Password(user string) (hash []byte, role string, found bool, e
 
 func (a accounts) SetPassword(user string, hash []byte, role string) error {
 	return a.PutUser(store.User{Name: user, Role: role, PasswordHash: hash})
+}
+
+func (a accounts) Users() (list []web.User, err error) {
+	all, err := a.Admin.Users()
+	for _, u := range all {
+		list = append(list, web.User{Name: u.Name, Role: u.Role})
+	}
+	return list, err
+}
+
+func (a accounts) RemoveUser(name string) error {
+	known, err := a.Admin.RemoveUser(name)
+	if err == nil && !known {
+		return web.ErrUnknown
+	}
+	return err
+}
+
+func (a accounts) Tokens() (list []web.Token, err error) {
+	all, err := a.Admin.Tokens()
+	for _, t := range all {
+		shown := web.Token{Name: t.Name, Role: t.Role, By: t.By, Made: time.UnixMilli(t.Made), Hash: t.Hash}
+		if t.Expires != 0 {
+			expires := time.UnixMilli(t.Expires)
+			shown.Expires = &expires
+		}
+		list = append(list, shown)
+	}
+	return list, err
+}
+
+func (a accounts) SetTokens(list []web.Token) error {
+	all := make([]store.Token, 0, len(list))
+	for _, t := range list {
+		kept := store.Token{Name: t.Name, Role: t.Role, By: t.By, Made: t.Made.UnixMilli(), Hash: t.Hash}
+		if t.Expires != nil {
+			kept.Expires = t.Expires.UnixMilli()
+		}
+		all = append(all, kept)
+	}
+	return a.PutTokens(all)
 }

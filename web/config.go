@@ -9,7 +9,7 @@ import (
 )
 
 // Configurator shows and changes the configuration. Its methods may be called from any goroutine; changes
-// are made one after the other. A *ConfigError is their answer to a change that cannot be.
+// are made one after the other. A *SectionError is their answer to a change that cannot be.
 type Configurator interface {
 	// State is what is cheap to ask again and again.
 	State() ConfigState
@@ -38,11 +38,6 @@ var (
 	ErrPending     = errors.New("another change waits to be confirmed; confirm it or take it back first")
 	ErrNoFile      = errors.New("this gateway's configuration cannot be written: it does not come from a file, or the file's folder is read-only")
 )
-
-// ConfigError is a change that cannot be made, with the reasons.
-type ConfigError struct{ Problems []ConfigProblem }
-
-func (e *ConfigError) Error() string { return "the configuration would have mistakes" }
 
 // ConfigState says which configuration runs and what is to be done about it.
 type ConfigState struct {
@@ -97,24 +92,17 @@ type ConfigEdit struct {
 
 // ConfigPreview is what a change would do.
 type ConfigPreview struct {
-	ETag          string          `json:"etag"` // of the text that it was made from
-	Changed       bool            `json:"changed"`
-	Diff          []DiffLine      `json:"diff"`
-	Starts        []string        `json:"starts"`
-	Stops         []string        `json:"stops"`
-	Restarts      []string        `json:"restarts"`
-	Problems      []ConfigProblem `json:"problems"` // with any it cannot be applied
-	Warnings      []ConfigProblem `json:"warnings"`
-	Risky         bool            `json:"risky"` // it has to be confirmed
-	RestartNeeded bool            `json:"restart_needed"`
-	Document      json.RawMessage `json:"document,omitempty"`
-}
-
-// ConfigProblem is a mistake or a doubt at a place of the new text.
-type ConfigProblem struct {
-	Path []string `json:"path"`
-	Line int      `json:"line,omitempty"`
-	Text string   `json:"text"`
+	ETag          string           `json:"etag"` // of the text that it was made from
+	Changed       bool             `json:"changed"`
+	Diff          []DiffLine       `json:"diff"`
+	Starts        []string         `json:"starts"`
+	Stops         []string         `json:"stops"`
+	Restarts      []string         `json:"restarts"`
+	Problems      []SectionProblem `json:"problems"` // with any it cannot be applied
+	Warnings      []SectionProblem `json:"warnings"`
+	Risky         bool             `json:"risky"` // it has to be confirmed
+	RestartNeeded bool             `json:"restart_needed"`
+	Document      json.RawMessage  `json:"document,omitempty"`
 }
 
 // DiffLine is a line of a comparison; Old and New are its numbers, from 1. A gap stands for lines that are

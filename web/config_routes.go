@@ -199,15 +199,10 @@ func revisionNumber(c *gin.Context, text string) (uint64, bool) {
 }
 
 func (s *Server) configFailed(c *gin.Context, err error) {
-	wrong, mistaken := errors.AsType[*ConfigError](err)
+	wrong, mistaken := errors.AsType[*SectionError](err)
 	switch {
 	case mistaken:
-		detail := wrong.Error()
-		if len(wrong.Problems) > 0 {
-			first := wrong.Problems[0]
-			detail = strings.TrimPrefix(strings.Join(first.Path, ".")+": "+first.Text, ": ")
-		}
-		refuse(c, problem{Status: http.StatusUnprocessableEntity, Title: "The configuration would have mistakes", Detail: detail, Problems: wrong.Problems})
+		refuse(c, problem{Status: http.StatusUnprocessableEntity, Title: "The configuration would have mistakes", Detail: wrong.Error(), Problems: wrong.Problems})
 	case errors.Is(err, ErrChanged):
 		refuse(c, problem{Status: http.StatusPreconditionFailed, Field: "If-Match", Detail: err.Error()})
 	case errors.Is(err, ErrFileDiffers), errors.Is(err, ErrPending), errors.Is(err, ErrNoFile):

@@ -28,7 +28,7 @@ func (f *fakeConfigurator) Schema() ConfigSchema {
 }
 func (f *fakeConfigurator) Preview(change ConfigChange, _ bool) (ConfigPreview, error) {
 	f.change = change
-	return ConfigPreview{ETag: fakeTag, Changed: true, Problems: []ConfigProblem{}}, f.err
+	return ConfigPreview{ETag: fakeTag, Changed: true, Problems: []SectionProblem{}}, f.err
 }
 func (f *fakeConfigurator) Apply(change ConfigChange, etag, _ string) (ConfigApplied, error) {
 	f.change = change
@@ -78,7 +78,7 @@ func TestTheConfigurationIsChangedByWhoHasSeenIt(t *testing.T) {
 	if e := fake.change.Edits; len(e) != 2 || string(e[0].Value) != `"a"` || e[1].Value != nil {
 		t.Errorf("the edits arrive as %+v", e)
 	}
-	fake.err = &ConfigError{Problems: []ConfigProblem{{Path: []string{"web", "listen"}, Line: 3, Text: "no port"}}}
+	fake.err = &SectionError{Problems: []SectionProblem{{Path: []string{"web", "listen"}, Line: 3, Text: "no port"}}}
 	if p := wantProblem(t, ask(s, "PUT", "/api/v1/config", body, append(token, "If-Match", `"abc"`)...), http.StatusUnprocessableEntity); len(p.Problems) != 1 || p.Detail != "web.listen: no port" {
 		t.Errorf("the problem is %+v", p)
 	}

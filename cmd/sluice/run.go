@@ -35,7 +35,10 @@ func run(ctx context.Context, args []string) error {
 		Log:           log,
 		AdminPassword: os.Getenv("SLUICE_ADMIN_PASSWORD"),
 		SetupCode: func(code string) {
-			fmt.Fprint(os.Stderr, welcome(c.Web.Listen, code))
+			fmt.Fprint(os.Stderr, welcome(&c.Web, code))
+		},
+		Fingerprint: func(fingerprint string) {
+			fmt.Fprintf(os.Stderr, "\nThe page's certificate is the gateway's own. Compare its SHA-256 fingerprint with what the browser shows:\n  %s\n\n", fingerprint)
 		},
 	})
 	if err != nil {
@@ -57,11 +60,15 @@ func run(ctx context.Context, args []string) error {
 }
 
 // welcome says where the first password is set; without a page, nowhere.
-func welcome(listen, code string) string {
-	if listen == "" {
+func welcome(web *config.Web, code string) string {
+	address := "http://" + web.Listen
+	switch {
+	case web.TLS != nil:
+		address = "https://" + web.TLS.Listen
+	case web.Listen == "":
 		return ""
 	}
-	return fmt.Sprintf("\nThis gateway has no password yet. Open http://%s and enter the code %s\n\n", listen, code)
+	return fmt.Sprintf("\nThis gateway has no password yet. Open %s and enter the code %s\n\n", address, code)
 }
 
 // reload applies the changed file at each SIGHUP.

@@ -1,150 +1,23 @@
 // The answer of GET /api/v1/status, as web/openapi describes it.
 
-export interface Status {
-  gateway: string
-  version: string
-  started: string
-  time: string
-  devices: Device[]
-  uplinks: Uplink[]
-  abandoned: Abandoned[]
-  log: Log
-  mqtt: Mqtt
-  rocketmq?: RocketMq
-  demo?: Demo
-}
+import type { Place, View } from './route'
+import type { Schemas } from './schemas'
 
-export interface Device {
-  name: string
-  driver: string
-  address: string
-  state: string
-  since: string
-  last_error?: string
-  polls: number
-  failures: number
-  readings: number
-  seq: number
-  last_poll?: string
-  points: Point[]
-}
+export type Status = Schemas['Status']
+export type Device = Schemas['Device']
 
 export type Scalar = number | string | boolean | null
 
-export interface Point {
-  name: string
-  unit?: string
-  value: Scalar
-  error?: string
-}
-
-export interface Uplink {
-  name: string
-  driver: string
-  address: string
-  state: string
-  since: string
-  last_error?: string
-  tries: number
-  failed: number
-  next_try?: string
-  backlog: number
-  backlog_bytes: number
-  oldest?: string
-  in_flight: number
-  sent: number
-  repeated: number
-  set_aside: number
-  stalls: number
-  looped: number
-  rate: number
-  drain_seconds?: number
-  routes: Route[]
-}
-
-export interface Route {
-  from: string
-  to: string
-  order: string
-  bytes: number
-  lanes: Lane[]
-}
-
-export interface Lane {
-  name: string
-  backlog: number
-  paused_until?: string
-}
-
-export interface Abandoned {
-  uplink: string
-  from: string
-  gone: boolean
-  cursor: string
-  messages: number
-  bytes: number
-  oldest?: string
-}
-
-export interface Log {
-  state: string
-  error?: string
-  messages: number
-  bytes: number
-  limit: number
-  first: number
-  last: number
-  oldest?: string
-  rate: number
-  dropped: number
-  cursors: Cursor[]
-  cursors_total: number
-  cursors_expired: number
-}
-
-export interface Cursor {
-  name: string
-  position: number
-  messages: number
-  bytes: number
-  oldest?: string
-  in_use: boolean
-  idle_since?: string
-  expires?: string
-}
-
-export interface Mqtt {
-  listen: string[]
-  connections: number
-  received: number
-  delivered: number
-  dropped: number
-  sleeping: number
-  unwelcome: number
-  excess: number
-}
-
-export interface RocketMq {
-  listen: string[]
-  keys?: boolean
-  tls?: string
-  connections: number
-  received: number
-  delivered: number
-  groups: number
-  producers: number
-  waiting: number
-  unwelcome: number
-  excess: number
-}
-
-export interface Demo {
-  line_up: boolean
-  received: number
-  gaps: number
-  duplicates: number
-  reordered: number
-}
+export type Point = Schemas['Point']
+export type Uplink = Schemas['Uplink']
+export type Route = Schemas['UplinkRoute']
+export type Lane = Schemas['UplinkLane']
+export type Abandoned = Schemas['Abandoned']
+export type Log = Schemas['Log']
+export type Cursor = Schemas['Cursor']
+export type Mqtt = Schemas['MQTT']
+export type RocketMq = Schemas['RocketMQ']
+export type Demo = Schemas['Demo']
 
 // age is how old a moment is by the gateway's own clock, in milliseconds.
 export function age(status: Status, moment: string): number {
@@ -166,6 +39,20 @@ export function held(uplink: Uplink): string | undefined {
   const lanes = uplink.routes.flatMap((route) => route.lanes).filter((lane) => lane.backlog > 0)
   const until = lanes.map((lane) => lane.paused_until)
   return until.length > 0 && until.every((moment) => moment !== undefined) ? until.sort()[0] : undefined
+}
+
+const few = 6 // devices whose points the overview shows
+
+// small tells whether there are so few devices that each is shown with its points.
+export const small = (status: Status): boolean => status.devices.length <= few
+
+const pointless: readonly View[] = ['buses', 'find', 'messages', 'topics', 'groups', 'connections', 'aside', 'profiles']
+
+// pointsFor says of which devices a place needs the points: all, none, or one by its name.
+export function pointsFor(place: Place, status: Status | undefined): string {
+  if (place.view === 'devices' && place.name) return place.name
+  if (place.view === 'overview' || place.view === 'devices') return status && small(status) ? 'all' : 'none'
+  return pointless.includes(place.view) ? 'none' : 'all'
 }
 
 // answering tells whether a device gives at least some of its points.
