@@ -56,6 +56,7 @@ type Gateway struct {
 	searches *searches
 	gaps     *gaps
 	readable readable
+	clock    *clock
 	setup    string // the one-time code, empty when there is a password
 	applying sync.Mutex
 
@@ -115,6 +116,7 @@ func New(options Options) (*Gateway, error) {
 		buses:   buses,
 		drivers: drivers.Drivers(buses, options.Log),
 		gaps:    gaps,
+		clock:   machineClock(),
 		parts:   newSupervisor(options.Log),
 	}
 	g.readable.log = options.Log.With("part", "queues")

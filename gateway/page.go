@@ -26,6 +26,8 @@ func (g *Gateway) pagePlace(c *config.Config) place {
 			Buses:     newFieldLines(g),
 			Searches:  g.searches,
 			Points:    fieldPoints{g},
+			FirstRun:  firstRun{g},
+			Clock:     g.clock,
 			SetupCode: g.setup,
 			Version:   g.options.Version,
 			Log:       g.log.With("part", "web"),
@@ -67,7 +69,10 @@ func (g *Gateway) prepareAdmin() error {
 	if err != nil {
 		return fmt.Errorf("the administrator's password: %w", err)
 	}
-	return g.admin.PutUser(store.User{Name: Administrator, Role: "administrator", PasswordHash: hash})
+	if err := g.admin.PutUser(store.User{Name: Administrator, Role: "administrator", PasswordHash: hash}); err != nil {
+		return err
+	}
+	return g.noteGiven(hash)
 }
 
 // accounts lets the administration database be the page's.

@@ -95,6 +95,7 @@ func TestTheDocumentDescribesTheTypes(t *testing.T) {
 		"Plan": reflect.TypeFor[Plan](), "PlanGroup": reflect.TypeFor[PlanGroup](), "PlanRequest": reflect.TypeFor[PlanRequest](), "PlanLesson": reflect.TypeFor[PlanLesson](),
 		"Registers": reflect.TypeFor[Registers](), "Interpretation": reflect.TypeFor[Interpretation](), "Profile": reflect.TypeFor[Profile](),
 		"PointFile": reflect.TypeFor[PointFile](), "PointColumn": reflect.TypeFor[PointColumn](), "PointProblem": reflect.TypeFor[PointProblem](),
+		"SetupState": reflect.TypeFor[setupState](), "Checklist": reflect.TypeFor[Checklist](), "ChecklistChange": reflect.TypeFor[ChecklistChange](), "Time": reflect.TypeFor[Time](),
 		"Revision": reflect.TypeFor[Revision](), "RevisionText": reflect.TypeFor[RevisionText](),
 	} {
 		var all, required []string

@@ -24,6 +24,8 @@ type fakeGateway struct {
 	messages fakeMessages
 	uplinks  fakeUplinks
 	points   fakePoints
+	firstRun fakeFirstRun
+	clock    fakeClock
 }
 
 const (

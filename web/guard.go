@@ -27,8 +27,11 @@ func secureHeaders(c *gin.Context) {
 
 func limitBody(c *gin.Context) {
 	limit := int64(maxBody)
-	if c.FullPath() == importPath {
+	switch c.FullPath() {
+	case importPath:
 		limit = maxImport
+	case checklistPath:
+		limit = maxChecklist
 	}
 	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, limit)
 }

@@ -36,6 +36,8 @@ type Options struct {
 	Buses     Buses    // nil: nothing is told of the lines to devices
 	Searches  Searches // nil: nothing can be searched
 	Points    Points   // nil: nothing is told of how devices are asked, nor of profiles
+	FirstRun  FirstRun // nil: nobody keeps how far the first run is
+	Clock     Clock    // nil: the clock is neither shown nor set
 	SetupCode string   // one-time code that sets the first password; empty refuses set-up
 	Version   string
 	Log       *slog.Logger
@@ -129,6 +131,7 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	api.GET("/session", s.whoAmI)
 	api.POST("/session", sameSite, s.signIn)
 	api.POST("/setup", sameSite, s.setUp)
+	api.GET("/setup", s.setupState)
 
 	signedIn := api.Group("", s.authenticate)
 	signedIn.DELETE("/session", s.signOut)
@@ -158,6 +161,14 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	}
 	if s.options.Points != nil {
 		s.pointRoutes(signedIn)
+	}
+
+	if s.options.FirstRun != nil {
+		signedIn.PUT("/setup/checklist", administratorsOnly, s.keepChecklist)
+	}
+	if s.options.Clock != nil {
+		signedIn.GET("/time", s.time)
+		signedIn.PUT("/time", administratorsOnly, s.setTime)
 	}
 
 	engine.NoRoute(pages.serve)

@@ -22,6 +22,9 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	log := newLog(*debug)
+	if err := begin(*path, log); err != nil {
+		return err
+	}
 	c, err := load(*path)
 	if err != nil {
 		return err
@@ -53,14 +56,6 @@ func run(ctx context.Context, args []string) error {
 	end()
 	<-reloading
 	return err
-}
-
-// welcome says where the first password is set; without a page, nowhere.
-func welcome(listen, code string) string {
-	if listen == "" {
-		return ""
-	}
-	return fmt.Sprintf("\nThis gateway has no password yet. Open http://%s and enter the code %s\n\n", listen, code)
 }
 
 // reload applies the changed file at each SIGHUP.
