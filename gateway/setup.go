@@ -57,15 +57,20 @@ func (f firstRun) show(kept store.Setup) (web.Checklist, error) {
 	c := f.Config()
 	list := web.Checklist{
 		Password:  own,
-		Time:      done("time"),
+		Time:      done("time") || f.clock.system.synchronised(),
 		Device:    done("device") || len(c.Devices) > 0,
 		Uplink:    done("uplink") || len(c.Uplinks) > 0,
-		Start:     done("start"),
+		Start:     done("start") || f.delivers(),
 		Skipped:   append([]string{}, kept.Skipped...),
 		Dismissed: kept.Dismissed,
 		Draft:     kept.Draft,
 	}
 	return list, nil
+}
+
+// delivers says whether a cloud has acknowledged anything since the start.
+func (f firstRun) delivers() bool {
+	return slices.ContainsFunc(f.uplinks(), func(u *uplink) bool { return u.show().Sent > 0 })
 }
 
 // ownPassword says whether the administrator has another password than the one of the environment,

@@ -25,6 +25,7 @@ func TestTheChecklistSeesWhatIsDone(t *testing.T) {
 		return g
 	}
 	g := open("store: {dir: ./data}\nweb: {listen: \"\"}\n")
+	g.clock, _ = testClock(t)
 	list, err := firstRun{g}.Checklist()
 	if err != nil || list.Password || list.Time || list.Device || list.Uplink || list.Start || list.Skipped == nil {
 		t.Errorf("a fresh gateway has %+v, %v", list, err)
