@@ -63,6 +63,7 @@ type Gateway struct {
 	trials   *trials
 	gaps     *gaps
 	readable readable
+	clock    *clock
 	setup    string // the one-time code, empty when there is a password
 	applying sync.Mutex
 
@@ -122,6 +123,7 @@ func New(options Options) (*Gateway, error) {
 		buses:   buses,
 		drivers: drivers.Drivers(buses, options.Log),
 		gaps:    gaps,
+		clock:   machineClock(),
 		parts:   newSupervisor(options.Log),
 	}
 	g.readable.log = options.Log.With("part", "queues")

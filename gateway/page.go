@@ -42,6 +42,8 @@ func (g *Gateway) pagePlace(c *config.Config) place {
 			Points:    fieldPoints{g},
 			Devices:   fieldDevices{g},
 			Trends:    trends{g},
+			FirstRun:  firstRun{g},
+			Clock:     g.clock,
 			SetupCode: g.setup,
 			Version:   g.options.Version,
 			Log:       g.log.With("part", "web"),
@@ -108,7 +110,10 @@ func (g *Gateway) prepareAdmin() error {
 	if err != nil {
 		return fmt.Errorf("the administrator's password: %w", err)
 	}
-	return g.admin.PutUser(store.User{Name: Administrator, Role: "administrator", PasswordHash: hash})
+	if err := g.admin.PutUser(store.User{Name: Administrator, Role: "administrator", PasswordHash: hash}); err != nil {
+		return err
+	}
+	return g.noteGiven(hash)
 }
 
 // accounts lets the administration database be the page's.

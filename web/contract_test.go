@@ -101,6 +101,7 @@ func TestTheDocumentDescribesTheTypes(t *testing.T) {
 		"RouteExample": reflect.TypeFor[RouteExample](), "Recognised": reflect.TypeFor[Recognised](), "RecognisedSecret": reflect.TypeFor[RecognisedSecret](), "Outage": reflect.TypeFor[Outage](), "TraceStep": reflect.TypeFor[TraceStep](), "TraceEnd": reflect.TypeFor[TraceEnd](),
 		"Lamps": reflect.TypeFor[Lamps](), "TrialRequest": reflect.TypeFor[TrialRequest](), "Trial": reflect.TypeFor[Trial](), "TriedPoint": reflect.TypeFor[TriedPoint](), "SectionProblem": reflect.TypeFor[SectionProblem](),
 		"WriteRequest": reflect.TypeFor[writeRequest](), "Written": reflect.TypeFor[Written](),
+		"SetupState": reflect.TypeFor[setupState](), "Checklist": reflect.TypeFor[Checklist](), "ChecklistChange": reflect.TypeFor[ChecklistChange](), "Time": reflect.TypeFor[Time](),
 		"Revision": reflect.TypeFor[Revision](), "RevisionText": reflect.TypeFor[RevisionText](),
 	} {
 		var all, required []string

@@ -30,6 +30,8 @@ type fakeGateway struct {
 
 	certificates fakeCertificates
 	trends       fakeTrends
+	firstRun     fakeFirstRun
+	clock        fakeClock
 }
 
 const (

@@ -41,6 +41,8 @@ type Options struct {
 	Points       Points
 	Devices      Devices
 	Trends       Trends
+	FirstRun     FirstRun
+	Clock        Clock
 
 	SetupCode string // one-time code that sets the first password; empty refuses set-up
 	Version   string
@@ -155,6 +157,7 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	api.GET("/session", s.whoAmI)
 	api.POST("/session", sameSite, s.signIn)
 	api.POST("/setup", sameSite, s.setUp)
+	api.GET("/setup", s.setupState)
 
 	signedIn := api.Group("", s.authenticate)
 	signedIn.DELETE("/session", s.signOut)
@@ -205,6 +208,13 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	}
 	if s.options.Trends != nil {
 		s.trendRoutes(signedIn)
+	}
+	if s.options.FirstRun != nil {
+		signedIn.PUT("/setup/checklist", administratorsOnly, s.keepChecklist)
+	}
+	if s.options.Clock != nil {
+		signedIn.GET("/time", s.time)
+		signedIn.PUT("/time", administratorsOnly, s.setTime)
 	}
 
 	engine.NoRoute(pages.serve)

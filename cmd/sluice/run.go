@@ -22,6 +22,9 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	log := newLog(*debug)
+	if err := begin(*path, log); err != nil {
+		return err
+	}
 	c, err := load(*path)
 	if err != nil {
 		return err
@@ -56,18 +59,6 @@ func run(ctx context.Context, args []string) error {
 	end()
 	<-reloading
 	return err
-}
-
-// welcome says where the first password is set; without a page, nowhere.
-func welcome(web *config.Web, code string) string {
-	address := "http://" + web.Listen
-	switch {
-	case web.TLS != nil:
-		address = "https://" + web.TLS.Listen
-	case web.Listen == "":
-		return ""
-	}
-	return fmt.Sprintf("\nThis gateway has no password yet. Open %s and enter the code %s\n\n", address, code)
 }
 
 // reload applies the changed file at each SIGHUP.
