@@ -20,6 +20,7 @@ func (d *decoder) check(c *Config) {
 	c.Store.Dir = d.defaultDir(c.Store.Dir)
 	d.checkStore(&c.Store)
 	d.checkListeners(c)
+	d.checkSyslog(c.Log.Syslog)
 	d.checkMQTT(&c.MQTT)
 	d.checkUsers(&c.MQTT)
 	d.checkCluster(c)
