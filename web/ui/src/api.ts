@@ -10,13 +10,9 @@ import type { Profile } from './profiles'
 import type { Registers } from './registers'
 import { nameFrom } from './save'
 import type { Offer, Search } from './searches'
+import type { Schemas } from './schemas'
 
-export interface Identity {
-  signed_in: boolean
-  user?: string
-  role?: string
-  setup_needed: boolean
-}
+export type Identity = Schemas['Identity']
 
 // Problem is a refusal of the gateway [RFC 9457].
 export class Problem extends Error {
@@ -116,17 +112,8 @@ export const startSearch = (wanted: Wanted) => call<Search>('POST', '/searches',
 export const endSearch = (id: string) => call<void>('DELETE', '/searches/' + encodeURIComponent(id))
 export const events = () => new EventSource('/api/v1/events')
 
-export interface TestStep {
-  step: string
-  detail?: string
-  took_ms: number
-  error?: string
-}
-
-export interface TestResult {
-  ok: boolean
-  error?: string
-}
+export type TestStep = Schemas['TestStep']
+export type TestResult = Schemas['TestResult']
 
 // testUplink hands over each step as it ends. It takes as long as the cloud does.
 export async function testUplink(name: string, signal: AbortSignal, heard: (step: TestStep) => void): Promise<TestResult> {

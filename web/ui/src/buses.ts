@@ -1,78 +1,13 @@
 // What the API says of the lines over which devices are asked.
 
 import type { Tone } from './verdict'
+import type { Schemas } from './schemas'
 
-export interface Bus {
-  name: string
-  place: string
-  open: boolean
-  since?: string
-  last_error?: string
-  busy: number
-  waiting: number
-  cycle_ms: number
-  exchanges: number
-  failures: number
-  noise: number
-  echo: boolean
-  hang_ups: number
-  foreign_requests: number
-  unasked_bytes: number
-  flawed_characters: number
-  bytes_in: number
-  bytes_out: number
-  devices: BusDevice[]
-  findings: BusFinding[]
-  findings_seconds: number
-}
-
-export interface BusDevice {
-  name: string
-  exchanges: number
-  answers: number
-  no_reply: number
-  garbled: number
-  damaged: number
-  wrong_unit: number
-  unrelated: number
-  other_dialect: number
-  late: number
-  refused: number
-  refusals?: { code: number; count: number }[]
-  values: number
-  points: number
-  timeout_ms: number
-  timed: number
-  fastest_ms: number
-  mean_ms: number
-  slowest_ms: number
-  last_good?: string
-}
-
-export interface BusFinding {
-  rule: string
-  device?: string
-  evidence: BusText
-  cause: BusText
-  next: BusText
-}
-
-export interface BusText {
-  en: string
-  zh: string
-}
-
-export interface BusFrame {
-  seq: number
-  at: string
-  out: boolean
-  hex: string
-  cut?: number
-  device?: string
-  protocol?: string
-  summary?: string
-  verdict?: string
-}
+export type Bus = Schemas['Bus']
+export type BusDevice = Schemas['BusDevice']
+export type BusFinding = Schemas['BusFinding']
+export type BusText = Schemas['BusText']
+export type BusFrame = Schemas['BusFrame']
 
 // busTone: a line that nobody has used yet is neither good nor bad.
 export function busTone(bus: Bus): Tone {

@@ -2,23 +2,25 @@ import { expect, test } from 'vitest'
 
 import { addresses, asksUnits, choiceOf, numbersOf, queryOf, serial, wantedOf, wrong, type Choice } from './choice'
 import { addressOf } from './route'
+import { protocols } from './sample'
 import type { Offer } from './searches'
 
 const offer: Offer = {
   lines: [{ bus: 'rs485-1', place: '/dev/ttyS1' }, { bus: 'hall-2', place: 'tcp://192.168.1.50:4001' }],
   serials: ['/dev/ttyUSB0'],
   networks: ['192.168.1.0/24', '10.0.0.0/20'],
-  protocols: [{ name: 'modbus-rtu', title: 'Modbus RTU' }, { name: 'dlt645', title: 'DL/T 645' }, { name: 'mbus', title: 'M-Bus' }, { name: 'modbus-tcp', line: false }],
+  protocols: protocols('modbus-rtu', 'dlt645', 'mbus', 'modbus-tcp'),
   bauds: [300, 2400, 9600],
 }
+const nothing: Offer = { lines: [], serials: [], networks: [], protocols: [], bauds: [] }
 const begun = (text = '', from = offer) => choiceOf(new URLSearchParams(text), from)
 
 test('the form begins with what is usual, as far as the gateway has it', () => {
   expect(begun()).toMatchObject({ where: 'line:rs485-1', protocols: ['modbus-rtu', 'dlt645'], settings: 'usual', bauds: [2400, 9600], parities: ['none', 'even'], units: '1-32' })
   expect(begun()).toMatchObject({ network: '192.168.1.0/24', ports: '502', hosts: '' })
-  expect(begun('', { serials: ['/dev/ttyUSB0'] }).where).toBe('port:/dev/ttyUSB0')
-  expect(begun('', {})).toMatchObject({ where: 'network', network: '', protocols: [], bauds: [2400, 4800, 9600, 19200] })
-  expect(begun('', { protocols: [{ name: 'sml' }, { name: 'modbus-tcp', line: false }] }).protocols).toEqual(['sml'])
+  expect(begun('', { ...nothing, serials: ['/dev/ttyUSB0'] }).where).toBe('port:/dev/ttyUSB0')
+  expect(begun('', nothing)).toMatchObject({ where: 'network', network: '', protocols: [], bauds: [2400, 4800, 9600, 19200] })
+  expect(begun('', { ...nothing, protocols: protocols('sml', 'modbus-tcp') }).protocols).toEqual(['sml'])
 })
 
 test('a link chooses the place, unless the gateway no longer has it', () => {

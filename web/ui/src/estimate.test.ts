@@ -2,9 +2,10 @@ import { expect, test } from 'vitest'
 
 import { choiceOf, type Choice } from './choice'
 import { estimated } from './estimate'
+import { protocols } from './sample'
 import type { Offer } from './searches'
 
-const offer: Offer = { lines: [{ bus: 'a', place: '/dev/ttyS1' }, { bus: 'far', place: '10.0.0.5:4001' }], protocols: [{ name: 'modbus-rtu' }, { name: 'dlt645' }] }
+const offer: Offer = { lines: [{ bus: 'a', place: '/dev/ttyS1' }, { bus: 'far', place: '10.0.0.5:4001' }], serials: [], networks: [], protocols: protocols('modbus-rtu', 'dlt645'), bauds: [] }
 const of = (change: Partial<Choice>) => estimated({ ...choiceOf(new URLSearchParams(), offer), settings: 'these', ...change }, offer)
 
 test('every unit at every setting waits for an answer that does not come', () => {

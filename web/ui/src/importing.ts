@@ -1,29 +1,10 @@
 // What the API says of a table of points that it was given.
 
-export interface Imported {
-  format: string // plain, neuron, kepware or device
-  file: string // csv, xlsx or yaml
-  sheet?: string // of several in a workbook, the one that was taken
-  columns: ImportedColumn[]
-  stations: string[]
-  rows: number
-  points: Record<string, unknown>[]
-  problems: PointProblem[]
-  yaml: string // empty while several stations wait for a choice
-}
+import type { Schemas } from './schemas'
 
-export interface ImportedColumn {
-  header: string
-  column: string // what it is taken as; empty: not used
-}
-
-export interface PointProblem {
-  row?: number // the line in the file; missing: the file as a whole
-  column?: string
-  cell?: string
-  text: string
-  warning?: boolean // the row is taken all the same
-}
+export type Imported = Schemas['PointFile']
+export type ImportedColumn = Schemas['PointColumn']
+export type PointProblem = Schemas['PointProblem']
 
 // Reading is what a file does not say itself.
 export interface Reading {

@@ -1,47 +1,17 @@
 // What the API answers about messages, topics and groups, as web/openapi describes it.
 
+import type { Schemas } from './schemas'
+
 export interface Directory<T> {
   items: T[]
   total: number
 }
 
-export interface Queue {
-  number: number
-  first: number
-  next: number
-}
-
-export interface Topic {
-  name: string
-  permission: string
-  write_queues: number
-  internal: boolean
-  queues: Queue[]
-}
-
-export interface TopicDetail extends Topic {
-  last?: string
-  groups: { name: string; lag: number }[]
-}
-
-export interface GroupQueue {
-  topic: string
-  queue: number
-  next: number
-  end: number
-  lag: number
-}
-
-export interface Group {
-  name: string
-  lag: number
-  max_retries: number
-  ordered: boolean
-  disabled: boolean
-  clients?: number
-  mode?: string
-  queues: GroupQueue[]
-}
+export type Queue = Schemas['Queue']
+export type Topic = Schemas['Topic']
+export type TopicDetail = Schemas['TopicDetail']
+export type GroupQueue = Schemas['GroupQueue']
+export type Group = Schemas['Group']
 
 export interface Found {
   items: Head[]
@@ -49,39 +19,9 @@ export interface Found {
   next?: number
 }
 
-export interface Head {
-  position: number
-  topic: string
-  mqtt_topic: string
-  queue: number
-  offset: number
-  stored: string
-  bytes: number
-  unique_key?: string
-  keys?: string
-  tags?: string
-  retries: number
-}
-
-export interface Message extends Head {
-  born: string
-  born_host?: string
-  properties: { name: string; value: string }[]
-  text?: string
-  binary?: string
-  cut: boolean
-  track: { group: string; state: string; next: number }[]
-}
-
-export interface Aside {
-  position: number
-  topic: string
-  stored: string
-  bytes: number
-  reason: string
-  tries: number
-  origin: number
-}
+export type Head = Schemas['MessageHead']
+export type Message = Schemas['Message']
+export type Aside = Schemas['Aside']
 
 export interface AsidePage {
   items: Aside[]
@@ -94,18 +34,8 @@ export function asideOf(mqttTopic: string): { uplink: string; topic: string } | 
   return dead === '$dead' && uplink && topic.length > 0 ? { uplink, topic: topic.join('/') } : undefined
 }
 
-export interface Resent {
-  topic: string
-  queue: number
-  offset: number
-  position: number
-}
-
-export interface Reset {
-  queue: number
-  before?: number
-  after: number
-}
+export type Resent = Schemas['Resent']
+export type Reset = Schemas['Reset']
 
 // kept is how many messages of a topic are still in the log.
 export function kept(topic: Topic): number {

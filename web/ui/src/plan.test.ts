@@ -11,11 +11,10 @@ test('the addresses of a request, as on the wire and as in manuals', () => {
   expect(numberedOf(request({ area: 'input', address: 9998 }))).toBe('39999')
   expect(numberedOf(request({ area: 'coil', address: 9999 }))).toBe('010000')
   expect(numberedOf(request({ area: 'discrete', address: 65535 }))).toBe('165536')
-  expect(numberedOf(request({ area: 'registers' }))).toBeUndefined()
 })
 
 test('a plan is counted, and a point of two requests once', () => {
-  const plan: Plan = { device: 'press', groups: [], requests: [request({ points: ['a', 'b'], unwanted: 3 }), request({ points: ['b', 'c'] })] }
+  const plan: Plan = { device: 'press', summary: '', learned: [], groups: [], requests: [request({ points: ['a', 'b'], unwanted: 3 }), request({ points: ['b', 'c'] })] }
   expect(totalsOf(plan)).toEqual({ requests: 2, points: 3, unwanted: 3 })
 })
 

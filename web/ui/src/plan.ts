@@ -1,39 +1,15 @@
 // What the API says of how a device is asked.
 
-import type { BusText } from './buses'
+import type { Schemas } from './schemas'
 
-export interface Plan {
-  device: string
-  groups: PlanGroup[]
-  requests: PlanRequest[]
-  lessons?: Lesson[]
-}
+export type Plan = Schemas['Plan']
 
 // PlanGroup is what is asked at one interval; the group without a name has the device's own points.
-export interface PlanGroup {
-  group: string
-  interval_ms: number
-  requests: number
-  points: number
-}
-
-export interface PlanRequest {
-  group: string
-  area: string
-  function: number
-  address: number
-  count: number
-  points: string[]
-  unwanted: number // of count: what no point needs
-  reason?: BusText // why it is not one with the next request
-  refused?: BusText // the device's answer to it, which is not expected to change
-}
+export type PlanGroup = Schemas['PlanGroup']
+export type PlanRequest = Schemas['PlanRequest']
 
 // Lesson is something that the device was found to refuse.
-export interface Lesson {
-  text: BusText
-  since: string
-}
+export type Lesson = Schemas['PlanLesson']
 
 // spanOf gives the addresses that a request reads, as on the wire.
 export function spanOf(request: PlanRequest): string {

@@ -1,18 +1,8 @@
 // The models of devices that the gateway knows.
 
-import type { BusText } from './buses'
+import type { Schemas } from './schemas'
 
-export interface Profile {
-  name: string
-  kind: string // the driver
-  category: string // power-meter, inverter, …
-  title: string
-  vendor: string
-  summary: BusText
-  line?: string // serial settings as delivered
-  points: number
-  sources: string[]
-}
+export type Profile = Schemas['Profile']
 
 // matching finds the profiles in which every word of a search occurs, in either language.
 export function matching(profiles: Profile[], search: string): Profile[] {

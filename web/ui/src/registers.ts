@@ -1,26 +1,10 @@
 // Registers that were read once or pasted, and what they may mean.
 
 import type { Scalar } from './status'
+import type { Schemas } from './schemas'
 
-export interface Registers {
-  device?: string
-  area?: string
-  address: number
-  at?: string // missing: nobody was asked
-  words: string[] // four hex digits each
-  interpretations: Interpretation[]
-}
-
-export interface Interpretation {
-  at: number // the first of the words, counted from 0
-  type: string
-  order?: string
-  byte?: string // h or l
-  registers: number
-  value: Scalar
-  text: string // the value with all its digits, of which numbers of JavaScript may lack some
-  plausible: boolean
-}
+export type Registers = Schemas['Registers']
+export type Interpretation = Schemas['Interpretation']
 
 export const areas = ['holding', 'input'] as const
 export type Area = (typeof areas)[number]

@@ -1,3 +1,4 @@
+import type { Schemas } from './schemas'
 import type { Status } from './status'
 
 // sample is a gateway in good order, for tests; a test changes what it is about.
@@ -17,6 +18,9 @@ export function sample(): Status {
     ],
     abandoned: [],
     log: { state: 'ok', messages: 1, bytes: 1, limit: 1024, first: 1, last: 1, rate: 20, dropped: 0, cursors: [], cursors_total: 0, cursors_expired: 0 },
-    mqtt: { listen: [], connections: 0, received: 0, delivered: 0, dropped: 0, sleeping: 0, unwelcome: 0, excess: 0 },
+    mqtt: { listen: [], connections: 0, received: 0, delivered: 0, dropped: 0, unreadable: 0, sleeping: 0, unwelcome: 0, excess: 0 },
   }
 }
+
+// protocols are some that a search knows.
+export const protocols = (...names: string[]): Schemas['SearchProtocol'][] => names.map((name) => ({ name, title: name, line: name !== 'modbus-tcp', network: name === 'modbus-tcp', slow: false }))

@@ -2,14 +2,15 @@ import { expect, test } from 'vitest'
 
 import { busOf, byUnit, guessesOf, placeName, probable, searchTone, share, titleOf, took, type FoundDevice, type Search } from './searches'
 
-const search = (more: Partial<Search>): Search => ({ id: 's1', kind: 'line', state: 'running', place: 'bus://rs485-1', started: '2026-01-01T00:00:00Z', done: 120, all: 480, ...more })
+const search = (more: Partial<Search>): Search => ({ id: 's1', kind: 'line', state: 'running', place: 'bus://rs485-1', started: '2026-01-01T00:00:00Z', done: 120, all: 480, left_seconds: 60, found: [], ...more })
+
+const device: FoundDevice = { place: '', protocol: 'sml', unit: '', answer: '', raw: '', guesses: [] }
 
 test('the lamp of a search', () => {
   const states = ['running', 'done', 'cancelled', 'failed'] as const
-  const found = [{ place: '', protocol: 'sml' }]
+  const found = [device]
   expect(states.map((state) => searchTone(search({ state, found })))).toEqual(['busy', 'good', 'warn', 'bad'])
   expect(searchTone(search({ state: 'done', found: [] }))).toBe('warn')
-  expect(searchTone(search({ state: 'done' }))).toBe('warn')
 })
 
 test('how far it is', () => {
@@ -32,14 +33,15 @@ test('places as people call them', () => {
 })
 
 test('protocols by their title', () => {
-  expect(titleOf('modbus-rtu', { protocols: [{ name: 'modbus-rtu', title: 'Modbus RTU' }] })).toBe('Modbus RTU')
+  expect(titleOf('modbus-rtu', { lines: [], serials: [], networks: [], protocols: [{ name: 'modbus-rtu', title: 'Modbus RTU', line: true, network: true, slow: false }], bauds: [] })).toBe('Modbus RTU')
   expect(titleOf('sml', undefined)).toBe('sml')
   expect([byUnit('modbus-tcp'), byUnit('mbus')]).toEqual([true, false])
 })
 
 test('the most likely guess comes first', () => {
-  const found: FoundDevice = { place: '', protocol: '', guesses: [{ profile: 'a', score: 0.4 }, { profile: 'b', score: 0.9 }] }
+  const guess = (profile: string, score: number) => ({ profile, score, title: '', why: '' })
+  const found: FoundDevice = { ...device, guesses: [guess('a', 0.4), guess('b', 0.9)] }
   expect(guessesOf(found).map((guess) => guess.profile)).toEqual(['b', 'a'])
   expect(guessesOf(found).map(probable)).toEqual([true, false])
-  expect(guessesOf({ place: '', protocol: '' })).toEqual([])
+  expect(guessesOf(device)).toEqual([])
 })

@@ -1,54 +1,15 @@
 // What the API says of searches for devices, and how the page shows it.
 
 import type { Tone } from './verdict'
+import type { Schemas } from './schemas'
 
-export interface Search {
-  id: string
-  kind: 'line' | 'network'
-  state: 'running' | 'done' | 'cancelled' | 'failed'
-  error?: string
-  place: string
-  started: string
-  ended?: string
-  done: number
-  all: number
-  now?: string
-  left_seconds?: number
-  found?: FoundDevice[]
-}
-
-export interface FoundDevice {
-  place: string
-  protocol: string
-  settings?: string
-  unit?: string
-  answer?: string
-  raw?: string
-  guesses?: Guess[]
-  yaml?: string // none: the answer says why it cannot be configured
-}
-
-export interface Guess {
-  profile: string
-  title?: string
-  score: number
-  why?: string
-}
+export type Search = Schemas['Search']
+export type FoundDevice = Schemas['FoundDevice']
+export type Guess = Schemas['DeviceGuess']
 
 // Offer is what a gateway has to choose from for a search.
-export interface Offer {
-  lines?: { bus: string; place: string }[]
-  serials?: string[]
-  networks?: string[]
-  protocols?: Protocol[]
-  bauds?: number[]
-}
-
-export interface Protocol {
-  name: string
-  title?: string
-  line?: boolean // looked for on lines
-}
+export type Offer = Schemas['SearchOptions']
+export type Protocol = Schemas['SearchProtocol']
 
 // searchTone: a search that found nobody has not helped yet.
 export function searchTone(search: Search): Tone {

@@ -1,150 +1,22 @@
 // The answer of GET /api/v1/status, as web/openapi describes it.
 
-export interface Status {
-  gateway: string
-  version: string
-  started: string
-  time: string
-  devices: Device[]
-  uplinks: Uplink[]
-  abandoned: Abandoned[]
-  log: Log
-  mqtt: Mqtt
-  rocketmq?: RocketMq
-  demo?: Demo
-}
+import type { Schemas } from './schemas'
 
-export interface Device {
-  name: string
-  driver: string
-  address: string
-  state: string
-  since: string
-  last_error?: string
-  polls: number
-  failures: number
-  readings: number
-  seq: number
-  last_poll?: string
-  points: Point[]
-}
+export type Status = Schemas['Status']
+export type Device = Schemas['Device']
 
 export type Scalar = number | string | boolean | null
 
-export interface Point {
-  name: string
-  unit?: string
-  value: Scalar
-  error?: string
-}
-
-export interface Uplink {
-  name: string
-  driver: string
-  address: string
-  state: string
-  since: string
-  last_error?: string
-  tries: number
-  failed: number
-  next_try?: string
-  backlog: number
-  backlog_bytes: number
-  oldest?: string
-  in_flight: number
-  sent: number
-  repeated: number
-  set_aside: number
-  stalls: number
-  looped: number
-  rate: number
-  drain_seconds?: number
-  routes: Route[]
-}
-
-export interface Route {
-  from: string
-  to: string
-  order: string
-  bytes: number
-  lanes: Lane[]
-}
-
-export interface Lane {
-  name: string
-  backlog: number
-  paused_until?: string
-}
-
-export interface Abandoned {
-  uplink: string
-  from: string
-  gone: boolean
-  cursor: string
-  messages: number
-  bytes: number
-  oldest?: string
-}
-
-export interface Log {
-  state: string
-  error?: string
-  messages: number
-  bytes: number
-  limit: number
-  first: number
-  last: number
-  oldest?: string
-  rate: number
-  dropped: number
-  cursors: Cursor[]
-  cursors_total: number
-  cursors_expired: number
-}
-
-export interface Cursor {
-  name: string
-  position: number
-  messages: number
-  bytes: number
-  oldest?: string
-  in_use: boolean
-  idle_since?: string
-  expires?: string
-}
-
-export interface Mqtt {
-  listen: string[]
-  connections: number
-  received: number
-  delivered: number
-  dropped: number
-  sleeping: number
-  unwelcome: number
-  excess: number
-}
-
-export interface RocketMq {
-  listen: string[]
-  keys?: boolean
-  tls?: string
-  connections: number
-  received: number
-  delivered: number
-  groups: number
-  producers: number
-  waiting: number
-  unwelcome: number
-  excess: number
-}
-
-export interface Demo {
-  line_up: boolean
-  received: number
-  gaps: number
-  duplicates: number
-  reordered: number
-}
+export type Point = Schemas['Point']
+export type Uplink = Schemas['Uplink']
+export type Route = Schemas['UplinkRoute']
+export type Lane = Schemas['UplinkLane']
+export type Abandoned = Schemas['Abandoned']
+export type Log = Schemas['Log']
+export type Cursor = Schemas['Cursor']
+export type Mqtt = Schemas['MQTT']
+export type RocketMq = Schemas['RocketMQ']
+export type Demo = Schemas['Demo']
 
 // age is how old a moment is by the gateway's own clock, in milliseconds.
 export function age(status: Status, moment: string): number {
