@@ -95,6 +95,11 @@ func TestTheDocumentDescribesTheTypes(t *testing.T) {
 		"Plan": reflect.TypeFor[Plan](), "PlanGroup": reflect.TypeFor[PlanGroup](), "PlanRequest": reflect.TypeFor[PlanRequest](), "PlanLesson": reflect.TypeFor[PlanLesson](),
 		"Registers": reflect.TypeFor[Registers](), "Interpretation": reflect.TypeFor[Interpretation](), "Profile": reflect.TypeFor[Profile](),
 		"PointFile": reflect.TypeFor[PointFile](), "PointColumn": reflect.TypeFor[PointColumn](), "PointProblem": reflect.TypeFor[PointProblem](),
+		"SystemState": reflect.TypeFor[SystemState](), "SystemNetwork": reflect.TypeFor[SystemNetwork](), "SystemInterface": reflect.TypeFor[SystemInterface](), "SystemRoute": reflect.TypeFor[SystemRoute](),
+		"SystemTime": reflect.TypeFor[SystemTime](), "SystemMachine": reflect.TypeFor[SystemMachine](), "SystemGroup": reflect.TypeFor[SystemGroup](), "SystemTemperature": reflect.TypeFor[SystemTemperature](),
+		"SystemProcess": reflect.TypeFor[SystemProcess](), "SystemStorage": reflect.TypeFor[SystemStorage](), "SystemLog": reflect.TypeFor[SystemLog](), "SystemWriting": reflect.TypeFor[SystemWriting](), "SystemFlash": reflect.TypeFor[SystemFlash](),
+		"Restarting": reflect.TypeFor[restarting](), "Restore": reflect.TypeFor[Restore](), "LogPage": reflect.TypeFor[logPage](), "LogRecord": reflect.TypeFor[LogRecord](), "LogAttr": reflect.TypeFor[LogAttr](),
+		"LogLevel": reflect.TypeFor[LogLevel](), "LogOverride": reflect.TypeFor[LogOverride](), "SyslogState": reflect.TypeFor[SyslogState](),
 		"Revision": reflect.TypeFor[Revision](), "RevisionText": reflect.TypeFor[RevisionText](),
 	} {
 		var all, required []string

@@ -24,6 +24,9 @@ type fakeGateway struct {
 	messages fakeMessages
 	uplinks  fakeUplinks
 	points   fakePoints
+	system   fakeSystem
+	logs     fakeLogs
+	restorer fakeRestorer
 }
 
 const (

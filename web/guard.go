@@ -27,8 +27,11 @@ func secureHeaders(c *gin.Context) {
 
 func limitBody(c *gin.Context) {
 	limit := int64(maxBody)
-	if c.FullPath() == importPath {
+	switch c.FullPath() {
+	case importPath:
 		limit = maxImport
+	case restorePath:
+		return // as long as a log is; what there is space for bounds it
 	}
 	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, limit)
 }

@@ -36,6 +36,9 @@ type Options struct {
 	Buses     Buses    // nil: nothing is told of the lines to devices
 	Searches  Searches // nil: nothing can be searched
 	Points    Points   // nil: nothing is told of how devices are asked, nor of profiles
+	System    System   // nil: nothing is told of the machine
+	Logs      Logs     // nil: nothing is told of the gateway's own records
+	Restorer  Restorer // nil: no backup can be restored
 	SetupCode string   // one-time code that sets the first password; empty refuses set-up
 	Version   string
 	Log       *slog.Logger
@@ -158,6 +161,16 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	}
 	if s.options.Points != nil {
 		s.pointRoutes(signedIn)
+	}
+
+	if s.options.System != nil {
+		s.systemRoutes(signedIn)
+	}
+	if s.options.Logs != nil {
+		s.logRoutes(signedIn)
+	}
+	if s.options.Restorer != nil {
+		s.restoreRoutes(signedIn)
 	}
 
 	engine.NoRoute(pages.serve)
