@@ -43,6 +43,9 @@ type Options struct {
 	Trends       Trends
 	FirstRun     FirstRun
 	Clock        Clock
+	System       System
+	Logs         Logs
+	Restorer     Restorer
 
 	SetupCode string // one-time code that sets the first password; empty refuses set-up
 	Version   string
@@ -215,6 +218,15 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	if s.options.Clock != nil {
 		signedIn.GET("/time", s.time)
 		signedIn.PUT("/time", administratorsOnly, s.setTime)
+	}
+	if s.options.System != nil {
+		s.systemRoutes(signedIn)
+	}
+	if s.options.Logs != nil {
+		s.logRoutes(signedIn)
+	}
+	if s.options.Restorer != nil {
+		s.restoreRoutes(signedIn)
 	}
 
 	engine.NoRoute(pages.serve)
