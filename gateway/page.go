@@ -47,6 +47,11 @@ func (g *Gateway) pagePlace(c *config.Config) place {
 			Points:       fieldPoints{g},
 			Devices:      fieldDevices{g},
 			Trends:       trends{g},
+			FirstRun:     firstRun{g},
+			Clock:        g.clock,
+			System:       system{g},
+			Logs:         g.records(),
+			Restorer:     restorer{g},
 			Configurator: g.configurator,
 			SetupCode:    g.setup,
 			Version:      g.options.Version,
@@ -138,7 +143,10 @@ func (g *Gateway) prepareAdmin() error {
 	if err != nil {
 		return fmt.Errorf("the administrator's password: %w", err)
 	}
-	return g.admin.PutUser(store.User{Name: Administrator, Role: "administrator", PasswordHash: hash})
+	if err := g.admin.PutUser(store.User{Name: Administrator, Role: "administrator", PasswordHash: hash}); err != nil {
+		return err
+	}
+	return g.noteGiven(hash)
 }
 
 // accounts lets the administration database be the page's.

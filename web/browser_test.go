@@ -70,6 +70,7 @@ func serveByHand(t *testing.T, address string) {
 		Listen: address, Gateway: gateway, Line: gateway, Accounts: accounts, SetupCode: "7Q4K-2MXD", Version: "0.1.0",
 		Keeper: &gateway.keeper, Messages: &gateway.messages, Points: &gateway.points, Devices: fakeDevices{},
 		Uplinks: &gateway.uplinks, Clouds: fakeClouds{}, Outages: &gateway.outages, Tracer: fakeTracer{},
+		FirstRun: &gateway.firstRun, Clock: &gateway.clock,
 		Buses: fakeBuses{}, Searches: &fakeSearches{},
 	})
 	if err != nil {

@@ -30,6 +30,11 @@ type fakeGateway struct {
 
 	certificates fakeCertificates
 	trends       fakeTrends
+	firstRun     fakeFirstRun
+	clock        fakeClock
+	system       fakeSystem
+	logs         fakeLogs
+	restorer     fakeRestorer
 }
 
 const (

@@ -42,6 +42,11 @@ type Options struct {
 	Devices      Devices
 	Trends       Trends
 	Configurator Configurator
+	FirstRun     FirstRun
+	Clock        Clock
+	System       System
+	Logs         Logs
+	Restorer     Restorer
 
 	SetupCode string // one-time code that sets the first password; empty refuses set-up
 	Version   string
@@ -156,6 +161,7 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	api.GET("/session", s.whoAmI)
 	api.POST("/session", sameSite, s.signIn)
 	api.POST("/setup", sameSite, s.setUp)
+	api.GET("/setup", s.setupState)
 
 	signedIn := api.Group("", s.authenticate)
 	signedIn.DELETE("/session", s.signOut)
@@ -209,6 +215,22 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	}
 	if s.options.Trends != nil {
 		s.trendRoutes(signedIn)
+	}
+	if s.options.FirstRun != nil {
+		signedIn.PUT("/setup/checklist", administratorsOnly, s.keepChecklist)
+	}
+	if s.options.Clock != nil {
+		signedIn.GET("/time", s.time)
+		signedIn.PUT("/time", administratorsOnly, s.setTime)
+	}
+	if s.options.System != nil {
+		s.systemRoutes(signedIn)
+	}
+	if s.options.Logs != nil {
+		s.logRoutes(signedIn)
+	}
+	if s.options.Restorer != nil {
+		s.restoreRoutes(signedIn)
 	}
 
 	engine.NoRoute(pages.serve)
