@@ -1,5 +1,6 @@
 import buses from './buses'
 import common from './common'
+import config from './config'
 import devices from './devices'
 import door from './door'
 import find from './find'
@@ -17,6 +18,7 @@ export default {
   ...devices,
   ...messages,
   ...buses,
+  ...config,
   ...find,
   ...setup,
 }

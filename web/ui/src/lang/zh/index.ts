@@ -1,6 +1,7 @@
 import type en from '../en'
 import buses from './buses'
 import common from './common'
+import config from './config'
 import devices from './devices'
 import door from './door'
 import find from './find'
@@ -18,6 +19,7 @@ const zh: typeof en = {
   ...devices,
   ...messages,
   ...buses,
+  ...config,
   ...find,
   ...setup,
 }
