@@ -41,6 +41,7 @@ var rules = []struct {
 	{"gateway/rocketmq", []string{"gateway/message", "gateway/remoting", "gateway/queue", "gateway/sql92", "gateway/transport", "gateway/rocketmq/acl"}, "a face speaks with clients and leaves what it means to the engine"},
 	{"gateway/rocketmqgrpc", []string{"gateway/message"}, "the listener declares the broker it talks to"},
 	{"gateway/rules", []string{"gateway/message", "gateway/config"}, "rules are a consumer like any other"},
+	{"gateway/certificates", []string{"gateway/transport"}, "certificates are decided on without knowing what is served"},
 	{"gateway/access", []string{"gateway/message"}, "who may do what is decided without knowing who asks"},
 	{"gateway/demo", []string{"*"}, "the demo is one more assembly, with simulators around it"},
 	{"bench/measure/remote", []string{"gateway/remoting"}, "a client over our own codec, for benchmarks alone"},

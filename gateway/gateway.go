@@ -35,6 +35,9 @@ type Options struct {
 	AdminPassword string
 	// SetupCode is called with the one-time code of a gateway without a password.
 	SetupCode func(code string)
+	// Fingerprint is called with the SHA-256 of the certificate that the gateway made itself, whenever
+	// the page begins to show it.
+	Fingerprint func(fingerprint string)
 	// Line and Demo are the demo's simulated line and what its cloud has seen; nil elsewhere.
 	Line web.Line
 	Demo func() *web.Demo

@@ -112,10 +112,10 @@ type SearchProtocol struct {
 
 func (s *Server) searchRoutes(signedIn *gin.RouterGroup) {
 	signedIn.GET("/searches", s.searches)
-	signedIn.POST("/searches", administratorsOnly, s.startSearch)
+	signedIn.POST("/searches", operatorsOnly, s.startSearch)
 	signedIn.GET("/searches/options", s.searchOptions)
 	signedIn.GET("/searches/:id", s.search)
-	signedIn.DELETE("/searches/:id", administratorsOnly, s.stopSearch)
+	signedIn.DELETE("/searches/:id", operatorsOnly, s.stopSearch)
 }
 
 type searchList struct {
@@ -158,6 +158,7 @@ func (s *Server) stopSearch(c *gin.Context) {
 		s.searchFailed(c, err)
 		return
 	}
+	s.record(c, who(c).user, "search ended", c.Param("id"))
 	c.Status(http.StatusNoContent)
 }
 

@@ -98,13 +98,17 @@ func writeFirst(path, web, mqtt string) error {
 }
 
 // welcome says where the first password is set; without a page, nowhere.
-func welcome(listen, code string) string {
+func welcome(web *config.Web, code string) string {
+	listen, scheme := web.Listen, "http://"
+	if web.TLS != nil {
+		listen, scheme = web.TLS.Listen, "https://"
+	}
 	if listen == "" {
 		return ""
 	}
-	places := make([]string, 0, 4)
+	places := make([]string, 0, mostPlaces)
 	for _, host := range reachable(listen) {
-		places = append(places, "http://"+host)
+		places = append(places, scheme+host)
 	}
 	return fmt.Sprintf("\nThis gateway has no password yet. Open %s and enter the code %s\n\n", strings.Join(places, " or "), code)
 }

@@ -74,7 +74,7 @@ func TestInitTakesAddresses(t *testing.T) {
 
 func TestTheWelcomeNamesAddressesThatABrowserTakes(t *testing.T) {
 	for _, listen := range []string{"0.0.0.0:8080", ":8080", "[::]:8080"} {
-		got := welcome(listen, "7Q4K")
+		got := welcome(&config.Web{Listen: listen}, "7Q4K")
 		if strings.Contains(got, "0.0.0.0") || strings.Contains(got, "[::]") || !strings.Contains(got, ":8080") {
 			t.Errorf("at %s it says %q", listen, got)
 		}

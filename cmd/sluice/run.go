@@ -37,7 +37,10 @@ func run(ctx context.Context, args []string) error {
 		Log:           log,
 		AdminPassword: os.Getenv("SLUICE_ADMIN_PASSWORD"),
 		SetupCode: func(code string) {
-			fmt.Fprint(os.Stderr, welcome(c.Web.Listen, code))
+			fmt.Fprint(os.Stderr, welcome(&c.Web, code))
+		},
+		Fingerprint: func(fingerprint string) {
+			fmt.Fprintf(os.Stderr, "\nThe page's certificate is the gateway's own. Compare its SHA-256 fingerprint with what the browser shows:\n  %s\n\n", fingerprint)
 		},
 	})
 	if err != nil {
