@@ -34,6 +34,7 @@ var rules = []struct {
 	{"gateway/broker", []string{"gateway/message"}, "the broker declares the log it stands on"},
 	{"gateway/transport", nil, "it moves bytes and knows no MQTT"},
 	{"gateway/mqtt", []string{"gateway/message", "gateway/mqtt/packet", "gateway/transport"}, "the listener declares the broker it talks to"},
+	{"gateway/curve", nil, "a course is made of payloads, wherever they lie"},
 	{"gateway/sql92", nil, "a language for filters knows no messages"},
 	{"gateway/queue/durable", []string{"gateway/message", "gateway/queue", "store"}, "it lets the store be the log that the engine declares"},
 	{"gateway/queue", []string{"gateway/message", "gateway/sql92"}, "the engine declares the log it stands on, and knows no wire"},

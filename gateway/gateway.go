@@ -57,6 +57,10 @@ type Gateway struct {
 	parts    *supervisor
 	watcher  *watcher
 	searches *searches
+	outages  *outages
+	tracer   *tracer
+	lines    *fieldLines
+	trials   *trials
 	gaps     *gaps
 	readable readable
 	clock    *clock
@@ -129,6 +133,10 @@ func New(options Options) (*Gateway, error) {
 	}
 	g.watcher = newWatcher(g)
 	g.searches = &searches{gateway: g}
+	g.outages = &outages{gateway: g, last: map[string]*outage{}}
+	g.tracer = &tracer{gateway: g}
+	g.lines = newFieldLines(g)
+	g.trials = newTrials(g)
 	if err := g.prepareAdmin(); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}

@@ -26,10 +26,12 @@ type fakeGateway struct {
 	messages fakeMessages
 	uplinks  fakeUplinks
 	points   fakePoints
-	firstRun fakeFirstRun
-	clock    fakeClock
+	outages  fakeOutages
 
 	certificates fakeCertificates
+	trends       fakeTrends
+	firstRun     fakeFirstRun
+	clock        fakeClock
 }
 
 const (

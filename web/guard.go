@@ -41,7 +41,7 @@ func (s *Server) secureHeaders(c *gin.Context) {
 }
 
 // bodyLimits are those of routes that take more than a few short fields.
-var bodyLimits = map[string]int64{importPath: maxImport, certificatePath: maxCertificate, checklistPath: maxChecklist}
+var bodyLimits = map[string]int64{importPath: maxImport, certificatePath: maxCertificate, tryPath: maxTry, publishPath: maxPublish, checklistPath: maxChecklist}
 
 func limitBody(c *gin.Context) {
 	limit, special := bodyLimits[c.FullPath()]

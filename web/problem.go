@@ -24,6 +24,8 @@ type problem struct {
 	Status int    `json:"status"`
 	Detail string `json:"detail,omitempty"`
 	Field  string `json:"field,omitempty"`
+	// Problems are all that is wrong with a section of the configuration.
+	Problems []SectionProblem `json:"problems,omitempty"`
 
 	retryAfter time.Duration
 }

@@ -27,19 +27,26 @@ type Options struct {
 	Gateway  Gateway
 	Line     Line // nil outside the demo
 	Accounts Accounts
-	Keeper   Keeper   // nil: no backups, no records of the past
-	Messages Messages // nil: nothing is told of messages
-	Uplinks  Uplinks  // nil: uplinks are neither tested nor is what they set aside listed
-	Buses    Buses    // nil: nothing is told of the lines to devices
-	Searches Searches // nil: nothing can be searched
-	// Certificates is nil without TLS.
+
+	// The parts of the gateway that may be missing: then they are nil, and so are their routes.
+	Keeper       Keeper
+	Messages     Messages
+	Uplinks      Uplinks
+	Clouds       Clouds
+	Outages      Outages
+	Tracer       Tracer
+	Buses        Buses
+	Searches     Searches
 	Certificates Certificates
-	Points       Points // nil: nothing is told of how devices are asked, nor of profiles
-	FirstRun     FirstRun // nil: nobody keeps how far the first run is
-	Clock        Clock    // nil: the clock is neither shown nor set
-	SetupCode    string // one-time code that sets the first password; empty refuses set-up
-	Version      string
-	Log          *slog.Logger
+	Points       Points
+	Devices      Devices
+	Trends       Trends
+	FirstRun     FirstRun
+	Clock        Clock
+
+	SetupCode string // one-time code that sets the first password; empty refuses set-up
+	Version   string
+	Log       *slog.Logger
 }
 
 // Server answers the API and serves the page.
@@ -176,6 +183,15 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 		signedIn.GET("/uplinks/:name/aside", s.aside)
 		signedIn.POST("/uplinks/:name/test", operatorsOnly, s.testUplink)
 	}
+	if s.options.Clouds != nil {
+		s.cloudRoutes(signedIn)
+	}
+	if s.options.Outages != nil {
+		s.outageRoutes(signedIn)
+	}
+	if s.options.Tracer != nil {
+		signedIn.GET("/trace", s.trace)
+	}
 
 	if s.options.Buses != nil {
 		s.busRoutes(signedIn)
@@ -187,6 +203,12 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 		s.pointRoutes(signedIn)
 	}
 
+	if s.options.Devices != nil {
+		s.deviceRoutes(signedIn)
+	}
+	if s.options.Trends != nil {
+		s.trendRoutes(signedIn)
+	}
 	if s.options.FirstRun != nil {
 		signedIn.PUT("/setup/checklist", administratorsOnly, s.keepChecklist)
 	}
