@@ -47,7 +47,10 @@ type Device struct {
 	Readings  uint64     `json:"readings"` // readings that are durable
 	Seq       uint64     `json:"seq"`
 	LastPoll  *time.Time `json:"last_poll,omitempty"`
-	Points    []Point    `json:"points"`
+	// PointsTotal and PointsFailing are set by the server from Points.
+	PointsTotal   int     `json:"points_total"`
+	PointsFailing int     `json:"points_failing"`
+	Points        []Point `json:"points"` // empty where nobody asked for them
 }
 
 // Point is a device's point with what the last poll gave.

@@ -87,12 +87,6 @@ func (s *Server) keeperRoutes(signedIn *gin.RouterGroup) {
 	administrators.GET("/audit", s.audits)
 }
 
-func administratorsOnly(c *gin.Context) {
-	if who(c).role != adminRole {
-		refuse(c, problem{Status: http.StatusForbidden, Detail: "only an administrator may do this"})
-	}
-}
-
 // who is the session of a request that authenticate let pass.
 func who(c *gin.Context) session {
 	found, ok := c.MustGet(sessionKey).(session)

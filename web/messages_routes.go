@@ -21,10 +21,10 @@ func (s *Server) messageRoutes(signedIn *gin.RouterGroup) {
 	signedIn.GET("/messages/:position", s.message)
 	signedIn.GET("/dead", s.deadPlaces)
 	s.tailRoutes(signedIn)
-	signedIn.POST("/messages", operatorsOnly, s.publishMessage)
-	administrators := signedIn.Group("", administratorsOnly)
-	administrators.POST("/messages/:position/resend", s.resendMessage)
-	administrators.POST("/groups/:group/reset", s.resetGroup)
+	operators := signedIn.Group("", operatorsOnly)
+	operators.POST("/messages", s.publishMessage)
+	operators.POST("/messages/:position/resend", s.resendMessage)
+	operators.POST("/groups/:group/reset", s.resetGroup)
 }
 
 func (s *Server) messageByID(id string) ([]MessageHead, error) {

@@ -108,10 +108,10 @@ type SearchProtocol struct {
 
 func (s *Server) searchRoutes(signedIn *gin.RouterGroup) {
 	signedIn.GET("/searches", s.searches)
-	signedIn.POST("/searches", administratorsOnly, s.startSearch)
+	signedIn.POST("/searches", operatorsOnly, s.startSearch)
 	signedIn.GET("/searches/options", s.searchOptions)
 	signedIn.GET("/searches/:id", s.search)
-	signedIn.DELETE("/searches/:id", administratorsOnly, s.stopSearch)
+	signedIn.DELETE("/searches/:id", operatorsOnly, s.stopSearch)
 }
 
 type searchList struct {

@@ -137,7 +137,7 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	signedIn.GET("/events", s.events)
 	if s.options.Line != nil {
 		signedIn.GET("/demo/line", s.line)
-		signedIn.PUT("/demo/line", s.setLine)
+		signedIn.PUT("/demo/line", operatorsOnly, s.setLine)
 	}
 
 	if s.options.Keeper != nil {
@@ -148,7 +148,7 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	}
 	if s.options.Uplinks != nil {
 		signedIn.GET("/uplinks/:name/aside", s.aside)
-		signedIn.POST("/uplinks/:name/test", administratorsOnly, s.testUplink)
+		signedIn.POST("/uplinks/:name/test", operatorsOnly, s.testUplink)
 	}
 
 	if s.options.Buses != nil {

@@ -18,7 +18,6 @@ const (
 	sessionLimit = 7 * 24 * time.Hour
 
 	administrator = "admin" // the user that set-up creates
-	adminRole     = "administrator"
 	sessionKey    = "session"
 )
 

@@ -110,7 +110,7 @@ export const searchOffer = () => call<Offer>('GET', '/searches/options')
 export const startSearch = (wanted: Wanted) => call<Search>('POST', '/searches', wanted)
 // A search that runs is cancelled; one that has ended is forgotten.
 export const endSearch = (id: string) => call<void>('DELETE', '/searches/' + encodeURIComponent(id))
-export const events = () => new EventSource('/api/v1/events')
+export const events = (points: string) => new EventSource('/api/v1/events' + query({ points: points === 'all' ? '' : points }))
 
 export type TestStep = Schemas['TestStep']
 export type TestResult = Schemas['TestResult']
