@@ -4,7 +4,9 @@ import devices from './devices'
 import door from './door'
 import find from './find'
 import messages from './messages'
+import news from './news'
 import overview from './overview'
+import trends from './trends'
 import uplinks from './uplinks'
 
 // Each file holds the texts of one part of the page, under top-level names of its own.
@@ -15,6 +17,8 @@ export default {
   ...uplinks,
   ...devices,
   ...messages,
+  ...news,
+  ...trends,
   ...buses,
   ...find,
 }
