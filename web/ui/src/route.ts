@@ -8,7 +8,8 @@ import { computed, ref } from 'vue'
 export const areas = {
   overview: ['overview'],
   buses: ['buses', 'find'],
-  messages: ['messages', 'topics', 'groups', 'connections'],
+  messages: ['messages', 'tail', 'publish', 'topics', 'groups', 'dead', 'connections'],
+  trends: ['trends'],
 } as const
 // Views that are led to from elsewhere, and the part that they belong to.
 const beside = { aside: 'overview', devices: 'overview', import: 'overview', profiles: 'overview', setup: 'overview' } as const

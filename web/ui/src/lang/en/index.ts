@@ -4,8 +4,10 @@ import devices from './devices'
 import door from './door'
 import find from './find'
 import messages from './messages'
+import news from './news'
 import overview from './overview'
 import setup from './setup'
+import trends from './trends'
 import uplinks from './uplinks'
 
 // Each file holds the texts of one part of the page, under top-level names of its own.
@@ -16,6 +18,8 @@ export default {
   ...uplinks,
   ...devices,
   ...messages,
+  ...news,
+  ...trends,
   ...buses,
   ...find,
   ...setup,

@@ -5,8 +5,10 @@ import devices from './devices'
 import door from './door'
 import find from './find'
 import messages from './messages'
+import news from './news'
 import overview from './overview'
 import setup from './setup'
+import trends from './trends'
 import uplinks from './uplinks'
 
 // The same texts as in English: the compiler finds one that is missing.
@@ -17,6 +19,8 @@ const zh: typeof en = {
   ...uplinks,
   ...devices,
   ...messages,
+  ...news,
+  ...trends,
   ...buses,
   ...find,
   ...setup,
