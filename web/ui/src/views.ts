@@ -9,12 +9,15 @@ const AsideView = defineAsyncComponent(() => import('./components/AsideView.vue'
 const BusDetail = defineAsyncComponent(() => import('./components/BusDetail.vue'))
 const BusesView = defineAsyncComponent(() => import('./components/BusesView.vue'))
 const ConnectionsView = defineAsyncComponent(() => import('./components/ConnectionsView.vue'))
+const AddDevice = defineAsyncComponent(() => import('./components/AddDevice.vue'))
 const DeviceDetail = defineAsyncComponent(() => import('./components/DeviceDetail.vue'))
+const DevicesView = defineAsyncComponent(() => import('./components/DevicesView.vue'))
 const FindView = defineAsyncComponent(() => import('./components/FindView.vue'))
 const GroupDetail = defineAsyncComponent(() => import('./components/GroupDetail.vue'))
 const GroupsView = defineAsyncComponent(() => import('./components/GroupsView.vue'))
 const ImportView = defineAsyncComponent(() => import('./components/ImportView.vue'))
 const MessagesView = defineAsyncComponent(() => import('./components/MessagesView.vue'))
+const PointsEditor = defineAsyncComponent(() => import('./components/PointsEditor.vue'))
 const ProfileDetail = defineAsyncComponent(() => import('./components/ProfileDetail.vue'))
 const ProfilesView = defineAsyncComponent(() => import('./components/ProfilesView.vue'))
 const SearchDetail = defineAsyncComponent(() => import('./components/SearchDetail.vue'))
@@ -24,7 +27,9 @@ const TopicsView = defineAsyncComponent(() => import('./components/TopicsView.vu
 // screens says what each view shows: of one thing if the address names one, else the list.
 const screens: Record<View, (name: string, status: Status) => VNode> = {
   overview: (_, status) => h(Overview, { status }),
-  devices: (name, status) => (name ? h(DeviceDetail, { key: name, name, status }) : h(Overview, { status })),
+  devices: (name, status) => (name ? h(DeviceDetail, { key: name, name, status }) : h(DevicesView, { status })),
+  add: (_, status) => h(AddDevice, { status }),
+  points: (name, status) => (name ? h(PointsEditor, { key: name, name, status }) : h(DevicesView, { status })),
   import: (_, status) => h(ImportView, { status }),
   profiles: (name) => (name ? h(ProfileDetail, { key: name, name }) : h(ProfilesView)),
   buses: (name) => (name ? h(BusDetail, { key: name, name }) : h(BusesView)),

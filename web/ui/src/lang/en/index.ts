@@ -3,6 +3,7 @@ import common from './common'
 import devices from './devices'
 import door from './door'
 import find from './find'
+import fleet from './fleet'
 import messages from './messages'
 import overview from './overview'
 import uplinks from './uplinks'
@@ -17,4 +18,5 @@ export default {
   ...messages,
   ...buses,
   ...find,
+  ...fleet,
 }

@@ -4,6 +4,7 @@ import common from './common'
 import devices from './devices'
 import door from './door'
 import find from './find'
+import fleet from './fleet'
 import messages from './messages'
 import overview from './overview'
 import uplinks from './uplinks'
@@ -18,6 +19,7 @@ const zh: typeof en = {
   ...messages,
   ...buses,
   ...find,
+  ...fleet,
 }
 
 export default zh
