@@ -44,7 +44,7 @@ func (g *Gateway) devicePlace(c *config.Config, d config.Device, drivers map[str
 		from := &commands{gateway: g, topic: "commands/" + c.Gateway.Name + "/" + d.Name}
 		return &device{config: d, address: endpoint(d.Options), commands: from,
 			poller: &collectors.Poller{
-				Gateway: c.Gateway.Name, Name: d.Name, Device: opened, Sink: g.broker,
+				Gateway: c.Gateway.Name, Name: d.Name, Device: opened, Sink: tracedSink{g.broker, g.tracer},
 				Interval: time.Duration(d.Interval), Groups: groupsOf(d), Derived: derived, Aligned: d.Aligned,
 				Defaults: collectors.Policy{Report: d.Report, MaxSilence: time.Duration(d.MaxSilence), OnError: d.OnError},
 				Log:      log,

@@ -35,6 +35,9 @@ type Options struct {
 	AdminPassword string
 	// SetupCode is called with the one-time code of a gateway without a password.
 	SetupCode func(code string)
+	// Fingerprint is called with the SHA-256 of the certificate that the gateway made itself, whenever
+	// the page begins to show it.
+	Fingerprint func(fingerprint string)
 	// Line and Demo are the demo's simulated line and what its cloud has seen; nil elsewhere.
 	Line web.Line
 	Demo func() *web.Demo
@@ -54,10 +57,13 @@ type Gateway struct {
 	parts    *supervisor
 	watcher  *watcher
 	searches *searches
+	outages  *outages
+	tracer   *tracer
 	lines    *fieldLines
 	trials   *trials
 	gaps     *gaps
 	readable readable
+	clock    *clock
 	setup    string // the one-time code, empty when there is a password
 	applying sync.Mutex
 
@@ -117,6 +123,7 @@ func New(options Options) (*Gateway, error) {
 		buses:   buses,
 		drivers: drivers.Drivers(buses, options.Log),
 		gaps:    gaps,
+		clock:   machineClock(),
 		parts:   newSupervisor(options.Log),
 	}
 	g.readable.log = options.Log.With("part", "queues")
@@ -126,6 +133,8 @@ func New(options Options) (*Gateway, error) {
 	}
 	g.watcher = newWatcher(g)
 	g.searches = &searches{gateway: g}
+	g.outages = &outages{gateway: g, last: map[string]*outage{}}
+	g.tracer = &tracer{gateway: g}
 	g.lines = newFieldLines(g)
 	g.trials = newTrials(g)
 	if err := g.prepareAdmin(); err != nil {

@@ -76,7 +76,7 @@ func read(c *gin.Context, into any) bool {
 
 func badBody(err error) problem {
 	p := problem{Status: http.StatusBadRequest, Title: "Malformed request body"}
-	if large, is := errors.AsType[*http.MaxBytesError](err); is {
+	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("a request body may have %d bytes here", large.Limit)}
 	}
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {

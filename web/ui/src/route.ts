@@ -12,7 +12,7 @@ export const areas = {
   messages: ['messages', 'topics', 'groups', 'connections'],
 } as const
 // Views that are led to from elsewhere, and the part that they belong to.
-const beside = { aside: 'overview', add: 'devices', points: 'devices', import: 'devices' } as const
+const beside = { aside: 'overview', add: 'devices', points: 'devices', import: 'devices', setup: 'overview' } as const
 
 export type Area = keyof typeof areas
 export type View = (typeof areas)[Area][number] | keyof typeof beside
