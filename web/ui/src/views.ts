@@ -10,12 +10,15 @@ const BusDetail = defineAsyncComponent(() => import('./components/BusDetail.vue'
 const BusesView = defineAsyncComponent(() => import('./components/BusesView.vue'))
 const ConnectionsView = defineAsyncComponent(() => import('./components/ConnectionsView.vue'))
 const DeadView = defineAsyncComponent(() => import('./components/DeadView.vue'))
+const AddDevice = defineAsyncComponent(() => import('./components/AddDevice.vue'))
 const DeviceDetail = defineAsyncComponent(() => import('./components/DeviceDetail.vue'))
+const DevicesView = defineAsyncComponent(() => import('./components/DevicesView.vue'))
 const FindView = defineAsyncComponent(() => import('./components/FindView.vue'))
 const GroupDetail = defineAsyncComponent(() => import('./components/GroupDetail.vue'))
 const GroupsView = defineAsyncComponent(() => import('./components/GroupsView.vue'))
 const ImportView = defineAsyncComponent(() => import('./components/ImportView.vue'))
 const MessagesView = defineAsyncComponent(() => import('./components/MessagesView.vue'))
+const PointsEditor = defineAsyncComponent(() => import('./components/PointsEditor.vue'))
 const ProfileDetail = defineAsyncComponent(() => import('./components/ProfileDetail.vue'))
 const ProfilesView = defineAsyncComponent(() => import('./components/ProfilesView.vue'))
 const PublishView = defineAsyncComponent(() => import('./components/PublishView.vue'))
@@ -30,7 +33,9 @@ const TrendsView = defineAsyncComponent(() => import('./components/TrendsView.vu
 const screens: Record<View, (name: string, status: Status) => VNode> = {
   setup: () => h(Wizard),
   overview: (_, status) => h(Overview, { status }),
-  devices: (name, status) => (name ? h(DeviceDetail, { key: name, name, status }) : h(Overview, { status })),
+  devices: (name, status) => (name ? h(DeviceDetail, { key: name, name, status }) : h(DevicesView, { status })),
+  add: (_, status) => h(AddDevice, { status }),
+  points: (name, status) => (name ? h(PointsEditor, { key: name, name, status }) : h(DevicesView, { status })),
   import: (_, status) => h(ImportView, { status }),
   profiles: (name) => (name ? h(ProfileDetail, { key: name, name }) : h(ProfilesView)),
   buses: (name) => (name ? h(BusDetail, { key: name, name }) : h(BusesView)),

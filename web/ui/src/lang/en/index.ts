@@ -3,6 +3,7 @@ import common from './common'
 import devices from './devices'
 import door from './door'
 import find from './find'
+import fleet from './fleet'
 import messages from './messages'
 import news from './news'
 import overview from './overview'
@@ -22,5 +23,6 @@ export default {
   ...trends,
   ...buses,
   ...find,
+  ...fleet,
   ...setup,
 }

@@ -4,6 +4,7 @@ import common from './common'
 import devices from './devices'
 import door from './door'
 import find from './find'
+import fleet from './fleet'
 import messages from './messages'
 import news from './news'
 import overview from './overview'
@@ -23,6 +24,7 @@ const zh: typeof en = {
   ...trends,
   ...buses,
   ...find,
+  ...fleet,
   ...setup,
 }
 
