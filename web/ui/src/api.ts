@@ -115,9 +115,18 @@ export const events = (points: string) => new EventSource('/api/v1/events' + que
 export type TestStep = Schemas['TestStep']
 export type TestResult = Schemas['TestResult']
 
-// testUplink hands over each step as it ends. It takes as long as the cloud does.
-export async function testUplink(name: string, signal: AbortSignal, heard: (step: TestStep) => void): Promise<TestResult> {
-  const response = await fetch(`/api/v1/uplinks/${encodeURIComponent(name)}/test`, { method: 'POST', cache: 'no-store', headers: { 'X-Requested-With': 'sluice' }, signal })
+// testUplink tests an uplink of the configuration, step by step.
+export const testUplink = (name: string, signal: AbortSignal, heard: (step: TestStep) => void) => tested(`/uplinks/${encodeURIComponent(name)}/test`, signal, heard)
+
+// tested hands over each step of a test as it ends. It takes as long as the cloud does.
+export async function tested(path: string, signal: AbortSignal, heard: (step: TestStep) => void, body?: unknown): Promise<TestResult> {
+  const response = await fetch('/api/v1' + path, {
+    method: 'POST',
+    cache: 'no-store',
+    headers: { 'X-Requested-With': 'sluice', ...(body === undefined ? {} : { 'Content-Type': 'application/json' }) },
+    signal,
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  })
   if (!response.ok || !response.body) throw await problem(response)
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
   let rest = ''

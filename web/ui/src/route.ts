@@ -9,9 +9,10 @@ export const areas = {
   overview: ['overview'],
   buses: ['buses', 'find'],
   messages: ['messages', 'topics', 'groups', 'connections'],
+  uplinks: ['uplinks'],
 } as const
 // Views that are led to from elsewhere, and the part that they belong to.
-const beside = { aside: 'overview', devices: 'overview', import: 'overview', profiles: 'overview' } as const
+const beside = { aside: 'uplinks', devices: 'overview', import: 'overview', profiles: 'overview' } as const
 
 export type Area = keyof typeof areas
 export type View = (typeof areas)[Area][number] | keyof typeof beside

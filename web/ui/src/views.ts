@@ -19,6 +19,8 @@ const ProfileDetail = defineAsyncComponent(() => import('./components/ProfileDet
 const ProfilesView = defineAsyncComponent(() => import('./components/ProfilesView.vue'))
 const SearchDetail = defineAsyncComponent(() => import('./components/SearchDetail.vue'))
 const TopicDetail = defineAsyncComponent(() => import('./components/TopicDetail.vue'))
+const UplinkDetail = defineAsyncComponent(() => import('./components/UplinkDetail.vue'))
+const UplinksView = defineAsyncComponent(() => import('./components/UplinksView.vue'))
 const TopicsView = defineAsyncComponent(() => import('./components/TopicsView.vue'))
 
 // screens says what each view shows: of one thing if the address names one, else the list.
@@ -33,7 +35,8 @@ const screens: Record<View, (name: string, status: Status) => VNode> = {
   topics: (name, status) => (name ? h(TopicDetail, { key: name, name, status }) : h(TopicsView)),
   groups: (name) => (name ? h(GroupDetail, { key: name, name }) : h(GroupsView)),
   connections: (_, status) => h(ConnectionsView, { status }),
-  aside: (name, status) => (name ? h(AsideView, { key: name, name }) : h(Overview, { status })),
+  uplinks: (name, status) => (name ? h(UplinkDetail, { key: name, name, status }) : h(UplinksView, { status })),
+  aside: (name, status) => (name ? h(AsideView, { key: name, name }) : h(UplinksView, { status })),
 }
 
 // Screen is what the address asks for.
