@@ -122,13 +122,14 @@ func (d *device) show() web.Device {
 		Failures:  s.Failures,
 		Readings:  s.Readings,
 		Seq:       s.Seq,
+		Interval:  milliseconds(time.Duration(d.config.Interval)),
 		Points:    make([]web.Point, len(s.Points)),
 	}
 	if !s.LastPoll.IsZero() {
 		shown.LastPoll = &s.LastPoll
 	}
 	for i, p := range s.Points {
-		shown.Points[i] = web.Point{Name: p.Name, Unit: p.Unit, Error: p.Error}
+		shown.Points[i] = web.Point{Name: p.Name, Unit: p.Unit, Error: p.Error, Writable: p.Writable}
 		if !p.Value.Absent() {
 			shown.Points[i].Value = p.Value
 		}

@@ -115,11 +115,13 @@ export const events = (points: string) => new EventSource('/api/v1/events' + que
 export type TestStep = Schemas['TestStep']
 export type TestResult = Schemas['TestResult']
 
-// testUplink tests an uplink of the configuration, step by step.
-export const testUplink = (name: string, signal: AbortSignal, heard: (step: TestStep) => void) => tested(`/uplinks/${encodeURIComponent(name)}/test`, signal, heard)
+// testUplink hands over each step as it ends. It takes as long as the cloud does.
+export const testUplink = (name: string, signal: AbortSignal, heard: (step: TestStep) => void) => tested(`/uplinks/${encodeURIComponent(name)}/test`, undefined, signal, heard)
 
-// tested hands over each step of a test as it ends. It takes as long as the cloud does.
-export async function tested(path: string, signal: AbortSignal, heard: (step: TestStep) => void, body?: unknown): Promise<TestResult> {
+// trySection tests an uplink that is not configured yet.
+export const trySection = (uplink: Record<string, unknown>, signal: AbortSignal, heard: (step: TestStep) => void) => tested('/uplinks/test', { uplink }, signal, heard)
+
+async function tested(path: string, body: unknown, signal: AbortSignal, heard: (step: TestStep) => void): Promise<TestResult> {
   const response = await fetch('/api/v1' + path, {
     method: 'POST',
     cache: 'no-store',

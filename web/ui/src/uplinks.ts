@@ -1,6 +1,6 @@
 // What the page asks about uplinks beside their state.
 
-import { call, tested, type TestResult, type TestStep } from './api'
+import { call, type TestResult, type TestStep } from './api'
 import type { Schemas } from './schemas'
 
 export type Recognised = Schemas['Recognised']
@@ -18,9 +18,6 @@ export const keepSecret = (name: string, value: string) => call<{ file: string }
 export const outage = (name: string) => call<Outage>('GET', one(name) + '/outage')
 export const cut = (name: string, seconds: number) => call<Outage>('POST', one(name) + '/outage', { seconds })
 export const restore = (name: string) => call<void>('DELETE', one(name) + '/outage')
-
-// tryUplink tests a section that is not saved, step by step.
-export const tryUplink = (uplink: Section, signal: AbortSignal, heard: (step: TestStep) => void): Promise<TestResult> => tested('/uplinks/test', signal, heard, { uplink })
 
 // valueAt gives what a section has at a path of keys.
 export function valueAt(section: Section, path: readonly string[]): unknown {

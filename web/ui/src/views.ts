@@ -21,10 +21,12 @@ const SearchDetail = defineAsyncComponent(() => import('./components/SearchDetai
 const TopicDetail = defineAsyncComponent(() => import('./components/TopicDetail.vue'))
 const UplinkDetail = defineAsyncComponent(() => import('./components/UplinkDetail.vue'))
 const UplinksView = defineAsyncComponent(() => import('./components/UplinksView.vue'))
+const Wizard = defineAsyncComponent(() => import('./components/setup/Wizard.vue'))
 const TopicsView = defineAsyncComponent(() => import('./components/TopicsView.vue'))
 
 // screens says what each view shows: of one thing if the address names one, else the list.
 const screens: Record<View, (name: string, status: Status) => VNode> = {
+  setup: () => h(Wizard),
   overview: (_, status) => h(Overview, { status }),
   devices: (name, status) => (name ? h(DeviceDetail, { key: name, name, status }) : h(Overview, { status })),
   import: (_, status) => h(ImportView, { status }),
