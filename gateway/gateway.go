@@ -41,6 +41,9 @@ type Options struct {
 	Level   string
 	// Restarts says that whoever calls Run runs a new gateway when it ends with ErrRestarting.
 	Restarts bool
+	// Fingerprint is called with the SHA-256 of the certificate that the gateway made itself, whenever
+	// the page begins to show it.
+	Fingerprint func(fingerprint string)
 	// Line and Demo are the demo's simulated line and what its cloud has seen; nil elsewhere.
 	Line web.Line
 	Demo func() *web.Demo
@@ -60,11 +63,16 @@ type Gateway struct {
 	parts    *supervisor
 	watcher  *watcher
 	searches *searches
+	outages  *outages
+	tracer   *tracer
+	lines    *fieldLines
+	trials   *trials
 	gaps     *gaps
 	readable readable
 	usage    usage
 	restarts chan struct{} // one place
-	setup    string        // the one-time code, empty when there is a password
+	clock    *clock
+	setup    string // the one-time code, empty when there is a password
 	applying sync.Mutex
 
 	mu     sync.Mutex // guards what follows
@@ -121,6 +129,7 @@ func New(options Options) (*Gateway, error) {
 		buses:   buses,
 		drivers: drivers.Drivers(buses, options.Log),
 		gaps:    gaps,
+		clock:   machineClock(),
 		parts:   newSupervisor(options.Log),
 
 		restarts: make(chan struct{}, 1),
@@ -132,6 +141,10 @@ func New(options Options) (*Gateway, error) {
 	}
 	g.watcher = newWatcher(g)
 	g.searches = &searches{gateway: g}
+	g.outages = &outages{gateway: g, last: map[string]*outage{}}
+	g.tracer = &tracer{gateway: g}
+	g.lines = newFieldLines(g)
+	g.trials = newTrials(g)
 	if err := g.prepareAdmin(); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}

@@ -125,7 +125,7 @@ func (s *Server) bundleRecords(b *bundle) error {
 	if s.options.Keeper == nil {
 		return nil
 	}
-	audits, err := s.options.Keeper.Audits(0, bundledAudits)
+	audits, err := s.options.Keeper.FindAudits(AuditFilter{}, 0, bundledAudits)
 	if err != nil {
 		s.log.Warn("a diagnostics bundle lacks something", "what", "audit records", "err", err)
 	}

@@ -28,6 +28,9 @@ func run(ctx context.Context, args []string) error {
 	if *debug {
 		level = "debug"
 	}
+	if err := begin(*path, log); err != nil {
+		return err
+	}
 	c, err := load(*path)
 	if err != nil {
 		return err
@@ -43,7 +46,10 @@ func run(ctx context.Context, args []string) error {
 		Restarts:      true,
 		AdminPassword: os.Getenv("SLUICE_ADMIN_PASSWORD"),
 		SetupCode: func(code string) {
-			fmt.Fprint(os.Stderr, welcome(c.Web.Listen, code))
+			fmt.Fprint(os.Stderr, welcome(&c.Web, code))
+		},
+		Fingerprint: func(fingerprint string) {
+			fmt.Fprintf(os.Stderr, "\nThe page's certificate is the gateway's own. Compare its SHA-256 fingerprint with what the browser shows:\n  %s\n\n", fingerprint)
 		},
 	})
 	if err != nil {
@@ -65,14 +71,6 @@ func run(ctx context.Context, args []string) error {
 		return again(log)
 	}
 	return err
-}
-
-// welcome says where the first password is set; without a page, nowhere.
-func welcome(listen, code string) string {
-	if listen == "" {
-		return ""
-	}
-	return fmt.Sprintf("\nThis gateway has no password yet. Open http://%s and enter the code %s\n\n", listen, code)
 }
 
 // reload applies the changed file at each SIGHUP.

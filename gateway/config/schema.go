@@ -48,7 +48,24 @@ type Retention struct {
 
 // Web is the page's section.
 type Web struct {
-	Listen string `yaml:"listen" default:"127.0.0.1:8080" check:"listen" doc:"Where the page and the API are served; empty: nowhere."`
+	Listen string  `yaml:"listen" default:"127.0.0.1:8080" check:"listen" doc:"Where the page and the API are served without TLS; empty: nowhere. With tls, requests from other machines are sent to the address there, but for /healthz and /readyz."`
+	TLS    *WebTLS `yaml:"tls" doc:"The page and the API over TLS; without this section there is none. An empty one will do."`
+}
+
+// WebTLS is the page over TLS.
+type WebTLS struct {
+	Listen string   `yaml:"listen" default:"0.0.0.0:8443" check:"listen" doc:"The address for TLS."`
+	Cert   string   `yaml:"cert" path:"true" doc:"The certificate and those between it and the authority, PEM; changed files count within seconds. Empty: the one that was uploaded on the page, else one that the gateway makes itself."`
+	Key    string   `yaml:"key" path:"secret" doc:"The certificate's key, PEM."`
+	ACME   *WebACME `yaml:"acme" doc:"An authority that gives certificates by ACME; without this section none is asked."`
+}
+
+// WebACME is an authority that the page's certificate comes from.
+type WebACME struct {
+	Directory string   `yaml:"directory" required:"true" doc:"The authority's directory, an https URL."`
+	CA        string   `yaml:"ca" path:"true" doc:"What the authority's own certificate is checked against, PEM; empty: the authorities of the system."`
+	Hosts     []string `yaml:"hosts" required:"true" doc:"The names and IP addresses that the certificate is for. The authority connects to each of them at port 443 (tls-alpn-01)."`
+	Email     string   `yaml:"email" doc:"Whom the authority may write to; empty: nobody."`
 }
 
 // Log is the section about the gateway's own records. They are not messages.

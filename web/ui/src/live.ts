@@ -2,6 +2,7 @@ import { reactive, shallowRef, watchEffect } from 'vue'
 
 import * as api from './api'
 import { History } from './history'
+import { roleOf, type Role } from './role'
 import { place } from './route'
 import { pointsFor, type Status } from './status'
 
@@ -11,7 +12,11 @@ export type Phase = 'starting' | 'setup' | 'signin' | 'live'
 export const page = reactive({
   phase: 'starting' as Phase,
   user: '',
-  administrator: false,
+  role: 'viewer' as Role,
+  // The same as mayAdminister() in role.ts.
+  get administrator(): boolean {
+    return this.role === 'administrator'
+  },
   expired: false, // the session ended by itself
   lostAt: 0, // browser's clock when the gateway was last heard, 0 while it is heard
 })
@@ -33,7 +38,7 @@ export async function begin(): Promise<void> {
     const who = await api.whoAmI()
     if (who.signed_in) {
       page.user = who.user ?? ''
-      page.administrator = who.role === 'administrator'
+      page.role = roleOf(who.role)
       page.phase = 'live'
       watch()
       return
