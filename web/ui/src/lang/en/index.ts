@@ -1,12 +1,16 @@
 import buses from './buses'
+import cloud from './cloud'
 import common from './common'
 import config from './config'
 import devices from './devices'
 import door from './door'
 import find from './find'
+import fleet from './fleet'
 import messages from './messages'
+import news from './news'
 import overview from './overview'
 import setup from './setup'
+import trends from './trends'
 import uplinks from './uplinks'
 
 // Each file holds the texts of one part of the page, under top-level names of its own.
@@ -15,10 +19,14 @@ export default {
   ...door,
   ...overview,
   ...uplinks,
+  ...cloud,
   ...devices,
   ...messages,
+  ...news,
+  ...trends,
   ...buses,
   ...config,
   ...find,
+  ...fleet,
   ...setup,
 }

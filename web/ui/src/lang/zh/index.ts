@@ -1,13 +1,17 @@
 import type en from '../en'
 import buses from './buses'
+import cloud from './cloud'
 import common from './common'
 import config from './config'
 import devices from './devices'
 import door from './door'
 import find from './find'
+import fleet from './fleet'
 import messages from './messages'
+import news from './news'
 import overview from './overview'
 import setup from './setup'
+import trends from './trends'
 import uplinks from './uplinks'
 
 // The same texts as in English: the compiler finds one that is missing.
@@ -16,11 +20,15 @@ const zh: typeof en = {
   ...door,
   ...overview,
   ...uplinks,
+  ...cloud,
   ...devices,
   ...messages,
+  ...news,
+  ...trends,
   ...buses,
   ...config,
   ...find,
+  ...fleet,
   ...setup,
 }
 
