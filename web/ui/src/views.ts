@@ -8,6 +8,7 @@ import type { Status } from './status'
 const AsideView = defineAsyncComponent(() => import('./components/AsideView.vue'))
 const BusDetail = defineAsyncComponent(() => import('./components/BusDetail.vue'))
 const BusesView = defineAsyncComponent(() => import('./components/BusesView.vue'))
+const ConfigurationView = defineAsyncComponent(() => import('./components/ConfigurationView.vue'))
 const ConnectionsView = defineAsyncComponent(() => import('./components/ConnectionsView.vue'))
 const DeadView = defineAsyncComponent(() => import('./components/DeadView.vue'))
 const AddDevice = defineAsyncComponent(() => import('./components/AddDevice.vue'))
@@ -51,6 +52,7 @@ const screens: Record<View, (name: string, status: Status) => VNode> = {
   trends: (_, status) => h(TrendsView, { status }),
   connections: (_, status) => h(ConnectionsView, { status }),
   uplinks: (name, status) => (name ? h(UplinkDetail, { key: name, name, status }) : h(UplinksView, { status })),
+  configuration: () => h(ConfigurationView),
   aside: (name, status) => (name ? h(AsideView, { key: name, name }) : h(UplinksView, { status })),
 }
 
