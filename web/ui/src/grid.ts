@@ -3,13 +3,13 @@
 
 import {
   EditModule, FilterModule, FormatModule, FrozenColumnsModule, InteractionModule, KeybindingsModule, MoveColumnsModule, ResizeColumnsModule,
-  SelectRangeModule, SortModule, Tabulator, type CellComponent, type ColumnDefinition, type RowComponent,
+  SelectRangeModule, SortModule, Tabulator, TooltipModule, type CellComponent, type ColumnDefinition, type RowComponent,
 } from 'tabulator-tables'
 
 import { writeTable, parseTable } from './clipboard'
 import type { Row, Touched } from './sheet'
 
-Tabulator.registerModule([EditModule, FilterModule, FormatModule, FrozenColumnsModule, InteractionModule, KeybindingsModule, MoveColumnsModule, ResizeColumnsModule, SelectRangeModule, SortModule])
+Tabulator.registerModule([EditModule, FilterModule, FormatModule, FrozenColumnsModule, InteractionModule, KeybindingsModule, MoveColumnsModule, ResizeColumnsModule, SelectRangeModule, SortModule, TooltipModule])
 
 export interface GridColumn {
   field: string
@@ -64,6 +64,7 @@ export class Grid {
   private leaving = false // Escape lets Tab leave the grid
   private current = { id: 0, field: '' }
   private gone = false
+  private there: Set<number> // the rows that the grid has
 
   constructor(
     private readonly host: HTMLElement,
@@ -72,6 +73,7 @@ export class Grid {
     private readonly owner: GridOwner,
     label: string,
   ) {
+    this.there = new Set(rows.map((row) => row.id))
     this.element = document.createElement('div')
     host.append(this.element)
     for (const column of columns) this.addList(column)
@@ -135,7 +137,7 @@ export class Grid {
       visible: column.visible,
       cssClass: column.live ? 'live' : '',
       sorter: (a: string, b: string) => String(a ?? '').localeCompare(String(b ?? ''), undefined, { numeric: true }),
-      formatter: (cell) => this.draw(cell, column),
+      formatter: (cell: CellComponent) => this.draw(cell, column),
       ...(column.live ? {} : { editor: (cell: CellComponent, rendered: (f: () => void) => void, success: (v: string) => void, cancel: () => void) => this.editor(cell, column, rendered, success, cancel) }),
     } as unknown as ColumnDefinition
   }
@@ -362,6 +364,7 @@ export class Grid {
     if (touched.structure || touched.ids.size > 200) {
       const range = this.ranges.activeRange
       const kept = range ? { row: range.top, field: this.shownColumns()[range.left] ?? '' } : undefined
+      this.there = new Set(rows.map((row) => row.id))
       await this.table.replaceData(rows.map(shownOf))
       if (kept && !this.gone) this.selectAt(Math.min(kept.row, rows.length - 1), kept.field)
       return
@@ -380,7 +383,7 @@ export class Grid {
       return
     }
     for (const id of ids) {
-      const row = this.table.getRow(id) as RowComponent | false
+      const row = this.there.has(id) ? (this.table.getRow(id) as RowComponent | false) : false
       if (row) row.reformat()
     }
   }
