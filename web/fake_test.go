@@ -32,6 +32,9 @@ type fakeGateway struct {
 	trends       fakeTrends
 	firstRun     fakeFirstRun
 	clock        fakeClock
+	system       fakeSystem
+	logs         fakeLogs
+	restorer     fakeRestorer
 }
 
 const (

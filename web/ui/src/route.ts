@@ -9,7 +9,8 @@ export const areas = {
   overview: ['overview'],
   devices: ['devices', 'profiles'],
   buses: ['buses', 'find'],
-  messages: ['messages', 'topics', 'groups', 'connections'],
+  messages: ['messages', 'tail', 'publish', 'topics', 'groups', 'dead', 'connections'],
+  trends: ['trends'],
 } as const
 // Views that are led to from elsewhere, and the part that they belong to.
 const beside = { aside: 'overview', add: 'devices', points: 'devices', import: 'devices', setup: 'overview' } as const

@@ -5,8 +5,10 @@ import door from './door'
 import find from './find'
 import fleet from './fleet'
 import messages from './messages'
+import news from './news'
 import overview from './overview'
 import setup from './setup'
+import trends from './trends'
 import uplinks from './uplinks'
 
 // Each file holds the texts of one part of the page, under top-level names of its own.
@@ -17,6 +19,8 @@ export default {
   ...uplinks,
   ...devices,
   ...messages,
+  ...news,
+  ...trends,
   ...buses,
   ...find,
   ...fleet,

@@ -6,8 +6,10 @@ import door from './door'
 import find from './find'
 import fleet from './fleet'
 import messages from './messages'
+import news from './news'
 import overview from './overview'
 import setup from './setup'
+import trends from './trends'
 import uplinks from './uplinks'
 
 // The same texts as in English: the compiler finds one that is missing.
@@ -18,6 +20,8 @@ const zh: typeof en = {
   ...uplinks,
   ...devices,
   ...messages,
+  ...news,
+  ...trends,
   ...buses,
   ...find,
   ...fleet,
