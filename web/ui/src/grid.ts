@@ -158,13 +158,12 @@ export class Grid {
     const text = String(cell.getValue() ?? '')
     const beside = this.owner.beside(column.field, text)
     const shown = plain(this.owner.text(id, column.field, text))
-    if (beside) {
-      const pale = document.createElement('span')
-      pale.className = 'beside'
-      pale.textContent = beside
-      shown.append(pale)
-    }
-    return shown
+    if (!beside) return shown
+    const pale = plain(beside)
+    pale.className = 'beside'
+    const both = document.createElement('span')
+    both.append(shown, pale)
+    return both
   }
 
   private editor(cell: CellComponent, column: GridColumn, rendered: (f: () => void) => void, success: (text: string) => void, cancel: () => void): HTMLElement {
@@ -446,6 +445,7 @@ const shownOf = (row: Row): Shown => ({ ...row.cells, id: row.id })
 
 function plain(text: string): HTMLElement {
   const span = document.createElement('span')
+  span.className = 'shown'
   span.textContent = text
   return span
 }
