@@ -9,8 +9,8 @@ const AsideView = defineAsyncComponent(() => import('./components/AsideView.vue'
 const BusDetail = defineAsyncComponent(() => import('./components/BusDetail.vue'))
 const BusesView = defineAsyncComponent(() => import('./components/BusesView.vue'))
 const ConnectionsView = defineAsyncComponent(() => import('./components/ConnectionsView.vue'))
-const AddDevice = defineAsyncComponent(() => import('./components/AddDevice.vue'))
 const DeadView = defineAsyncComponent(() => import('./components/DeadView.vue'))
+const AddDevice = defineAsyncComponent(() => import('./components/AddDevice.vue'))
 const DeviceDetail = defineAsyncComponent(() => import('./components/DeviceDetail.vue'))
 const DevicesView = defineAsyncComponent(() => import('./components/DevicesView.vue'))
 const FindView = defineAsyncComponent(() => import('./components/FindView.vue'))
@@ -25,6 +25,8 @@ const PublishView = defineAsyncComponent(() => import('./components/PublishView.
 const SearchDetail = defineAsyncComponent(() => import('./components/SearchDetail.vue'))
 const TailView = defineAsyncComponent(() => import('./components/TailView.vue'))
 const TopicDetail = defineAsyncComponent(() => import('./components/TopicDetail.vue'))
+const UplinkDetail = defineAsyncComponent(() => import('./components/UplinkDetail.vue'))
+const UplinksView = defineAsyncComponent(() => import('./components/UplinksView.vue'))
 const Wizard = defineAsyncComponent(() => import('./components/setup/Wizard.vue'))
 const TopicsView = defineAsyncComponent(() => import('./components/TopicsView.vue'))
 const TrendsView = defineAsyncComponent(() => import('./components/TrendsView.vue'))
@@ -48,7 +50,8 @@ const screens: Record<View, (name: string, status: Status) => VNode> = {
   dead: (name) => h(DeadView, { key: name, name }),
   trends: (_, status) => h(TrendsView, { status }),
   connections: (_, status) => h(ConnectionsView, { status }),
-  aside: (name, status) => (name ? h(AsideView, { key: name, name }) : h(Overview, { status })),
+  uplinks: (name, status) => (name ? h(UplinkDetail, { key: name, name, status }) : h(UplinksView, { status })),
+  aside: (name, status) => (name ? h(AsideView, { key: name, name }) : h(UplinksView, { status })),
 }
 
 // Screen is what the address asks for.
