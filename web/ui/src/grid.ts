@@ -98,8 +98,12 @@ export class Grid {
     this.table.on('rangeChanged', () => this.look())
     this.table.on('rangeAdded', () => this.look())
     void this.ready.then(() => {
+      // Of a grid and what can be focused in it, only the rows' own holder may lie between.
       this.element.setAttribute('aria-label', label)
-      this.element.querySelector('.tabulator-tableholder')?.setAttribute('aria-label', label)
+      this.element.removeAttribute('aria-owns')
+      this.element.querySelector('.tabulator-tableholder')?.setAttribute('role', 'rowgroup')
+      this.element.querySelector('.tabulator-table')?.setAttribute('role', 'presentation')
+      this.element.querySelector('.tabulator-range-overlay')?.setAttribute('role', 'presentation')
     })
     host.addEventListener('keydown', this.onKey, true)
     host.addEventListener('copy', this.onCopy)
