@@ -9,6 +9,7 @@ export const areas = {
   overview: ['overview'],
   buses: ['buses', 'find'],
   messages: ['messages', 'topics', 'groups', 'connections'],
+  system: ['system', 'logs', 'backup'],
 } as const
 // Views that are led to from elsewhere, and the part that they belong to.
 const beside = { aside: 'overview', devices: 'overview', import: 'overview', profiles: 'overview', setup: 'overview' } as const

@@ -6,6 +6,7 @@ import type { Status } from './status'
 
 // What is not looked at first is fetched when it is asked for.
 const AsideView = defineAsyncComponent(() => import('./components/AsideView.vue'))
+const BackupView = defineAsyncComponent(() => import('./components/BackupView.vue'))
 const BusDetail = defineAsyncComponent(() => import('./components/BusDetail.vue'))
 const BusesView = defineAsyncComponent(() => import('./components/BusesView.vue'))
 const ConnectionsView = defineAsyncComponent(() => import('./components/ConnectionsView.vue'))
@@ -14,10 +15,12 @@ const FindView = defineAsyncComponent(() => import('./components/FindView.vue'))
 const GroupDetail = defineAsyncComponent(() => import('./components/GroupDetail.vue'))
 const GroupsView = defineAsyncComponent(() => import('./components/GroupsView.vue'))
 const ImportView = defineAsyncComponent(() => import('./components/ImportView.vue'))
+const LogsView = defineAsyncComponent(() => import('./components/LogsView.vue'))
 const MessagesView = defineAsyncComponent(() => import('./components/MessagesView.vue'))
 const ProfileDetail = defineAsyncComponent(() => import('./components/ProfileDetail.vue'))
 const ProfilesView = defineAsyncComponent(() => import('./components/ProfilesView.vue'))
 const SearchDetail = defineAsyncComponent(() => import('./components/SearchDetail.vue'))
+const SystemView = defineAsyncComponent(() => import('./components/SystemView.vue'))
 const TopicDetail = defineAsyncComponent(() => import('./components/TopicDetail.vue'))
 const Wizard = defineAsyncComponent(() => import('./components/setup/Wizard.vue'))
 const TopicsView = defineAsyncComponent(() => import('./components/TopicsView.vue'))
@@ -35,6 +38,9 @@ const screens: Record<View, (name: string, status: Status) => VNode> = {
   topics: (name, status) => (name ? h(TopicDetail, { key: name, name, status }) : h(TopicsView)),
   groups: (name) => (name ? h(GroupDetail, { key: name, name }) : h(GroupsView)),
   connections: (_, status) => h(ConnectionsView, { status }),
+  system: () => h(SystemView),
+  logs: () => h(LogsView),
+  backup: (_, status) => h(BackupView, { status }),
   aside: (name, status) => (name ? h(AsideView, { key: name, name }) : h(Overview, { status })),
 }
 

@@ -13,7 +13,7 @@ export default {
   clock: 'gateway time {time}',
   perSecond: 'msg/s',
   copy: { copy: 'Copy', done: 'Copied', failed: 'The browser does not allow it: select the text' },
-  nav: { title: 'Parts of the page', overview: 'Overview', buses: 'Lines', find: 'Find devices', messages: 'Messages', topics: 'Topics', groups: 'Groups', connections: 'Connections' },
+  nav: { title: 'Parts of the page', overview: 'Overview', buses: 'Lines', find: 'Find devices', messages: 'Messages', topics: 'Topics', groups: 'Groups', connections: 'Connections', system: 'System', logs: 'Logs', backup: 'Backup' },
 
   lists: {
     search: 'Part of the name',

@@ -6,6 +6,7 @@ import find from './find'
 import messages from './messages'
 import overview from './overview'
 import setup from './setup'
+import system from './system'
 import uplinks from './uplinks'
 
 // Each file holds the texts of one part of the page, under top-level names of its own.
@@ -13,6 +14,7 @@ export default {
   ...common,
   ...door,
   ...overview,
+  ...system,
   ...uplinks,
   ...devices,
   ...messages,

@@ -13,7 +13,7 @@ export default {
   clock: '网关时间 {time}',
   perSecond: '条/秒',
   copy: { copy: '复制', done: '已复制', failed: '浏览器不允许，请手动选择文本' },
-  nav: { title: '页面导航', overview: '概览', buses: '线路', find: '查找设备', messages: '消息', topics: '主题', groups: '消费组', connections: '连接' },
+  nav: { title: '页面导航', overview: '概览', buses: '线路', find: '查找设备', messages: '消息', topics: '主题', groups: '消费组', connections: '连接', system: '系统', logs: '日志', backup: '备份与恢复' },
 
   lists: {
     search: '名称包含',

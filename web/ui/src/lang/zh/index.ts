@@ -7,6 +7,7 @@ import find from './find'
 import messages from './messages'
 import overview from './overview'
 import setup from './setup'
+import system from './system'
 import uplinks from './uplinks'
 
 // The same texts as in English: the compiler finds one that is missing.
@@ -14,6 +15,7 @@ const zh: typeof en = {
   ...common,
   ...door,
   ...overview,
+  ...system,
   ...uplinks,
   ...devices,
   ...messages,
