@@ -41,6 +41,7 @@ type Options struct {
 	Points       Points
 	Devices      Devices
 	Trends       Trends
+	Configurator Configurator
 	FirstRun     FirstRun
 	Clock        Clock
 	System       System
@@ -205,16 +206,10 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	if s.options.Points != nil {
 		s.pointRoutes(signedIn)
 	}
+	if s.options.Configurator != nil {
+		s.configRoutes(signedIn)
+	}
 
-	if s.options.System != nil {
-		s.systemRoutes(signedIn)
-	}
-	if s.options.Logs != nil {
-		s.logRoutes(signedIn)
-	}
-	if s.options.Restorer != nil {
-		s.restoreRoutes(signedIn)
-	}
 	if s.options.Devices != nil {
 		s.deviceRoutes(signedIn)
 	}
@@ -227,6 +222,15 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	if s.options.Clock != nil {
 		signedIn.GET("/time", s.time)
 		signedIn.PUT("/time", administratorsOnly, s.setTime)
+	}
+	if s.options.System != nil {
+		s.systemRoutes(signedIn)
+	}
+	if s.options.Logs != nil {
+		s.logRoutes(signedIn)
+	}
+	if s.options.Restorer != nil {
+		s.restoreRoutes(signedIn)
 	}
 
 	engine.NoRoute(pages.serve)

@@ -36,9 +36,8 @@ func newServer(t testing.TB, gateway *fakeGateway, accounts *fakeAccounts) *Serv
 		Gateway: gateway, Line: gateway, Accounts: accounts, SetupCode: testCode, Version: "test",
 		Keeper: &gateway.keeper, Messages: &gateway.messages, Points: &gateway.points,
 		Uplinks: &gateway.uplinks, Clouds: fakeClouds{}, Outages: &gateway.outages, Tracer: fakeTracer{},
-		FirstRun: &gateway.firstRun, Clock: &gateway.clock,
-		Buses: fakeBuses{}, Searches: &fakeSearches{}, Devices: fakeDevices{}, Trends: &gateway.trends,
-		System: &gateway.system, Logs: &gateway.logs, Restorer: &gateway.restorer,
+		FirstRun: &gateway.firstRun, Clock: &gateway.clock, System: &gateway.system, Logs: &gateway.logs, Restorer: &gateway.restorer,
+		Buses: fakeBuses{}, Searches: &fakeSearches{}, Devices: fakeDevices{}, Trends: &gateway.trends, Configurator: &fakeConfigurator{},
 	})
 	if err != nil {
 		t.Fatal(err)

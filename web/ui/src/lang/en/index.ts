@@ -1,12 +1,16 @@
 import buses from './buses'
+import cloud from './cloud'
 import common from './common'
 import devices from './devices'
 import door from './door'
 import find from './find'
+import fleet from './fleet'
 import messages from './messages'
+import news from './news'
 import overview from './overview'
 import setup from './setup'
 import system from './system'
+import trends from './trends'
 import uplinks from './uplinks'
 
 // Each file holds the texts of one part of the page, under top-level names of its own.
@@ -16,9 +20,13 @@ export default {
   ...overview,
   ...system,
   ...uplinks,
+  ...cloud,
   ...devices,
   ...messages,
+  ...news,
+  ...trends,
   ...buses,
   ...find,
+  ...fleet,
   ...setup,
 }
