@@ -31,6 +31,8 @@ export default {
     uplinks: 'Uplinks',
     system: 'System',
     configuration: 'Configuration',
+    logs: 'Logs',
+    backup: 'Backup',
   },
 
   lists: {

@@ -10,6 +10,7 @@ import messages from './messages'
 import news from './news'
 import overview from './overview'
 import setup from './setup'
+import system from './system'
 import trends from './trends'
 import uplinks from './uplinks'
 
@@ -18,6 +19,7 @@ export default {
   ...common,
   ...door,
   ...overview,
+  ...system,
   ...uplinks,
   ...cloud,
   ...devices,

@@ -31,6 +31,8 @@ export default {
     uplinks: '上行链路',
     system: '系统',
     configuration: '配置',
+    logs: '日志',
+    backup: '备份与恢复',
   },
 
   lists: {

@@ -11,6 +11,7 @@ import messages from './messages'
 import news from './news'
 import overview from './overview'
 import setup from './setup'
+import system from './system'
 import trends from './trends'
 import uplinks from './uplinks'
 
@@ -19,6 +20,7 @@ const zh: typeof en = {
   ...common,
   ...door,
   ...overview,
+  ...system,
   ...uplinks,
   ...cloud,
   ...devices,
