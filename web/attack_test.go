@@ -411,6 +411,7 @@ func TestNoQueryBreaksAnything(t *testing.T) {
 func FuzzEveryRoute(f *testing.F) {
 	s, tokens := attacked(f)
 	all := everyRoute(f, s)
+	s.options.Gateway.(*fakeGateway).prepare(f, s, "")
 	random := rand.New(rand.NewPCG(1, 2))
 	for i, r := range all {
 		f.Add(uint16(i), []byte(wellFormed[r.name]), "limit=1", "name")
