@@ -76,3 +76,6 @@ require (
 	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/tools v0.51.0 // indirect
 )
+
+// A package of npm brings Go along.
+ignore ./web/ui/node_modules

@@ -49,6 +49,9 @@ func (g *Gateway) places(c *config.Config) (all []place) {
 	if c.Web.Listen != "" || c.Web.TLS != nil {
 		all = append(all, g.pagePlace(c))
 	}
+	if c.Log.Syslog != nil && g.options.Journal != nil {
+		all = append(all, g.syslogPlace(c))
+	}
 	if len(mqttListen(&c.MQTT)) > 0 {
 		all = append(all, g.listenerPlace(c))
 	}

@@ -26,8 +26,15 @@ type fakeGateway struct {
 	messages fakeMessages
 	uplinks  fakeUplinks
 	points   fakePoints
+	outages  fakeOutages
 
 	certificates fakeCertificates
+	trends       fakeTrends
+	firstRun     fakeFirstRun
+	clock        fakeClock
+	system       fakeSystem
+	logs         fakeLogs
+	restorer     fakeRestorer
 }
 
 const (

@@ -19,7 +19,10 @@ func (s *Server) messageRoutes(signedIn *gin.RouterGroup) {
 	signedIn.GET("/groups/:group", s.group)
 	signedIn.GET("/messages", s.searchMessages)
 	signedIn.GET("/messages/:position", s.message)
+	signedIn.GET("/dead", s.deadPlaces)
+	s.tailRoutes(signedIn)
 	operators := signedIn.Group("", operatorsOnly)
+	operators.POST("/messages", s.publishMessage)
 	operators.POST("/messages/:position/resend", s.resendMessage)
 	operators.POST("/groups/:group/reset", s.resetGroup)
 }

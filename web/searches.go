@@ -72,6 +72,10 @@ type FoundDevice struct {
 	Raw      string        `json:"raw"`                // hex digits
 	Guesses  []DeviceGuess `json:"guesses"`            // the best first
 	YAML     string        `json:"yaml,omitempty"`     // what to put into the configuration
+	// Device and Bus are the same as sections of the configuration; a device on a line that is configured
+	// needs no Bus.
+	Device map[string]any `json:"device,omitempty"`
+	Bus    map[string]any `json:"bus,omitempty"`
 }
 
 // DeviceGuess is a profile that a device may be of.

@@ -27,17 +27,30 @@ type Options struct {
 	Gateway  Gateway
 	Line     Line // nil outside the demo
 	Accounts Accounts
-	Keeper   Keeper   // nil: no backups, no records of the past
-	Messages Messages // nil: nothing is told of messages
-	Uplinks  Uplinks  // nil: uplinks are neither tested nor is what they set aside listed
-	Buses    Buses    // nil: nothing is told of the lines to devices
-	Searches Searches // nil: nothing can be searched
-	// Certificates is nil without TLS.
+
+	// The parts of the gateway that may be missing: then they are nil, and so are their routes.
+	Keeper       Keeper
+	Messages     Messages
+	Uplinks      Uplinks
+	Clouds       Clouds
+	Outages      Outages
+	Tracer       Tracer
+	Buses        Buses
+	Searches     Searches
 	Certificates Certificates
-	Points       Points // nil: nothing is told of how devices are asked, nor of profiles
-	SetupCode    string // one-time code that sets the first password; empty refuses set-up
-	Version      string
-	Log          *slog.Logger
+	Points       Points
+	Devices      Devices
+	Trends       Trends
+	Configurator Configurator
+	FirstRun     FirstRun
+	Clock        Clock
+	System       System
+	Logs         Logs
+	Restorer     Restorer
+
+	SetupCode string // one-time code that sets the first password; empty refuses set-up
+	Version   string
+	Log       *slog.Logger
 }
 
 // Server answers the API and serves the page.
@@ -148,6 +161,7 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	api.GET("/session", s.whoAmI)
 	api.POST("/session", sameSite, s.signIn)
 	api.POST("/setup", sameSite, s.setUp)
+	api.GET("/setup", s.setupState)
 
 	signedIn := api.Group("", s.authenticate)
 	signedIn.DELETE("/session", s.signOut)
@@ -173,6 +187,15 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 		signedIn.GET("/uplinks/:name/aside", s.aside)
 		signedIn.POST("/uplinks/:name/test", operatorsOnly, s.testUplink)
 	}
+	if s.options.Clouds != nil {
+		s.cloudRoutes(signedIn)
+	}
+	if s.options.Outages != nil {
+		s.outageRoutes(signedIn)
+	}
+	if s.options.Tracer != nil {
+		signedIn.GET("/trace", s.trace)
+	}
 
 	if s.options.Buses != nil {
 		s.busRoutes(signedIn)
@@ -182,6 +205,32 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	}
 	if s.options.Points != nil {
 		s.pointRoutes(signedIn)
+	}
+	if s.options.Configurator != nil {
+		s.configRoutes(signedIn)
+	}
+
+	if s.options.Devices != nil {
+		s.deviceRoutes(signedIn)
+	}
+	if s.options.Trends != nil {
+		s.trendRoutes(signedIn)
+	}
+	if s.options.FirstRun != nil {
+		signedIn.PUT("/setup/checklist", administratorsOnly, s.keepChecklist)
+	}
+	if s.options.Clock != nil {
+		signedIn.GET("/time", s.time)
+		signedIn.PUT("/time", administratorsOnly, s.setTime)
+	}
+	if s.options.System != nil {
+		s.systemRoutes(signedIn)
+	}
+	if s.options.Logs != nil {
+		s.logRoutes(signedIn)
+	}
+	if s.options.Restorer != nil {
+		s.restoreRoutes(signedIn)
 	}
 
 	engine.NoRoute(pages.serve)

@@ -4,8 +4,12 @@ import common from './common'
 import devices from './devices'
 import door from './door'
 import find from './find'
+import fleet from './fleet'
 import messages from './messages'
+import news from './news'
 import overview from './overview'
+import setup from './setup'
+import trends from './trends'
 import uplinks from './uplinks'
 
 // The same texts as in English: the compiler finds one that is missing.
@@ -16,8 +20,12 @@ const zh: typeof en = {
   ...uplinks,
   ...devices,
   ...messages,
+  ...news,
+  ...trends,
   ...buses,
   ...find,
+  ...fleet,
+  ...setup,
 }
 
 export default zh
