@@ -11,6 +11,7 @@ export const areas = {
   buses: ['buses', 'find'],
   messages: ['messages', 'tail', 'publish', 'topics', 'groups', 'dead', 'connections'],
   trends: ['trends'],
+  users: ['users', 'certificates', 'audit'],
 } as const
 // Views that are led to from elsewhere, and the part that they belong to.
 const beside = { aside: 'overview', add: 'devices', points: 'devices', import: 'devices', setup: 'overview' } as const

@@ -25,6 +25,9 @@ const PublishView = defineAsyncComponent(() => import('./components/PublishView.
 const SearchDetail = defineAsyncComponent(() => import('./components/SearchDetail.vue'))
 const TailView = defineAsyncComponent(() => import('./components/TailView.vue'))
 const TopicDetail = defineAsyncComponent(() => import('./components/TopicDetail.vue'))
+const UsersView = defineAsyncComponent(() => import('./components/UsersView.vue'))
+const CertificateView = defineAsyncComponent(() => import('./components/CertificateView.vue'))
+const AuditView = defineAsyncComponent(() => import('./components/AuditView.vue'))
 const Wizard = defineAsyncComponent(() => import('./components/setup/Wizard.vue'))
 const TopicsView = defineAsyncComponent(() => import('./components/TopicsView.vue'))
 const TrendsView = defineAsyncComponent(() => import('./components/TrendsView.vue'))
@@ -46,6 +49,9 @@ const screens: Record<View, (name: string, status: Status) => VNode> = {
   topics: (name, status) => (name ? h(TopicDetail, { key: name, name, status }) : h(TopicsView)),
   groups: (name) => (name ? h(GroupDetail, { key: name, name }) : h(GroupsView)),
   dead: (name) => h(DeadView, { key: name, name }),
+  users: () => h(UsersView),
+  certificates: () => h(CertificateView),
+  audit: () => h(AuditView),
   trends: (_, status) => h(TrendsView, { status }),
   connections: (_, status) => h(ConnectionsView, { status }),
   aside: (name, status) => (name ? h(AsideView, { key: name, name }) : h(Overview, { status })),

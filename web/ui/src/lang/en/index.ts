@@ -7,6 +7,7 @@ import fleet from './fleet'
 import messages from './messages'
 import news from './news'
 import overview from './overview'
+import security from './security'
 import setup from './setup'
 import trends from './trends'
 import uplinks from './uplinks'
@@ -25,4 +26,5 @@ export default {
   ...find,
   ...fleet,
   ...setup,
+  ...security,
 }

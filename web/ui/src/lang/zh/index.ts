@@ -8,6 +8,7 @@ import fleet from './fleet'
 import messages from './messages'
 import news from './news'
 import overview from './overview'
+import security from './security'
 import setup from './setup'
 import trends from './trends'
 import uplinks from './uplinks'
@@ -26,6 +27,7 @@ const zh: typeof en = {
   ...find,
   ...fleet,
   ...setup,
+  ...security,
 }
 
 export default zh
