@@ -11,10 +11,11 @@ export const areas = {
   buses: ['buses', 'find'],
   messages: ['messages', 'tail', 'publish', 'topics', 'groups', 'dead', 'connections'],
   trends: ['trends'],
-  users: ['users', 'certificates', 'audit'],
+  uplinks: ['uplinks'],
+  system: ['users', 'certificates', 'audit'],
 } as const
 // Views that are led to from elsewhere, and the part that they belong to.
-const beside = { aside: 'overview', add: 'devices', points: 'devices', import: 'devices', setup: 'overview' } as const
+const beside = { aside: 'uplinks', add: 'devices', points: 'devices', import: 'devices', setup: 'overview' } as const
 
 export type Area = keyof typeof areas
 export type View = (typeof areas)[Area][number] | keyof typeof beside

@@ -25,6 +25,8 @@ const PublishView = defineAsyncComponent(() => import('./components/PublishView.
 const SearchDetail = defineAsyncComponent(() => import('./components/SearchDetail.vue'))
 const TailView = defineAsyncComponent(() => import('./components/TailView.vue'))
 const TopicDetail = defineAsyncComponent(() => import('./components/TopicDetail.vue'))
+const UplinkDetail = defineAsyncComponent(() => import('./components/UplinkDetail.vue'))
+const UplinksView = defineAsyncComponent(() => import('./components/UplinksView.vue'))
 const UsersView = defineAsyncComponent(() => import('./components/UsersView.vue'))
 const CertificateView = defineAsyncComponent(() => import('./components/CertificateView.vue'))
 const AuditView = defineAsyncComponent(() => import('./components/AuditView.vue'))
@@ -54,7 +56,8 @@ const screens: Record<View, (name: string, status: Status) => VNode> = {
   audit: () => h(AuditView),
   trends: (_, status) => h(TrendsView, { status }),
   connections: (_, status) => h(ConnectionsView, { status }),
-  aside: (name, status) => (name ? h(AsideView, { key: name, name }) : h(Overview, { status })),
+  uplinks: (name, status) => (name ? h(UplinkDetail, { key: name, name, status }) : h(UplinksView, { status })),
+  aside: (name, status) => (name ? h(AsideView, { key: name, name }) : h(UplinksView, { status })),
 }
 
 // Screen is what the address asks for.

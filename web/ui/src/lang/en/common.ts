@@ -29,6 +29,10 @@ export default {
     connections: 'Connections',
     trends: 'Trends',
     uplinks: 'Uplinks',
+    system: 'System',
+    users: 'Users',
+    certificates: 'Certificate',
+    audit: 'Audit log',
   },
 
   lists: {

@@ -1,4 +1,5 @@
 import buses from './buses'
+import cloud from './cloud'
 import common from './common'
 import devices from './devices'
 import door from './door'
@@ -18,6 +19,7 @@ export default {
   ...door,
   ...overview,
   ...uplinks,
+  ...cloud,
   ...devices,
   ...messages,
   ...news,

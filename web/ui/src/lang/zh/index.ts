@@ -1,5 +1,6 @@
 import type en from '../en'
 import buses from './buses'
+import cloud from './cloud'
 import common from './common'
 import devices from './devices'
 import door from './door'
@@ -19,6 +20,7 @@ const zh: typeof en = {
   ...door,
   ...overview,
   ...uplinks,
+  ...cloud,
   ...devices,
   ...messages,
   ...news,
