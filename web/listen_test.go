@@ -69,7 +69,7 @@ func TestTheNextServerTakesOver(t *testing.T) {
 	defer client.CloseIdleConnections()
 	next := func(before *Server) (*Server, func()) {
 		s := newServer(t, gateway, accounts)
-		s.options.TLS = &TLS{Listen: "127.0.0.1:0", Config: config}
+		s.options.TLS = &TLS{Listen: "localhost:0", Config: config}
 		if before != nil {
 			s.options.TLS.Listen = before.options.TLS.Listen
 			s.TakeOver(before)
@@ -89,7 +89,7 @@ func TestTheNextServerTakesOver(t *testing.T) {
 		}
 	}
 	first := newServer(t, gateway, accounts)
-	first.options.TLS = &TLS{Listen: "127.0.0.1:0", Config: config}
+	first.options.TLS = &TLS{Listen: "localhost:0", Config: config}
 	if err := first.Listen(); err != nil {
 		t.Fatal(err)
 	}
