@@ -31,6 +31,9 @@ const TailView = defineAsyncComponent(() => import('./components/TailView.vue'))
 const TopicDetail = defineAsyncComponent(() => import('./components/TopicDetail.vue'))
 const UplinkDetail = defineAsyncComponent(() => import('./components/UplinkDetail.vue'))
 const UplinksView = defineAsyncComponent(() => import('./components/UplinksView.vue'))
+const UsersView = defineAsyncComponent(() => import('./components/UsersView.vue'))
+const CertificateView = defineAsyncComponent(() => import('./components/CertificateView.vue'))
+const AuditView = defineAsyncComponent(() => import('./components/AuditView.vue'))
 const Wizard = defineAsyncComponent(() => import('./components/setup/Wizard.vue'))
 const TopicsView = defineAsyncComponent(() => import('./components/TopicsView.vue'))
 const TrendsView = defineAsyncComponent(() => import('./components/TrendsView.vue'))
@@ -52,12 +55,14 @@ const screens: Record<View, (name: string, status: Status) => VNode> = {
   topics: (name, status) => (name ? h(TopicDetail, { key: name, name, status }) : h(TopicsView)),
   groups: (name) => (name ? h(GroupDetail, { key: name, name }) : h(GroupsView)),
   dead: (name) => h(DeadView, { key: name, name }),
+  users: () => h(UsersView),
+  certificates: () => h(CertificateView),
+  audit: () => h(AuditView),
   trends: (_, status) => h(TrendsView, { status }),
   connections: (_, status) => h(ConnectionsView, { status }),
   system: () => h(SystemView),
   logs: () => h(LogsView),
   backup: (_, status) => h(BackupView, { status }),
-  aside: (name, status) => (name ? h(AsideView, { key: name, name }) : h(Overview, { status })),
   uplinks: (name, status) => (name ? h(UplinkDetail, { key: name, name, status }) : h(UplinksView, { status })),
   configuration: () => h(ConfigurationView),
   aside: (name, status) => (name ? h(AsideView, { key: name, name }) : h(UplinksView, { status })),

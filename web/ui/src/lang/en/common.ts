@@ -33,6 +33,9 @@ export default {
     configuration: 'Configuration',
     logs: 'Logs',
     backup: 'Backup',
+    users: 'Users',
+    certificates: 'Certificate',
+    audit: 'Audit log',
   },
 
   lists: {

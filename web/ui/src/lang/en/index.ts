@@ -9,6 +9,7 @@ import fleet from './fleet'
 import messages from './messages'
 import news from './news'
 import overview from './overview'
+import security from './security'
 import setup from './setup'
 import system from './system'
 import trends from './trends'
@@ -31,4 +32,5 @@ export default {
   ...find,
   ...fleet,
   ...setup,
+  ...security,
 }

@@ -33,6 +33,9 @@ export default {
     configuration: '配置',
     logs: '日志',
     backup: '备份与恢复',
+    users: '用户',
+    certificates: '证书',
+    audit: '审计日志',
   },
 
   lists: {

@@ -10,6 +10,7 @@ import fleet from './fleet'
 import messages from './messages'
 import news from './news'
 import overview from './overview'
+import security from './security'
 import setup from './setup'
 import system from './system'
 import trends from './trends'
@@ -32,6 +33,7 @@ const zh: typeof en = {
   ...find,
   ...fleet,
   ...setup,
+  ...security,
 }
 
 export default zh
