@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +17,8 @@ import (
 const (
 	ByFile   = "file"   // the file at the start
 	BySighup = "sighup" // the file as it was when somebody asked to read it again
+	// ByRollBack is what ran before a change that nobody confirmed.
+	ByRollBack = "roll-back"
 )
 
 // revise records the configuration that runs now. It runs whether or not that can be written down.
@@ -116,16 +117,23 @@ func (k keeper) DropCursor(name string) error {
 
 // Record makes an audit record durable.
 func (k keeper) Record(a web.Audit) error {
-	return k.admin.AddAudit(store.Audit{Time: a.Time.UnixMilli(), User: a.User, Address: a.Address, Action: a.Action, Subject: a.Subject})
+	return k.admin.AddAudit(store.Audit{Time: a.Time.UnixMilli(), User: a.User, Address: a.Address, Action: a.Action, Subject: a.Subject, Before: a.Before, After: a.After})
 }
 
-// Audits lists audit records from the newest backwards.
-func (k keeper) Audits(before uint64, limit int) (list []web.Audit, err error) {
-	found, err := k.admin.Audits(before, limit)
+// FindAudits lists audit records from the newest backwards.
+func (k keeper) FindAudits(wanted web.AuditFilter, before uint64, limit int) (list []web.Audit, err error) {
+	found, err := k.admin.Audits(before, limit, func(a store.Audit) bool { return wanted.Wants(showAudit(a)) })
 	for _, a := range found {
-		list = append(list, web.Audit{Number: a.Number, Time: time.UnixMilli(a.Time), User: a.User, Address: a.Address, Action: a.Action, Subject: a.Subject})
+		list = append(list, showAudit(a))
 	}
 	return list, err
+}
+
+func showAudit(a store.Audit) web.Audit {
+	return web.Audit{
+		Number: a.Number, Time: time.UnixMilli(a.Time), User: a.User, Address: a.Address,
+		Action: a.Action, Subject: a.Subject, Before: a.Before, After: a.After,
+	}
 }
 
 // Revisions lists revisions from the newest backwards.
@@ -146,18 +154,12 @@ func (k keeper) Revision(number uint64) (web.RevisionText, error) {
 	if err != nil {
 		return web.RevisionText{}, err
 	}
-	return web.RevisionText{Revision: showRevision(r), Text: withoutSecrets(r.Text)}, nil
+	return web.RevisionText{Revision: showRevision(r), Text: hide(r.Text)}, nil
 }
 
 func showRevision(r store.Revision) web.Revision {
 	return web.Revision{Number: r.Number, Time: time.UnixMilli(r.Time), Author: r.Author, Bytes: len(r.Text)}
 }
-
-// secrets are the values of the keys that hold a config.Secret, however YAML lets them be written.
-// It takes rather too much than too little: of a block, everything that is indented behind it.
-var secrets = regexp.MustCompile(`(["']?(?:secret_key|password)["']?[ \t]*:\s*)([|>][^\n]*(?:\n[ \t]+[^\n]*)*|"(?:[^"\\]|\\.)*"|'[^']*'|[^\s,}][^\n,}]*)`)
-
-func withoutSecrets(text string) string { return secrets.ReplaceAllString(text, "$1***") }
 
 // shownCursors bounds the status: sessions may be thousands, and it is sent each second.
 const shownCursors = 100

@@ -13,8 +13,8 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// maxBody bounds what a request may carry: but for files with points, everything that the API takes
-// is a few short fields.
+// maxBody bounds what a request may carry: but for files with points and configurations, everything that
+// the API takes is a few short fields.
 const maxBody = 16 << 10
 
 // problem is the one form of every refusal [RFC 9457].
@@ -24,6 +24,8 @@ type problem struct {
 	Status int    `json:"status"`
 	Detail string `json:"detail,omitempty"`
 	Field  string `json:"field,omitempty"`
+	// Problems are all that is wrong with a section of the configuration.
+	Problems []SectionProblem `json:"problems,omitempty"`
 
 	retryAfter time.Duration
 }
@@ -75,7 +77,7 @@ func read(c *gin.Context, into any) bool {
 func badBody(err error) problem {
 	p := problem{Status: http.StatusBadRequest, Title: "Malformed request body"}
 	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("a request body may have %d bytes", large.Limit)}
+		return problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("a request body may have %d bytes here", large.Limit)}
 	}
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		p.Field = wrong.Field

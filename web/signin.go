@@ -46,6 +46,7 @@ func (s *Server) signIn(c *gin.Context) {
 		return
 	}
 	if !found || !right {
+		s.log.Warn("a sign-in was refused", "user", request.User, "address", address)
 		refuse(c, problem{Status: http.StatusUnauthorized, Title: "Sign-in refused", Detail: "user or password is wrong"})
 		return
 	}
@@ -83,12 +84,12 @@ func (s *Server) setUp(c *gin.Context) {
 	}
 	s.setup.Lock()
 	defer s.setup.Unlock()
-	_, _, exists, err := s.options.Accounts.Password(administrator)
+	needed, err := s.setUpNeeded()
 	if err != nil {
 		s.accountsFailed(c, err)
 		return
 	}
-	if exists {
+	if !needed {
 		refuse(c, problem{Status: http.StatusConflict, Title: "Already set up", Detail: "the administrator has a password; sign in with it"})
 		return
 	}
@@ -103,19 +104,8 @@ func (s *Server) setUp(c *gin.Context) {
 	}
 	// The code was right, so nobody is guessing: a password that is too short costs no wait.
 	s.logins.setup.succeeded("setup")
-	if err := CheckPassword(request.Password); err != nil {
-		refuse(c, problem{Status: http.StatusUnprocessableEntity, Field: "password", Detail: err.Error()})
-		return
-	}
-	free, err := s.logins.hashing.take(c.Request.Context())
-	if err != nil {
-		s.busy(c, err)
-		return
-	}
-	defer free()
-	hash, err := HashPassword(request.Password)
-	if err != nil {
-		s.accountsFailed(c, err)
+	hash, ok := s.hash(c, "password", request.Password)
+	if !ok {
 		return
 	}
 	if err := s.options.Accounts.SetPassword(administrator, hash, adminRole); err != nil {

@@ -139,7 +139,7 @@ func (s *Server) events(c *gin.Context) {
 	ticks := time.NewTicker(eventPeriod)
 	defer ticks.Stop()
 	for {
-		if _, ok := s.sessions.use(token); !ok {
+		if _, ok := s.holder(token); !ok {
 			return // the page finds out when it connects again
 		}
 		if err := s.sendEvent(c, points); err != nil {

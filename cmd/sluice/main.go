@@ -24,11 +24,16 @@ var version = "unknown"
 const usage = `Sluice brings every reading that a PLC or a meter gave up to the cloud, in order.
 
   sluice run --config FILE      run the gateway; SIGTERM stops it, SIGHUP applies the changed file
+  sluice init --config FILE     write the configuration of a fresh gateway, to be set up on the page
   sluice check --config FILE    name every mistake in a configuration
   sluice uplink test NAME       say step by step whether an uplink of a configuration reaches its cloud
   sluice find serial PORT       look for devices on a serial line, at all usual settings
   sluice find net NETWORK       look for devices in a network such as 192.168.1.0/24
   sluice points TOOL            tables of points into a configuration, and a device's points into tables
+  sluice get [NAME]             read from gateways that run: status, devices/press, config devices.press.interval …
+  sluice set PATH=VALUE …       change the configuration of gateways that run
+  sluice apply FILE             make a file the configuration of gateways that run
+  sluice watch [WHAT]           print values, states or records of gateways that run as they change
   sluice demo                   simulated devices, a gateway and a cloud on this machine
   sluice simulate KIND          one simulated device or cloud: modbus, dlt645, cjt188, iec62056, sml, mbus, hj212, cloud
   sluice log TOOL DIR           look at, export or restore the log of a stopped gateway
@@ -66,6 +71,8 @@ func command(ctx context.Context, args []string) error {
 	switch name {
 	case "run":
 		return run(ctx, rest)
+	case "init":
+		return initialise(rest)
 	case "check":
 		return check(rest)
 	case "uplink":
@@ -74,6 +81,14 @@ func command(ctx context.Context, args []string) error {
 		return find(ctx, rest)
 	case "points":
 		return points(ctx, rest)
+	case "get":
+		return get(ctx, rest)
+	case "set":
+		return set(ctx, rest)
+	case "apply":
+		return apply(ctx, rest)
+	case "watch":
+		return watch(ctx, rest)
 	case "demo":
 		return runDemo(ctx, rest)
 	case "simulate":

@@ -20,6 +20,7 @@ import (
 	"sluice/gateway"
 	"sluice/gateway/broker"
 	"sluice/gateway/config"
+	"sluice/gateway/journal"
 )
 
 // Options of the demo. Everything listens on loopback.
@@ -29,6 +30,7 @@ type Options struct {
 	Version          string    // shown on the page
 	Out              io.Writer // what the newcomer reads
 	Log              *slog.Logger
+	Journal          *journal.Journal // what goes to Log; nil: the page has no view of it
 }
 
 // Run runs the demo until ctx ends, in a directory that is gone afterwards.
@@ -70,7 +72,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	scene.start("proof", proof.Run)
 
 	site, err := gatewayFrom(dir, "gateway", siteConfig(o, plc.Addr(), meter.Path(), line.Addr()), gateway.Options{
-		Version: o.Version, Log: o.Log, AdminPassword: o.Password, Line: line, Demo: proof.show,
+		Version: o.Version, Log: o.Log, Journal: o.Journal, AdminPassword: o.Password, Line: line, Demo: proof.show,
 	})
 	if err != nil {
 		return err
@@ -121,9 +123,13 @@ func (s *scene) end() error {
 	}
 }
 
-// gatewayFrom makes a gateway from a configuration file's text, as it would from a file.
+// gatewayFrom makes a gateway from a configuration file with that text, which the page can change.
 func gatewayFrom(dir, name, text string, options gateway.Options) (*gateway.Gateway, error) {
-	c, err := config.Parse(filepath.Join(dir, name+".yaml"), []byte(text), gateway.Kinds())
+	options.Path = filepath.Join(dir, name+".yaml")
+	if err := os.WriteFile(options.Path, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	c, err := config.Load(options.Path, gateway.Kinds())
 	if err != nil {
 		return nil, fmt.Errorf("bug: the demo's own configuration: %w", err)
 	}

@@ -1,12 +1,15 @@
 import type en from '../en'
 import buses from './buses'
+import cloud from './cloud'
 import common from './common'
 import devices from './devices'
 import door from './door'
 import find from './find'
+import fleet from './fleet'
 import messages from './messages'
 import news from './news'
 import overview from './overview'
+import setup from './setup'
 import trends from './trends'
 import uplinks from './uplinks'
 
@@ -16,12 +19,15 @@ const zh: typeof en = {
   ...door,
   ...overview,
   ...uplinks,
+  ...cloud,
   ...devices,
   ...messages,
   ...news,
   ...trends,
   ...buses,
   ...find,
+  ...fleet,
+  ...setup,
 }
 
 export default zh
