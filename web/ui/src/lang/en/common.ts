@@ -31,6 +31,11 @@ export default {
     uplinks: 'Uplinks',
     system: 'System',
     configuration: 'Configuration',
+    logs: 'Logs',
+    backup: 'Backup',
+    users: 'Users',
+    certificates: 'Certificate',
+    audit: 'Audit log',
   },
 
   lists: {
