@@ -2,6 +2,7 @@ import type en from '../en'
 import buses from './buses'
 import cloud from './cloud'
 import common from './common'
+import config from './config'
 import devices from './devices'
 import door from './door'
 import find from './find'
@@ -11,6 +12,7 @@ import news from './news'
 import overview from './overview'
 import security from './security'
 import setup from './setup'
+import system from './system'
 import trends from './trends'
 import uplinks from './uplinks'
 
@@ -19,6 +21,7 @@ const zh: typeof en = {
   ...common,
   ...door,
   ...overview,
+  ...system,
   ...uplinks,
   ...cloud,
   ...devices,
@@ -26,6 +29,7 @@ const zh: typeof en = {
   ...news,
   ...trends,
   ...buses,
+  ...config,
   ...find,
   ...fleet,
   ...setup,
