@@ -9,7 +9,9 @@ import fleet from './fleet'
 import messages from './messages'
 import news from './news'
 import overview from './overview'
+import security from './security'
 import setup from './setup'
+import system from './system'
 import trends from './trends'
 import uplinks from './uplinks'
 
@@ -18,6 +20,7 @@ export default {
   ...common,
   ...door,
   ...overview,
+  ...system,
   ...uplinks,
   ...cloud,
   ...devices,
@@ -29,4 +32,5 @@ export default {
   ...find,
   ...fleet,
   ...setup,
+  ...security,
 }

@@ -10,7 +10,9 @@ import fleet from './fleet'
 import messages from './messages'
 import news from './news'
 import overview from './overview'
+import security from './security'
 import setup from './setup'
+import system from './system'
 import trends from './trends'
 import uplinks from './uplinks'
 
@@ -19,6 +21,7 @@ const zh: typeof en = {
   ...common,
   ...door,
   ...overview,
+  ...system,
   ...uplinks,
   ...cloud,
   ...devices,
@@ -30,6 +33,7 @@ const zh: typeof en = {
   ...find,
   ...fleet,
   ...setup,
+  ...security,
 }
 
 export default zh
