@@ -1,12 +1,19 @@
 import type en from '../en'
 import buses from './buses'
+import cloud from './cloud'
 import common from './common'
+import config from './config'
 import devices from './devices'
 import door from './door'
 import find from './find'
+import fleet from './fleet'
 import messages from './messages'
+import news from './news'
 import overview from './overview'
+import security from './security'
 import setup from './setup'
+import system from './system'
+import trends from './trends'
 import uplinks from './uplinks'
 
 // The same texts as in English: the compiler finds one that is missing.
@@ -14,12 +21,19 @@ const zh: typeof en = {
   ...common,
   ...door,
   ...overview,
+  ...system,
   ...uplinks,
+  ...cloud,
   ...devices,
   ...messages,
+  ...news,
+  ...trends,
   ...buses,
+  ...config,
   ...find,
+  ...fleet,
   ...setup,
+  ...security,
 }
 
 export default zh
