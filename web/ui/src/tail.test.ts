@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { filtersOf, grown, keptMessages, nothing, tailAddress, valid, type TailItem } from './tail'
+import { filtersOf, grown, keptMessages, nothing, previewOf, tailAddress, valid, type TailItem } from './tail'
 
 const item = (position: number) => ({ position }) as TailItem
 
@@ -20,4 +20,10 @@ test('filters are as MQTT has them', () => {
   for (const filter of ['', 'a#', '#/a', 'a/b+']) expect(valid(filter)).toBe(false)
   expect(tailAddress(['a/#', 'b&c'])).toBe('/api/v1/messages/tail?filter=a%2F%23&filter=b%26c')
   expect(tailAddress([])).toBe('/api/v1/messages/tail')
+})
+
+test('of a reading the values are shown', () => {
+  expect(previewOf('{"gateway":"g","device":"d","ts":1,"values":{"a":1}}')).toBe('{"a":1}}')
+  expect(previewOf('{"gateway":"g","device":"d","epoch":17')).toBe('{"gateway":"g","device":"d","epoch":17')
+  expect(previewOf('{"values":{}}')).toBe('{"values":{}}')
 })

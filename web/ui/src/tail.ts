@@ -37,3 +37,10 @@ export function valid(filter: string): boolean {
 export function tailAddress(filters: string[]): string {
   return '/api/v1/messages/tail' + (filters.length > 0 ? '?' + filters.map((f) => query({ filter: f }).slice(1)).join('&') : '')
 }
+
+// previewOf is what of the beginning of a payload is worth a line: of a reading the values, whose gateway and
+// device stand in the topic.
+export function previewOf(text: string): string {
+  const values = text.startsWith('{"gateway":') ? text.indexOf('"values":{') : -1
+  return values > 0 ? text.slice(values + 9) : text
+}

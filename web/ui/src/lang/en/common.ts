@@ -30,8 +30,12 @@ export default {
     trends: 'Trends',
     uplinks: 'Uplinks',
     system: 'System',
+    configuration: 'Configuration',
     logs: 'Logs',
     backup: 'Backup',
+    users: 'Users',
+    certificates: 'Certificate',
+    audit: 'Audit log',
   },
 
   lists: {
