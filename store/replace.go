@@ -215,7 +215,7 @@ func (r *replacer) move(last *Replacement, from, to string) error {
 	if err := os.MkdirAll(r.path(to), 0o750); err != nil {
 		return err
 	}
-	parts := []string{"log", "tail", "damaged"} // all but the lock, which is held
+	parts := []string{"log", "tail", "wal", "damaged"} // all but the lock, which is held, and the ballast, which is nobody's
 	if last.Admin {
 		parts = append(parts, "admin")
 	}

@@ -260,3 +260,40 @@ func TestABrokenBackupReplacesNothing(t *testing.T) {
 		t.Errorf("the folder holds %s", got)
 	}
 }
+
+func TestWhatTheOldLogHadNotSettledStaysWithIt(t *testing.T) {
+	backup := backupOf(t, "new", 3)
+	living := t.TempDir()
+	s, err := store.Open(store.Options{Dir: living})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ran := make(chan error, 1)
+	go func() { ran <- s.Run(ctx) }()
+	durable := make(chan error, 1)
+	m := message.Message{Topic: "t", Payload: []byte("old")}
+	if err := s.Append(ctx, &m, message.AcknowledgeFunc(func(_ uint64, _ message.Position, err error) { durable <- err }), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-durable; err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Prepare(t.Context(), living, "admin", true, bytes.NewReader(backup), nil); err != nil {
+		t.Fatal(err)
+	}
+	killed := copied(t, living) // as the disk is when the gateway is killed before it restarts
+	stop()
+	if err := errors.Join(<-ran, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := store.Settle(killed); err != nil {
+		t.Fatal(err)
+	}
+	if got := holds(t, killed); got != "new 3" {
+		t.Errorf("the folder holds %s", got)
+	}
+	if report, err := store.Check(filepath.Join(killed, "before-restore")); err != nil || report.Messages != 1 {
+		t.Errorf("the old log has %+v, %v", report, err)
+	}
+}

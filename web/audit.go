@@ -54,7 +54,6 @@ func (s *Server) recordChange(c *gin.Context, user, action, subject string, befo
 	if err != nil {
 		address = c.Request.RemoteAddr
 	}
-	c.Set(recordedKey, true)
 	err = s.audit(Audit{
 		Time: time.Now(), User: user, Address: address, Action: action, Subject: subject,
 		Before: auditText(before), After: auditText(after),
@@ -63,9 +62,6 @@ func (s *Server) recordChange(c *gin.Context, user, action, subject string, befo
 		s.log.Warn("an audit record could not be written", "action", action, "user", user, "err", err)
 	}
 }
-
-// recordedKey is set on a request that left an audit record.
-const recordedKey = "recorded"
 
 // auditText is a state as an audit record keeps it.
 func auditText(state any) string {

@@ -231,9 +231,11 @@ func (s *Server) secureAddress(r *http.Request) string {
 	host = strings.Trim(host, "[]")
 	if !goodHost(host) {
 		// A name that could lead elsewhere; the address that was reached is ours for sure.
-		if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
-			host, _, _ = net.SplitHostPort(local.String())
+		local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+		if !ok {
+			local = s.secure.Addr()
 		}
+		host, _, _ = net.SplitHostPort(local.String())
 	}
 	_, port, err := net.SplitHostPort(s.secure.Addr().String())
 	if err == nil && port != "443" {

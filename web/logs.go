@@ -221,12 +221,15 @@ func (s *Server) setLogLevel(c *gin.Context) {
 		refuse(c, problem{Status: http.StatusUnprocessableEntity, Field: "part", Detail: "no part has such a long name"})
 		return
 	}
+	before := s.options.Logs.Level()
 	s.options.Logs.SetLevel(wanted.Level, wanted.Part, time.Duration(wanted.Minutes)*time.Minute)
-	s.record(c, who(c).user, "log level set", strings.TrimSpace(wanted.Part+" "+wanted.Level))
+	s.recordChange(c, who(c).user, "log level set", strings.TrimSpace(wanted.Part+" "+wanted.Level), before, s.options.Logs.Level())
 	answer(c, http.StatusOK, s.options.Logs.Level())
 }
 
 func (s *Server) resetLogLevel(c *gin.Context) {
+	before := s.options.Logs.Level()
 	s.options.Logs.SetLevel("info", "", 0)
+	s.recordChange(c, who(c).user, "log level set", "as configured", before, s.options.Logs.Level())
 	answer(c, http.StatusOK, s.options.Logs.Level())
 }

@@ -57,6 +57,9 @@ func (f *fakePoints) Registers(ctx context.Context, device, area string, address
 	if err := knownDevice(device); err != nil {
 		return Registers{}, err
 	}
+	if count < 1 || count > maxWords || address < 0 {
+		return Registers{}, &FieldError{"count", "that is no span"}
+	}
 	f.mu.Lock()
 	held, in := f.held, f.in
 	f.mu.Unlock()

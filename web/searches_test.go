@@ -47,6 +47,8 @@ func (f *fakeSearches) Start(wanted SearchRequest) (DeviceSearch, error) {
 	case len(f.list) == 2:
 		return DeviceSearch{}, fmt.Errorf("%w: 2 run already", ErrSearching)
 	case wanted.Kind == "":
+		return DeviceSearch{}, &SearchError{Field: "kind", Problem: "say what to search"}
+	case wanted.Kind == "stopped":
 		return DeviceSearch{}, errors.New("the gateway does not run")
 	}
 	s := DeviceSearch{
@@ -106,7 +108,7 @@ func TestSearchesThatCannotBeAreRefused(t *testing.T) {
 		t.Errorf("refused with %+v", p)
 	}
 	wantProblem(t, ask(s, "POST", "/api/v1/searches", `{"kind":"line","speed":3}`, auth...), http.StatusBadRequest)
-	wantProblem(t, ask(s, "POST", "/api/v1/searches", `{}`, auth...), http.StatusInternalServerError)
+	wantProblem(t, ask(s, "POST", "/api/v1/searches", `{"kind":"stopped"}`, auth...), http.StatusInternalServerError)
 	for range 2 {
 		ask(s, "POST", "/api/v1/searches", `{"kind":"line","bus":"a"}`, auth...)
 	}

@@ -29,6 +29,11 @@ export async function open(options = {}, at = url) {
   page.on('console', (message) => {
     if (message.type() === 'error' && !/status of 40[139]|Failed to load resource: net::/.test(message.text())) complaints.push(`console: ${message.text()}`)
   })
+  // What the content policy stops may well be written nowhere else.
+  await context.exposeFunction('sluicePolicy', (said) => complaints.push(`content policy: ${said}`))
+  await context.addInitScript(() =>
+    document.addEventListener('securitypolicyviolation', (event) => window.sluicePolicy(`${event.violatedDirective} stops ${event.blockedURI || event.sample} at ${event.sourceFile}:${event.lineNumber}`)),
+  )
   page.on('request', (request) => {
     if (new URL(request.url()).origin !== new URL(at).origin && !request.url().startsWith('data:')) complaints.push(`request to ${request.url()}`)
   })

@@ -12,6 +12,7 @@ export const areas = {
   messages: ['messages', 'tail', 'publish', 'topics', 'groups', 'dead', 'connections'],
   trends: ['trends'],
   uplinks: ['uplinks'],
+  system: ['system', 'configuration', 'users', 'certificates', 'logs', 'audit', 'backup'],
 } as const
 // Views that are led to from elsewhere, and the part that they belong to.
 const beside = { aside: 'uplinks', add: 'devices', points: 'devices', import: 'devices', setup: 'overview' } as const

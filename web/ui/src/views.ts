@@ -6,8 +6,10 @@ import type { Status } from './status'
 
 // What is not looked at first is fetched when it is asked for.
 const AsideView = defineAsyncComponent(() => import('./components/AsideView.vue'))
+const BackupView = defineAsyncComponent(() => import('./components/BackupView.vue'))
 const BusDetail = defineAsyncComponent(() => import('./components/BusDetail.vue'))
 const BusesView = defineAsyncComponent(() => import('./components/BusesView.vue'))
+const ConfigurationView = defineAsyncComponent(() => import('./components/ConfigurationView.vue'))
 const ConnectionsView = defineAsyncComponent(() => import('./components/ConnectionsView.vue'))
 const DeadView = defineAsyncComponent(() => import('./components/DeadView.vue'))
 const AddDevice = defineAsyncComponent(() => import('./components/AddDevice.vue'))
@@ -17,16 +19,21 @@ const FindView = defineAsyncComponent(() => import('./components/FindView.vue'))
 const GroupDetail = defineAsyncComponent(() => import('./components/GroupDetail.vue'))
 const GroupsView = defineAsyncComponent(() => import('./components/GroupsView.vue'))
 const ImportView = defineAsyncComponent(() => import('./components/ImportView.vue'))
+const LogsView = defineAsyncComponent(() => import('./components/LogsView.vue'))
 const MessagesView = defineAsyncComponent(() => import('./components/MessagesView.vue'))
 const PointsEditor = defineAsyncComponent(() => import('./components/PointsEditor.vue'))
 const ProfileDetail = defineAsyncComponent(() => import('./components/ProfileDetail.vue'))
 const ProfilesView = defineAsyncComponent(() => import('./components/ProfilesView.vue'))
 const PublishView = defineAsyncComponent(() => import('./components/PublishView.vue'))
 const SearchDetail = defineAsyncComponent(() => import('./components/SearchDetail.vue'))
+const SystemView = defineAsyncComponent(() => import('./components/SystemView.vue'))
 const TailView = defineAsyncComponent(() => import('./components/TailView.vue'))
 const TopicDetail = defineAsyncComponent(() => import('./components/TopicDetail.vue'))
 const UplinkDetail = defineAsyncComponent(() => import('./components/UplinkDetail.vue'))
 const UplinksView = defineAsyncComponent(() => import('./components/UplinksView.vue'))
+const UsersView = defineAsyncComponent(() => import('./components/UsersView.vue'))
+const CertificateView = defineAsyncComponent(() => import('./components/CertificateView.vue'))
+const AuditView = defineAsyncComponent(() => import('./components/AuditView.vue'))
 const Wizard = defineAsyncComponent(() => import('./components/setup/Wizard.vue'))
 const TopicsView = defineAsyncComponent(() => import('./components/TopicsView.vue'))
 const TrendsView = defineAsyncComponent(() => import('./components/TrendsView.vue'))
@@ -48,9 +55,16 @@ const screens: Record<View, (name: string, status: Status) => VNode> = {
   topics: (name, status) => (name ? h(TopicDetail, { key: name, name, status }) : h(TopicsView)),
   groups: (name) => (name ? h(GroupDetail, { key: name, name }) : h(GroupsView)),
   dead: (name) => h(DeadView, { key: name, name }),
+  users: () => h(UsersView),
+  certificates: () => h(CertificateView),
+  audit: () => h(AuditView),
   trends: (_, status) => h(TrendsView, { status }),
   connections: (_, status) => h(ConnectionsView, { status }),
+  system: () => h(SystemView),
+  logs: () => h(LogsView),
+  backup: (_, status) => h(BackupView, { status }),
   uplinks: (name, status) => (name ? h(UplinkDetail, { key: name, name, status }) : h(UplinksView, { status })),
+  configuration: () => h(ConfigurationView),
   aside: (name, status) => (name ? h(AsideView, { key: name, name }) : h(UplinksView, { status })),
 }
 

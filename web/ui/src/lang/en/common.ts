@@ -29,6 +29,13 @@ export default {
     connections: 'Connections',
     trends: 'Trends',
     uplinks: 'Uplinks',
+    system: 'System',
+    configuration: 'Configuration',
+    logs: 'Logs',
+    backup: 'Backup',
+    users: 'Users',
+    certificates: 'Certificate',
+    audit: 'Audit log',
   },
 
   lists: {

@@ -1,6 +1,7 @@
 import buses from './buses'
 import cloud from './cloud'
 import common from './common'
+import config from './config'
 import devices from './devices'
 import door from './door'
 import find from './find'
@@ -8,7 +9,9 @@ import fleet from './fleet'
 import messages from './messages'
 import news from './news'
 import overview from './overview'
+import security from './security'
 import setup from './setup'
+import system from './system'
 import trends from './trends'
 import uplinks from './uplinks'
 
@@ -17,6 +20,7 @@ export default {
   ...common,
   ...door,
   ...overview,
+  ...system,
   ...uplinks,
   ...cloud,
   ...devices,
@@ -24,7 +28,9 @@ export default {
   ...news,
   ...trends,
   ...buses,
+  ...config,
   ...find,
   ...fleet,
   ...setup,
+  ...security,
 }

@@ -29,6 +29,13 @@ export default {
     connections: '连接',
     trends: '趋势',
     uplinks: '上行链路',
+    system: '系统',
+    configuration: '配置',
+    logs: '日志',
+    backup: '备份与恢复',
+    users: '用户',
+    certificates: '证书',
+    audit: '审计日志',
   },
 
   lists: {

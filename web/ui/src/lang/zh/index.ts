@@ -2,6 +2,7 @@ import type en from '../en'
 import buses from './buses'
 import cloud from './cloud'
 import common from './common'
+import config from './config'
 import devices from './devices'
 import door from './door'
 import find from './find'
@@ -9,7 +10,9 @@ import fleet from './fleet'
 import messages from './messages'
 import news from './news'
 import overview from './overview'
+import security from './security'
 import setup from './setup'
+import system from './system'
 import trends from './trends'
 import uplinks from './uplinks'
 
@@ -18,6 +21,7 @@ const zh: typeof en = {
   ...common,
   ...door,
   ...overview,
+  ...system,
   ...uplinks,
   ...cloud,
   ...devices,
@@ -25,9 +29,11 @@ const zh: typeof en = {
   ...news,
   ...trends,
   ...buses,
+  ...config,
   ...find,
   ...fleet,
   ...setup,
+  ...security,
 }
 
 export default zh
