@@ -79,7 +79,7 @@ var rules = []struct {
 	{"bridge/*", []string{"bridge", "bridge/dial", "bridge/batch", "bridge/mqttline", "gateway/message", "gateway/config", "gateway/remoting", "gateway/hj212"}, "an uplink knows its cloud and no other"},
 	{"bridge", []string{"gateway/message"}, "the bridge declares the source it drains"},
 	{"web", []string{"gateway/config", "gateway/message"}, "the page declares the gateway it shows"},
-	{"cmd/sluice", []string{"gateway", "gateway/access", "gateway/config", "gateway/journal", "gateway/message", "gateway/demo", "store", "firmware",
+	{"cmd/sluice", []string{"gateway", "gateway/access", "gateway/client", "gateway/config", "gateway/journal", "gateway/message", "gateway/demo", "store", "firmware",
 		"collectors/*/*", "bridge/cloudsim"}, "flags and exit codes, nothing else"},
 }
 
