@@ -100,3 +100,15 @@ func (e *Engine) Acknowledge(ctx context.Context, id, by, note string) (Alarm, e
 	}
 	return show(s), nil
 }
+
+// Event is the alarm as it was raised, told once more.
+func (a *Alarm) Event(gateway string) Event {
+	e := Event{
+		Gateway: gateway, Alarm: a.Alarm, State: Raised, Severity: a.Severity, Device: a.Device, Point: a.Point,
+		Text: a.Text, TextZH: a.TextZH, Time: a.Since, Since: a.Since, ID: a.ID,
+	}
+	if !a.Value.Absent() {
+		e.Value = a.Value.AppendJSON(nil)
+	}
+	return e
+}

@@ -71,7 +71,7 @@ type core struct {
 	due     dueHeap
 	open    map[string]*state // what is raised, by its identifier
 	out     []Event           // decided and not taken yet
-	excess  uint64 // what the bounds kept out
+	excess  uint64            // what the bounds kept out
 
 	position message.Position // of the record that is looked at
 	reading  reading

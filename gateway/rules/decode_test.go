@@ -45,17 +45,12 @@ func FuzzReading(f *testing.F) {
 		}) != nil {
 			return
 		}
-		var theirs struct {
-			Values map[string]any `json:"values"`
-		}
-		if json.Unmarshal(in, &theirs) != nil {
+		var members map[string]json.RawMessage
+		var theirs map[string]any
+		if json.Unmarshal(in, &members) != nil || json.Unmarshal(members["values"], &theirs) != nil {
 			return // what is no JSON may be taken for less than it seems, and never panics
 		}
-		var members map[string]json.RawMessage
-		if json.Unmarshal(in, &members) != nil || string(members["values"]) != string(r.values) {
-			return // a name in another case, which encoding/json takes for the same
-		}
-		for name, want := range theirs.Values {
+		for name, want := range theirs {
 			got := ours[name]
 			switch want := want.(type) {
 			case float64:

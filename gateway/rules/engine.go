@@ -177,7 +177,7 @@ func (e *Engine) begin() error {
 		}
 		past.Version, past.Epoch = savedVersion, epoch
 		if err := e.options.Keep.Put(past.encode()); err != nil {
-			return fmt.Errorf("save the state of the alarms: %w", err)
+			e.options.Log.Error("the state of the alarms is not saved", "err", err)
 		}
 	}
 	e.read, e.heard = past.Position+1, past.Time
@@ -258,7 +258,7 @@ func (e *Engine) events(from, to message.Position, each func(*Event)) error {
 			return fmt.Errorf("look for alarms in the log: %w", err)
 		}
 		for i := range found {
-			if event, err := DecodeEvent(found[i].Payload); err == nil && own(&found[i]) && found[i].Position <= to {
+			if event, err := DecodeEvent(found[i].Payload); err == nil && Own(&found[i]) && found[i].Position <= to {
 				each(&event)
 			}
 		}
@@ -336,7 +336,7 @@ func (e *Engine) look(records []message.Record, next message.Position, all bool)
 				c.condition(device, condition, r.Time)
 			}
 		case "alarms":
-			if event, err := DecodeEvent(r.Payload); err == nil && own(r) {
+			if event, err := DecodeEvent(r.Payload); err == nil && Own(r) {
 				c.told(&event)
 			}
 		}

@@ -53,8 +53,8 @@ func (e *Event) Message() *message.Message {
 	}
 }
 
-// own says whether a record is an event that the gateway's rules made.
-func own(r *message.Record) bool {
+// Own says whether a record is an event that the gateway's rules made.
+func Own(r *message.Record) bool {
 	_, marked := r.Property(mark)
 	return marked && r.Client == ""
 }
