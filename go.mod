@@ -71,3 +71,6 @@ require (
 	golang.org/x/arch v0.22.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect
 )
+
+// A package of npm brings Go along.
+ignore ./web/ui/node_modules

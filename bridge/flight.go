@@ -70,12 +70,13 @@ func newFlight(f *Forwarder, link Link) *flight {
 
 func (fl *flight) inFlight() int { return cap(fl.free) - len(fl.free) }
 
-// watch waits for the end of the link and says why it came: ctx, loss, failure or stall.
+// watch waits for the end of the link and says why it came: ctx, a cut, loss, failure or stall.
 func (fl *flight) watch(ctx context.Context) error {
 	stall := fl.forwarder.stall()
 	timer := time.NewTimer(stall)
 	defer timer.Stop()
 	var line movement
+	cut := fl.forwarder.gate.shutting()
 	for {
 		wait := stall / looks
 		if rest := stall - fl.idle(); rest > 0 {
@@ -85,6 +86,8 @@ func (fl *flight) watch(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-cut:
+			return errCut
 		case <-fl.link.Lost():
 			if err := fl.link.Err(); err != nil {
 				return err
@@ -213,6 +216,7 @@ func (fl *flight) sendRecord(ctx context.Context, q *queue, r *message.Record) e
 
 func (fl *flight) sendParts(ctx context.Context, l *lane, s *slot) error {
 	at := s.record.Position
+	fl.forwarder.watchers.sent(l, &s.record)
 	for part, m := range l.made {
 		l.out = Outgoing{
 			Topic: l.topics.of(s.record.Topic, m.Point), Key: s.record.Topic, Payload: m.Payload,
@@ -316,6 +320,7 @@ func (fl *flight) advanceLocked(q *queue) {
 		}
 		l.acked = s.record.Position
 		moved++
+		fl.forwarder.watchers.acknowledged(l.Route, &s.record)
 		fl.popLocked(q)
 	}
 	if moved == 0 {

@@ -45,8 +45,10 @@ type Forwarder struct {
 	Retry time.Duration
 	Log   *slog.Logger // nil: slog.Default()
 
-	random func(ceiling time.Duration) time.Duration // nil: math/rand; tests draw their own jitter
-	record record
+	random   func(ceiling time.Duration) time.Duration // nil: math/rand; tests draw their own jitter
+	record   record
+	gate     gate
+	watchers watchers
 }
 
 // Run forwards until ctx ends; then it waits briefly for the answers of what is in flight and
@@ -60,6 +62,13 @@ func (f *Forwarder) Run(ctx context.Context) error {
 	wait := backoff{cap: f.Retry, random: f.random}
 	trouble := "" // what was last logged: a failure that stays the same is not news
 	for {
+		if until, shut := f.gate.until(); shut {
+			f.record.offline(errCut, false, time.Until(until))
+			wait.reset() // the line was good before
+			if !f.gate.pass(ctx) {
+				return nil
+			}
+		}
 		f.record.connecting()
 		link, err := f.Uplink.Connect(ctx)
 		stalled := false
@@ -75,6 +84,10 @@ func (f *Forwarder) Run(ctx context.Context) error {
 		}
 		if ctx.Err() != nil {
 			return nil
+		}
+		if errors.Is(err, errCut) {
+			log.Warn("uplink was cut on purpose")
+			continue
 		}
 		delay := wait.next()
 		f.record.offline(err, stalled, delay)

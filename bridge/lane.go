@@ -10,6 +10,7 @@ import (
 // Route is one stream of messages to a cloud: what comes out of Source, which already is filtered by
 // From, goes to the topic that To makes.
 type Route struct {
+	Name     string // of its place in the log, by which a Watcher knows it
 	From     string // a filter; here for messages to people only
 	To       string // a Template
 	QoS      byte

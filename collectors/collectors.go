@@ -35,6 +35,7 @@ type Device interface {
 type Spec struct {
 	Name, Unit string // Unit is for people; "" is none
 	Policy     Policy
+	Writable   bool // commands may write it
 }
 
 // Divisible is a Device of which some points can be read alone, which scan groups need.

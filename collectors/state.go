@@ -38,6 +38,7 @@ type State struct {
 // Point is one point as the last reading gave it.
 type Point struct {
 	Name, Unit string
+	Writable   bool // commands may write it
 	Value      message.Value
 	Error      string
 }
@@ -86,7 +87,7 @@ func (b *board) start(points []Spec, derived []Derived) {
 	b.condition, b.problem, b.blocked = "", "", ""
 	b.points = make([]Point, 0, len(points)+len(derived))
 	for _, p := range points {
-		b.points = append(b.points, Point{Name: p.Name, Unit: p.Unit})
+		b.points = append(b.points, Point{Name: p.Name, Unit: p.Unit, Writable: p.Writable})
 	}
 	for _, d := range derived {
 		b.points = append(b.points, Point{Name: d.Name, Unit: d.Unit})

@@ -62,6 +62,7 @@ func (g *Gateway) Apply(next *config.Config, author string) error {
 	}
 	g.swap(next, running, now, opened, old != nil)
 	g.broker.KeepQoS0Matched(next.MQTT.StoreQoS0 == "matched")
+	g.logAs(next)
 	g.revise(next, author)
 	g.tellAbandoned(next)
 	return g.buses.Update(linesOf(next))

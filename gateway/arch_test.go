@@ -34,6 +34,10 @@ var rules = []struct {
 	{"gateway/broker", []string{"gateway/message"}, "the broker declares the log it stands on"},
 	{"gateway/transport", nil, "it moves bytes and knows no MQTT"},
 	{"gateway/mqtt", []string{"gateway/message", "gateway/mqtt/packet", "gateway/transport"}, "the listener declares the broker it talks to"},
+	{"gateway/curve", nil, "a course is made of payloads, wherever they lie"},
+	{"gateway/machine", nil, "it reads what the kernel says, whoever asks"},
+	{"gateway/journal", nil, "what is logged is kept without knowing who logs"},
+	{"gateway/syslog", []string{"gateway/journal"}, "it sends a journal and knows nothing else"},
 	{"gateway/sql92", nil, "a language for filters knows no messages"},
 	{"gateway/queue/durable", []string{"gateway/message", "gateway/queue", "store"}, "it lets the store be the log that the engine declares"},
 	{"gateway/queue", []string{"gateway/message", "gateway/sql92"}, "the engine declares the log it stands on, and knows no wire"},
@@ -41,6 +45,7 @@ var rules = []struct {
 	{"gateway/rocketmq", []string{"gateway/message", "gateway/remoting", "gateway/queue", "gateway/sql92", "gateway/transport", "gateway/rocketmq/acl"}, "a face speaks with clients and leaves what it means to the engine"},
 	{"gateway/rocketmqgrpc", []string{"gateway/message"}, "the listener declares the broker it talks to"},
 	{"gateway/rules", []string{"gateway/message", "gateway/config"}, "rules are a consumer like any other"},
+	{"gateway/certificates", []string{"gateway/transport"}, "certificates are decided on without knowing what is served"},
 	{"gateway/access", []string{"gateway/message"}, "who may do what is decided without knowing who asks"},
 	{"gateway/demo", []string{"*"}, "the demo is one more assembly, with simulators around it"},
 	{"bench/measure/remote", []string{"gateway/remoting"}, "a client over our own codec, for benchmarks alone"},
@@ -73,7 +78,7 @@ var rules = []struct {
 	{"bridge/*", []string{"bridge", "bridge/dial", "bridge/batch", "bridge/mqttline", "gateway/message", "gateway/config", "gateway/remoting", "gateway/hj212"}, "an uplink knows its cloud and no other"},
 	{"bridge", []string{"gateway/message"}, "the bridge declares the source it drains"},
 	{"web", []string{"gateway/config", "gateway/message"}, "the page declares the gateway it shows"},
-	{"cmd/sluice", []string{"gateway", "gateway/access", "gateway/config", "gateway/message", "gateway/demo", "store", "firmware",
+	{"cmd/sluice", []string{"gateway", "gateway/access", "gateway/config", "gateway/journal", "gateway/message", "gateway/demo", "store", "firmware",
 		"collectors/*/*", "bridge/cloudsim"}, "flags and exit codes, nothing else"},
 }
 

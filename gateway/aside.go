@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -67,26 +66,8 @@ func (m messages) resendAside(ctx context.Context, r *message.Record, uplink, to
 	}
 	again := message.Message{Topic: topic, Payload: r.Payload, QoS: r.QoS, Client: r.Client,
 		Properties: append(withoutNotes(r.Properties), message.Property{Name: message.OnlyUplink, Value: uplink})}
-	type outcome struct {
-		at  message.Position
-		err error
-	}
-	heard := make(chan outcome, 1)
-	ack := message.AcknowledgeFunc(func(_ uint64, at message.Position, err error) { heard <- outcome{at, err} })
-	// As QoS 1 it is stored also where what nobody wants is not.
-	again.QoS = max(again.QoS, 1)
-	if err := m.broker.Publish(ctx, &again, ack, 0); err != nil {
-		return web.Resent{}, err
-	}
-	select {
-	case o := <-heard:
-		if o.err != nil {
-			return web.Resent{}, o.err
-		}
-		return m.resent(o.at)
-	case <-ctx.Done():
-		return web.Resent{}, errors.Join(ctx.Err(), errors.New("the log was still busy: the copy may be there later"))
-	}
+	again.QoS = max(again.QoS, 1) // so it is stored also where what nobody wants is not
+	return m.store(ctx, &again)
 }
 
 // resent tells where a record that is durable lies.

@@ -45,7 +45,7 @@ func (g *Gateway) devicePlace(c *config.Config, d config.Device, drivers map[str
 		from := &commands{gateway: g, topic: "commands/" + c.Gateway.Name + "/" + d.Name}
 		return &device{config: d, address: endpoint(d.Options), commands: from,
 			poller: &collectors.Poller{
-				Gateway: c.Gateway.Name, Name: d.Name, Device: opened, Sink: g.broker,
+				Gateway: c.Gateway.Name, Name: d.Name, Device: opened, Sink: tracedSink{g.broker, g.tracer},
 				Interval: time.Duration(d.Interval), Groups: groupsOf(d), Derived: derived, Aligned: d.Aligned,
 				Defaults: collectors.Policy{Report: d.Report, MaxSilence: time.Duration(d.MaxSilence), OnError: d.OnError},
 				Log:      log,
@@ -150,13 +150,14 @@ func (d *device) show() web.Device {
 		Failures:  s.Failures,
 		Readings:  s.Readings,
 		Seq:       s.Seq,
+		Interval:  milliseconds(time.Duration(d.config.Interval)),
 		Points:    make([]web.Point, len(s.Points)),
 	}
 	if !s.LastPoll.IsZero() {
 		shown.LastPoll = &s.LastPoll
 	}
 	for i, p := range s.Points {
-		shown.Points[i] = web.Point{Name: p.Name, Unit: p.Unit, Error: p.Error}
+		shown.Points[i] = web.Point{Name: p.Name, Unit: p.Unit, Error: p.Error, Writable: p.Writable}
 		if !p.Value.Absent() {
 			shown.Points[i].Value = p.Value
 		}

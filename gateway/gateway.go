@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +18,7 @@ import (
 	"sluice/collectors/bus"
 	"sluice/gateway/broker"
 	"sluice/gateway/config"
+	"sluice/gateway/journal"
 	"sluice/gateway/message"
 	"sluice/gateway/queue"
 	"sluice/gateway/queue/durable"
@@ -35,6 +35,15 @@ type Options struct {
 	AdminPassword string
 	// SetupCode is called with the one-time code of a gateway without a password.
 	SetupCode func(code string)
+	// Fingerprint is called with the SHA-256 of the certificate that the gateway made itself, whenever
+	// the page begins to show it.
+	Fingerprint func(fingerprint string)
+	// Journal keeps what goes to Log, for the page and for syslog; nil: neither has it. Level is the
+	// level that counts instead of the configured one, empty: none does.
+	Journal *journal.Journal
+	Level   string
+	// Restarts says that whoever calls Run runs a new gateway when it ends with ErrRestarting.
+	Restarts bool
 	// Line and Demo are the demo's simulated line and what its cloud has seen; nil elsewhere.
 	Line web.Line
 	Demo func() *web.Demo
@@ -54,16 +63,25 @@ type Gateway struct {
 	parts    *supervisor
 	watcher  *watcher
 	searches *searches
+	outages  *outages
+	tracer   *tracer
+	lines    *fieldLines
+	trials   *trials
 	gaps     *gaps
 	readable readable
-	setup    string // the one-time code, empty when there is a password
+	clock    *clock
+	usage    usage
+	restarts chan struct{} // one place
+	setup    string        // the one-time code, empty when there is a password
 	applying sync.Mutex
 
 	mu     sync.Mutex // guards what follows
 	config *config.Config
 	placed []placed // in the order of the configuration
 	backup web.Backup
-	closed bool
+	// restore is the one that runs or has failed; how those that were settled stand is in the folder.
+	restore web.Restore
+	closed  bool
 }
 
 // New opens the data directory and every listener, so that what is wrong shows before anything
@@ -78,7 +96,7 @@ func New(options Options) (*Gateway, error) {
 		return nil, fmt.Errorf("make the lines to devices: %w", err)
 	}
 	buses.Log = options.Log.With("part", "buses")
-	log, err := store.Open(store.Options{
+	log, admin, err := openData(options, store.Options{
 		Dir:           limits.Dir,
 		Limit:         int64(limits.Limit),
 		Profile:       store.Profile(limits.Profile),
@@ -98,11 +116,7 @@ func New(options Options) (*Gateway, error) {
 		Logger:    options.Log.With("part", "store"),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("open the log: %w", err)
-	}
-	admin, err := store.OpenAdmin(filepath.Join(limits.Dir, "admin"))
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open the administration database: %w", err), log.Close())
+		return nil, err
 	}
 	g := &Gateway{
 		options: options,
@@ -115,7 +129,10 @@ func New(options Options) (*Gateway, error) {
 		buses:   buses,
 		drivers: drivers.Drivers(buses, options.Log),
 		gaps:    gaps,
+		clock:   machineClock(),
 		parts:   newSupervisor(options.Log),
+
+		restarts: make(chan struct{}, 1),
 	}
 	g.readable.log = options.Log.With("part", "queues")
 	queues.Store(g.queues)
@@ -124,6 +141,10 @@ func New(options Options) (*Gateway, error) {
 	}
 	g.watcher = newWatcher(g)
 	g.searches = &searches{gateway: g}
+	g.outages = &outages{gateway: g, last: map[string]*outage{}}
+	g.tracer = &tracer{gateway: g}
+	g.lines = newFieldLines(g)
+	g.trials = newTrials(g)
 	if err := g.prepareAdmin(); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
@@ -134,7 +155,8 @@ func New(options Options) (*Gateway, error) {
 }
 
 // Run runs the gateway until ctx ends, then stops it in the order in which messages travel, so
-// that everything acknowledged is on disk when it returns. A part that fails ends it too.
+// that everything acknowledged is on disk when it returns. A part that fails ends it too, and a restart
+// that somebody asks for: with ErrRestarting.
 func (g *Gateway) Run(ctx context.Context) error {
 	g.parts.start(partStore, g.store.Run)
 	g.parts.start("broker", g.broker.Run)
@@ -146,6 +168,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.parts.start("gaps", func(ctx context.Context) error {
 		return g.gaps.run(ctx, func() string { return g.Config().Gateway.Name }, g.broker)
 	})
+	g.parts.start("restore", restorer{g}.prove)
 	g.mu.Lock()
 	for _, p := range g.placed {
 		g.parts.start(p.name, p.part.Run)
@@ -156,6 +179,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	var err error
 	select {
 	case <-ctx.Done():
+	case <-g.restarts:
+		err = ErrRestarting
+		g.log.Info("the gateway stops in order to start anew")
 	case err = <-g.parts.died:
 		g.log.Error("the gateway stops because a part failed", "err", err)
 	}

@@ -116,16 +116,23 @@ func (k keeper) DropCursor(name string) error {
 
 // Record makes an audit record durable.
 func (k keeper) Record(a web.Audit) error {
-	return k.admin.AddAudit(store.Audit{Time: a.Time.UnixMilli(), User: a.User, Address: a.Address, Action: a.Action, Subject: a.Subject})
+	return k.admin.AddAudit(store.Audit{Time: a.Time.UnixMilli(), User: a.User, Address: a.Address, Action: a.Action, Subject: a.Subject, Before: a.Before, After: a.After})
 }
 
-// Audits lists audit records from the newest backwards.
-func (k keeper) Audits(before uint64, limit int) (list []web.Audit, err error) {
-	found, err := k.admin.Audits(before, limit)
+// FindAudits lists audit records from the newest backwards.
+func (k keeper) FindAudits(wanted web.AuditFilter, before uint64, limit int) (list []web.Audit, err error) {
+	found, err := k.admin.Audits(before, limit, func(a store.Audit) bool { return wanted.Wants(showAudit(a)) })
 	for _, a := range found {
-		list = append(list, web.Audit{Number: a.Number, Time: time.UnixMilli(a.Time), User: a.User, Address: a.Address, Action: a.Action, Subject: a.Subject})
+		list = append(list, showAudit(a))
 	}
 	return list, err
+}
+
+func showAudit(a store.Audit) web.Audit {
+	return web.Audit{
+		Number: a.Number, Time: time.UnixMilli(a.Time), User: a.User, Address: a.Address,
+		Action: a.Action, Subject: a.Subject, Before: a.Before, After: a.After,
+	}
 }
 
 // Revisions lists revisions from the newest backwards.

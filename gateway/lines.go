@@ -25,6 +25,10 @@ type fieldLines struct {
 
 	mu   sync.Mutex // guards what follows
 	seen map[string]looks
+
+	advising sync.Mutex // guards what follows
+	advised  time.Time
+	advice   map[string]*web.BusText // by device
 }
 
 // looks are an earlier look at a line, which it is judged by, and a later one that will take its place.
@@ -50,8 +54,8 @@ func (b *fieldLines) List() (list []web.Bus) {
 		now := look{time.Now(), p.Stats()}
 		earlier, known := b.seen[p.Name()]
 		switch {
-		case slices.ContainsFunc(now.stats.Clients, func(c bus.ClientStats) bool { return c.Device == searcher }):
-			earlier = looks{now, now} // that nobody answers a search says nothing of the line
+		case slices.ContainsFunc(now.stats.Clients, func(c bus.ClientStats) bool { return c.Device == searcher || c.Device == trier }):
+			earlier = looks{now, now} // that nobody answers a search or a trial says nothing of the line
 		case !known:
 			earlier = looks{look{at: b.gateway.started}, now}
 		case now.at.Sub(earlier.next.at) > judgedFor:

@@ -4,18 +4,29 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
+	"sync"
+	"time"
 
+	"sluice/gateway/certificates"
 	"sluice/gateway/config"
 	"sluice/store"
 	"sluice/web"
 )
 
 // page is the HTTP server in its place.
-type page struct{ server *web.Server }
+type page struct {
+	server       *web.Server
+	certificates *certificates.Set // nil without TLS
+}
 
 func (g *Gateway) pagePlace(c *config.Config) place {
-	return place{name: "web", spec: c.Web, open: func(part) (part, error) {
-		server, err := web.New(web.Options{
+	return place{name: "web", spec: c.Web, open: func(replaces part) (part, error) {
+		set, err := g.openCertificates(c)
+		if err != nil {
+			return nil, err
+		}
+		options := web.Options{
 			Listen:    c.Web.Listen,
 			Gateway:   g,
 			Line:      g.options.Line,
@@ -23,24 +34,59 @@ func (g *Gateway) pagePlace(c *config.Config) place {
 			Keeper:    keeper{g},
 			Messages:  messages{g.queues, g.store, &g.readable, g.consumers, g.broker, g.forwards},
 			Uplinks:   uplinks{g},
-			Buses:     newFieldLines(g),
+			Clouds:    clouds{g},
+			Outages:   g.outages,
+			Tracer:    g.tracer,
+			Buses:     g.lines,
 			Searches:  g.searches,
 			Points:    fieldPoints{g},
+			Devices:   fieldDevices{g},
+			Trends:    trends{g},
+			FirstRun:  firstRun{g},
+			Clock:     g.clock,
+			System:    system{g},
+			Logs:      g.records(),
+			Restorer:  restorer{g},
 			SetupCode: g.setup,
 			Version:   g.options.Version,
 			Log:       g.log.With("part", "web"),
-		})
+		}
+		if set != nil {
+			options.TLS = &web.TLS{Listen: c.Web.TLS.Listen, Config: set.Config()}
+			options.Certificates = shownCertificates{set}
+		}
+		server, err := web.New(options)
 		if err != nil {
 			return nil, err
+		}
+		if before, ok := replaces.(*page); ok {
+			server.TakeOver(before.server)
 		}
 		if err := server.Listen(); err != nil {
 			return nil, err
 		}
-		return &page{server}, nil
+		if set != nil {
+			shown := set.Current()
+			g.log.Info("the page is served over TLS", "listen", c.Web.TLS.Listen, "certificate", shown.Kind, "until", shown.Until, "fingerprint", shown.Fingerprint)
+			if g.options.Fingerprint != nil && shown.Kind == certificates.SelfMade {
+				g.options.Fingerprint(shown.Fingerprint)
+			}
+		}
+		return &page{server, set}, nil
 	}}
 }
 
-func (p *page) Run(ctx context.Context) error { return p.server.Run(ctx) }
+func (p *page) Run(ctx context.Context) error {
+	if p.certificates == nil {
+		return p.server.Run(ctx)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var tending sync.WaitGroup
+	defer tending.Wait()
+	defer cancel()
+	tending.Go(func() { p.certificates.Run(ctx) })
+	return p.server.Run(ctx)
+}
 
 func (p *page) Close() { p.server.Close() }
 
@@ -49,8 +95,8 @@ const Administrator = "admin"
 
 // prepareAdmin gives a fresh data directory its administrator, or a one-time code to make one.
 func (g *Gateway) prepareAdmin() error {
-	_, found, err := g.admin.User(Administrator)
-	if err != nil || found {
+	users, err := g.admin.Users()
+	if err != nil || slices.ContainsFunc(users, func(u store.User) bool { return u.Role == "administrator" }) {
 		return err
 	}
 	if g.options.AdminPassword == "" {
@@ -67,7 +113,10 @@ func (g *Gateway) prepareAdmin() error {
 	if err != nil {
 		return fmt.Errorf("the administrator's password: %w", err)
 	}
-	return g.admin.PutUser(store.User{Name: Administrator, Role: "administrator", PasswordHash: hash})
+	if err := g.admin.PutUser(store.User{Name: Administrator, Role: "administrator", PasswordHash: hash}); err != nil {
+		return err
+	}
+	return g.noteGiven(hash)
 }
 
 // accounts lets the administration database be the page's.
@@ -80,4 +129,45 @@ func (a accounts) Password(user string) (hash []byte, role string, found bool, e
 
 func (a accounts) SetPassword(user string, hash []byte, role string) error {
 	return a.PutUser(store.User{Name: user, Role: role, PasswordHash: hash})
+}
+
+func (a accounts) Users() (list []web.User, err error) {
+	all, err := a.Admin.Users()
+	for _, u := range all {
+		list = append(list, web.User{Name: u.Name, Role: u.Role})
+	}
+	return list, err
+}
+
+func (a accounts) RemoveUser(name string) error {
+	known, err := a.Admin.RemoveUser(name)
+	if err == nil && !known {
+		return web.ErrUnknown
+	}
+	return err
+}
+
+func (a accounts) Tokens() (list []web.Token, err error) {
+	all, err := a.Admin.Tokens()
+	for _, t := range all {
+		shown := web.Token{Name: t.Name, Role: t.Role, By: t.By, Made: time.UnixMilli(t.Made), Hash: t.Hash}
+		if t.Expires != 0 {
+			expires := time.UnixMilli(t.Expires)
+			shown.Expires = &expires
+		}
+		list = append(list, shown)
+	}
+	return list, err
+}
+
+func (a accounts) SetTokens(list []web.Token) error {
+	all := make([]store.Token, 0, len(list))
+	for _, t := range list {
+		kept := store.Token{Name: t.Name, Role: t.Role, By: t.By, Made: t.Made.UnixMilli(), Hash: t.Hash}
+		if t.Expires != nil {
+			kept.Expires = t.Expires.UnixMilli()
+		}
+		all = append(all, kept)
+	}
+	return a.PutTokens(all)
 }

@@ -46,8 +46,11 @@ func Kinds() config.Kinds {
 // places lists what the configuration asks for, in the order in which it is started: those who
 // listen and send first, so that the first reading finds everybody there.
 func (g *Gateway) places(c *config.Config) (all []place) {
-	if c.Web.Listen != "" {
+	if c.Web.Listen != "" || c.Web.TLS != nil {
 		all = append(all, g.pagePlace(c))
+	}
+	if c.Log.Syslog != nil && g.options.Journal != nil {
+		all = append(all, g.syslogPlace(c))
 	}
 	if len(mqttListen(&c.MQTT)) > 0 {
 		all = append(all, g.listenerPlace(c))

@@ -47,7 +47,12 @@ func testUplink(ctx context.Context, c *config.Config, name string, kinds map[st
 
 // Test implements web.Uplinks.
 func (u uplinks) Test(ctx context.Context, name string, report func(web.TestStep)) error {
-	err := TestUplink(ctx, u.Config(), name, u.log.With("part", "bridge"), func(s Step) {
+	return testAs(ctx, u.Config(), name, all.Uplinks(u.log.With("part", "bridge")), report)
+}
+
+// testAs tests an uplink of c and tells of it as the page does.
+func testAs(ctx context.Context, c *config.Config, name string, kinds map[string]all.Kind, report func(web.TestStep)) error {
+	err := testUplink(ctx, c, name, kinds, func(s Step) {
 		shown := web.TestStep{Step: s.Name, Detail: s.Detail, Took: float64(s.Took.Microseconds()) / 1000}
 		if s.Err != nil {
 			shown.Error = s.Err.Error()

@@ -21,6 +21,7 @@ import (
 	"sluice/collectors/dlt645/dlt645sim"
 	"sluice/collectors/modbus/modbussim"
 	"sluice/collectors/profiles"
+	"sluice/collectors/simulated"
 	"sluice/gateway/config"
 	"sluice/gateway/message"
 )
@@ -49,12 +50,32 @@ func TestEveryProfileReadsItsGoldenReading(t *testing.T) {
 					slices.Reverse(number)
 					return fmt.Sprintf("%q", hex.EncodeToString(number))
 				})
+			case "simulated":
+				got = readSimulated(t, p)
 			default:
 				t.Fatalf("nobody plays a device of the driver %s here", p.Driver)
 			}
 			compareReading(t, got, p.Golden.Values)
 		})
 	}
+}
+
+// readSimulated reads at a quarter past a minute, of which the golden values are.
+func readSimulated(t *testing.T, p *profiles.Profile) (r message.Reading) {
+	t.Helper()
+	c, err := config.Parse("profile.yaml", fmt.Appendf(nil, "devices: [{name: it, profile: %s}]\n", p.Name), Kinds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	driver := &simulated.Driver{Now: func() time.Time { return time.Unix(60*1000+15, 0) }}
+	device, err := driver.Open("it", c.Devices[0].Options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := device.Read(t.Context(), &r); err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 // openProfile opens a device that says nothing but its profile, its address and keys.

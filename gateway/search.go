@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/goccy/go-yaml"
+
 	"sluice/collectors/finder"
 	"sluice/web"
 )
@@ -174,11 +176,27 @@ func (one *search) found(f finder.Found) {
 	for _, g := range f.Guesses {
 		shown.Guesses = append(shown.Guesses, web.DeviceGuess{Profile: g.Profile, Title: g.Title, Score: g.Score, Why: g.Why})
 	}
+	shown.Device, shown.Bus = sections(f.YAML)
 	one.mu.Lock()
 	defer one.mu.Unlock()
 	if len(one.state.Found) < mostFound {
 		one.state.Found = append(one.state.Found, shown)
 	}
+}
+
+// sections takes apart what the finder wrote: one device, and the line that it needs.
+func sections(text string) (device, bus map[string]any) {
+	var written struct {
+		Buses   []map[string]any `yaml:"buses"`
+		Devices []map[string]any `yaml:"devices"`
+	}
+	if yaml.Unmarshal([]byte(text), &written) != nil || len(written.Devices) == 0 {
+		return nil, nil
+	}
+	if len(written.Buses) > 0 {
+		bus = written.Buses[0]
+	}
+	return written.Devices[0], bus
 }
 
 func (one *search) end(ctx context.Context, err error) {

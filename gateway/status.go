@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"sluice/collectors"
 	"sluice/store"
 	"sluice/web"
 )
@@ -25,10 +26,11 @@ func (g *Gateway) Status() web.Status {
 
 		Abandoned: abandoned(c, cursors),
 	}
+	lit := g.lines.lit()
 	for _, p := range parts {
 		switch part := p.part.(type) {
 		case *device:
-			status.Devices = append(status.Devices, g.showDevice(part))
+			status.Devices = append(status.Devices, g.showDevice(part, lit))
 		case *uplink:
 			status.Uplinks = append(status.Uplinks, g.showUplink(part, pinned(cursors)))
 		case *listener:
@@ -58,9 +60,15 @@ func (g *Gateway) consumers(group string) (clients int, broadcast, known bool) {
 	return 0, false, false
 }
 
-// showDevice adds to a device what only the log knows before its first reading since the start.
-func (g *Gateway) showDevice(d *device) web.Device {
+// showDevice adds to a device how its line does, and what only the log knows before its first reading since
+// the start.
+func (g *Gateway) showDevice(d *device, lit map[string]light) web.Device {
 	shown := d.show()
+	l := lit[shown.Name]
+	shown.Line, shown.Lamps = l.line, lampsOf(&shown, l)
+	if shown.State != collectors.Online {
+		shown.Advice = g.lines.adviceFor(shown.Name)
+	}
 	if shown.Seq == 0 {
 		if _, last, err := g.broker.Sequence(shown.Name); err == nil {
 			shown.Seq = last

@@ -109,7 +109,7 @@ func (u *uplink) Run(ctx context.Context) error {
 		u.mu.Lock()
 		u.consumers = append(u.consumers, consumer)
 		u.mu.Unlock()
-		route := bridge.Route{From: r.From, To: r.To, QoS: r.QoS, Retain: r.Retain, Priority: r.Priority, Source: consumer}
+		route := bridge.Route{Name: r.Place(), From: r.From, To: r.To, QoS: r.QoS, Retain: r.Retain, Priority: r.Priority, Source: consumer}
 		if maker := payload.Options(r.Payload); maker.Format != "stored" || maker.Filter != "" {
 			made, err := payload.New(maker, u.forwarder.Gateway)
 			if err != nil {

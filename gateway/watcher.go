@@ -46,6 +46,7 @@ func (w *watcher) look(ctx context.Context) {
 		}
 	}
 	now := time.Now()
+	w.gateway.outages.look(now)
 	tail, _ := w.gateway.store.Tail()
 	w.mu.Lock()
 	defer w.mu.Unlock()

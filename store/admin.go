@@ -15,7 +15,7 @@ import (
 	"github.com/dgraph-io/badger/v4/options"
 )
 
-// Admin is the small database of users, configuration revisions and audit records. It is apart from the log, whose
+// Admin is the small database of users, tokens, configuration revisions and audit records. It is apart from the log, whose
 // options would suit neither its values nor its pace.
 type Admin struct {
 	db   *badger.DB
@@ -27,14 +27,6 @@ type Admin struct {
 	revisions journal
 	audits    journal
 }
-
-// User is somebody who may log in.
-type User struct {
-	Name, Role   string
-	PasswordHash []byte
-}
-
-const prefixUser = 'u'
 
 // OpenAdmin finds or makes the database in a directory of its own.
 func OpenAdmin(dir string) (*Admin, error) {
@@ -135,64 +127,6 @@ func (a *Admin) write(change func(txn *badger.Txn) error) error {
 	return nil
 }
 
-// User finds a user by name.
-func (a *Admin) User(name string) (user User, known bool, err error) {
-	err = a.db.View(func(txn *badger.Txn) error {
-		item, err := txn.Get(userKey(name))
-		if err != nil {
-			return err
-		}
-		return item.Value(func(value []byte) error { return decodeJSON(item.Key(), value, &user) })
-	})
-	if errors.Is(err, badger.ErrKeyNotFound) {
-		return User{}, false, nil
-	}
-	if err != nil {
-		return User{}, false, fmt.Errorf("read user %q: %w", name, err)
-	}
-	return user, true, nil
-}
-
-// PutUser makes or replaces a user.
-func (a *Admin) PutUser(user User) error {
-	if user.Name == "" || len(user.Name) > maxName {
-		return fmt.Errorf("put user %q: a name has 1 to %d bytes", user.Name, maxName)
-	}
-	key := userKey(user.Name)
-	value, err := encodeJSON(key, user)
-	if err != nil {
-		return fmt.Errorf("put user %q: %w", user.Name, err)
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err := a.write(func(txn *badger.Txn) error { return txn.Set(key, value) }); err != nil {
-		return fmt.Errorf("put user %q: %w", user.Name, err)
-	}
-	return nil
-}
-
-// Users lists all users by name.
-func (a *Admin) Users() ([]User, error) {
-	var users []User
-	err := a.db.View(func(txn *badger.Txn) error {
-		it := txn.NewIterator(badger.DefaultIteratorOptions)
-		defer it.Close()
-		for it.Seek([]byte{prefixUser}); it.ValidForPrefix([]byte{prefixUser}); it.Next() {
-			var user User
-			item := it.Item()
-			if err := item.Value(func(value []byte) error { return decodeJSON(item.Key(), value, &user) }); err != nil {
-				return err
-			}
-			users = append(users, user)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list users: %w", err)
-	}
-	return users, nil
-}
-
 // Close closes the database.
 func (a *Admin) Close() error {
 	a.mu.Lock()
@@ -204,9 +138,7 @@ func (a *Admin) Close() error {
 	return err
 }
 
-func userKey(name string) []byte { return append([]byte{prefixUser}, name...) }
-
-// Users and revisions are few and grow fields over time: JSON behind a version byte and before a
+// Users, tokens and revisions are few and grow fields over time: JSON behind a version byte and before a
 // checksum.
 func encodeJSON(key []byte, v any) ([]byte, error) {
 	text, err := json.Marshal(v)

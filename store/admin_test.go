@@ -24,7 +24,7 @@ func TestAdminKeepsUsersAndRevisions(t *testing.T) {
 	if _, known, err := a.User("admin"); known || err != nil {
 		t.Errorf("an unknown user gives %v, %v", known, err)
 	}
-	for _, u := range []store.User{{"zoe", "viewer", []byte("h1")}, {"admin", "viewer", nil}, {"admin", "administrator", []byte("h2")}} {
+	for _, u := range []store.User{{Name: "zoe", Role: "viewer", PasswordHash: []byte("h1")}, {Name: "admin", Role: "viewer"}, {Name: "admin", Role: "administrator", PasswordHash: []byte("h2")}} {
 		if err := a.PutUser(u); err != nil {
 			t.Fatal(err)
 		}
@@ -86,15 +86,15 @@ func TestAuditRecordsArePaged(t *testing.T) {
 	if err := a.AddAudit(store.Audit{Time: 77, Action: "backup"}); err != nil {
 		t.Fatal(err)
 	}
-	first, err := a.Audits(0, 2)
+	first, err := a.Audits(0, 2, nil)
 	if err != nil || len(first) != 2 || first[0].Number != 6 || first[0].Time != 77 || first[1].Number != 5 || len(first[1].Subject) != 256 || first[1].Time == 0 {
 		t.Errorf("the newest are %+v, %v", first, err)
 	}
-	rest, err := a.Audits(first[1].Number, 10)
+	rest, err := a.Audits(first[1].Number, 10, nil)
 	if err != nil || len(rest) != 4 || rest[0].Number != 4 || rest[3].Number != 1 {
 		t.Errorf("before them are %+v, %v", rest, err)
 	}
-	if none, err := a.Audits(1, 10); err != nil || len(none) != 0 {
+	if none, err := a.Audits(1, 10, nil); err != nil || len(none) != 0 {
 		t.Errorf("before the first is %+v, %v", none, err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -17,6 +18,8 @@ type Audit struct {
 	Address string // where from; empty when it was done on the machine itself
 	Action  string // "sign-in", "set-up", "backup", "cursor dropped", …
 	Subject string // what it was done to; may be empty
+	Before  string `json:",omitempty"` // what there was, without secrets
+	After   string `json:",omitempty"` // what there is now, without secrets
 }
 
 // Revision is one configuration that was in force.
@@ -36,14 +39,16 @@ const (
 
 	keptAudits    = 10_000
 	maxAuditField = 256
+	maxAuditState = 2 << 10 // bytes of Before and of After
 )
 
 // AddAudit records what somebody did, stamped with now when it has no time. Fields are cut to 256
-// bytes; the oldest records beyond 10,000 are forgotten.
+// bytes, Before and After to 2 KiB; the oldest records beyond 10,000 are forgotten.
 func (a *Admin) AddAudit(audit Audit) error {
 	for _, field := range []*string{&audit.User, &audit.Address, &audit.Action, &audit.Subject} {
-		*field = (*field)[:min(len(*field), maxAuditField)]
+		*field = cut(*field, maxAuditField)
 	}
+	audit.Before, audit.After = cut(audit.Before, maxAuditState), cut(audit.After, maxAuditState)
 	if audit.Time == 0 {
 		audit.Time = time.Now().UnixMilli()
 	}
@@ -56,10 +61,18 @@ func (a *Admin) AddAudit(audit Audit) error {
 	return nil
 }
 
-// Audits gives up to limit records, the newest first, of those with a number below before; 0 is
-// from the newest.
-func (a *Admin) Audits(before uint64, limit int) ([]Audit, error) {
-	list, err := listNewest[Audit](a, &a.audits, before, limit)
+// cut shortens a text without leaving half a character at its end.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "")
+}
+
+// Audits gives up to limit records, the newest first, of those with a number below before that are
+// wanted; before 0 is from the newest, wanted nil is all.
+func (a *Admin) Audits(before uint64, limit int, wanted func(Audit) bool) ([]Audit, error) {
+	list, err := listNewest(a, &a.audits, before, limit, wanted)
 	if err != nil {
 		return nil, fmt.Errorf("list audit records: %w", err)
 	}
@@ -77,7 +90,7 @@ func (a *Admin) AddRevision(revision Revision) error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	newest, err := listNewest[Revision](a, &a.revisions, 0, 1)
+	newest, err := listNewest[Revision](a, &a.revisions, 0, 1, nil)
 	if err == nil && len(newest) == 1 && newest[0].Text == revision.Text {
 		return nil
 	}
@@ -91,7 +104,7 @@ func (a *Admin) AddRevision(revision Revision) error {
 // Revisions gives up to limit revisions, the newest first, of those with a number below before; 0 is
 // from the newest.
 func (a *Admin) Revisions(before uint64, limit int) ([]Revision, error) {
-	list, err := listNewest[Revision](a, &a.revisions, before, limit)
+	list, err := listNewest[Revision](a, &a.revisions, before, limit, nil)
 	if err != nil {
 		return nil, fmt.Errorf("list revisions: %w", err)
 	}
@@ -152,7 +165,7 @@ func (a *Admin) addLocked(j *journal, entry any) error {
 }
 
 // listNewest reads a journal from behind. An entry that is damaged does not hide the others.
-func listNewest[T any](a *Admin, j *journal, before uint64, limit int) (list []T, err error) {
+func listNewest[T any](a *Admin, j *journal, before uint64, limit int, wanted func(T) bool) (list []T, err error) {
 	from := []byte{j.prefix + 1}
 	if before > 0 {
 		from = j.key(before - 1)
@@ -170,7 +183,9 @@ func listNewest[T any](a *Admin, j *journal, before uint64, limit int) (list []T
 			if err != nil {
 				return err
 			}
-			list = append(list, entry)
+			if wanted == nil || wanted(entry) {
+				list = append(list, entry)
+			}
 		}
 		return nil
 	})

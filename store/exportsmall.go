@@ -204,6 +204,10 @@ func soundAdmin(key, value []byte) error {
 	if len(key) < 2 || len(key) > 1+maxName {
 		return fmt.Errorf("%w: key %q is of no user, revision or audit record", errValue, key)
 	}
+	if string(key) == tokensKey {
+		var tokens []Token
+		return decodeJSON(key, value, &tokens)
+	}
 	switch key[0] {
 	case prefixUser:
 		var user User
@@ -226,6 +230,15 @@ func soundAdmin(key, value []byte) error {
 			return err
 		}
 		return soundNumber(key, audit.Number)
+	case prefixSetup:
+		var setup Setup
+		if err := decodeJSON(key, value, &setup); err != nil {
+			return err
+		}
+		if string(key) != string(setupKey) {
+			return fmt.Errorf("%w: how far the set-up is under key %q", errValue, key)
+		}
+		return nil
 	}
 	return fmt.Errorf("%w: key %q is of no user, revision or audit record", errValue, key)
 }

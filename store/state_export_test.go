@@ -96,7 +96,7 @@ func TestExportsCarryTheSmallState(t *testing.T) {
 		}
 		users, err := again.Users()
 		revisions, _ := again.Revisions(0, 10)
-		audits, _ := again.Audits(0, 10)
+		audits, _ := again.Audits(0, 10, nil)
 		if err != nil || len(users) != 300 || len(revisions) != 3 || revisions[0].Number != 3 || len(revisions[0].Text) != 100<<10 || len(audits) != 3 {
 			t.Errorf("restored are %d users, %d revisions, %d audit records, %v", len(users), len(revisions), len(audits), err)
 		}

@@ -66,7 +66,13 @@ func serveByHand(t *testing.T, address string) {
 	gateway.keeper.cursors = map[string]error{"uplink/old-cloud/readings/#": nil, "mqtt/panel-7": ErrInUse}
 	gateway.messages.many = 10_000
 	gateway.change = openToAll
-	server, err := New(Options{Listen: address, Gateway: gateway, Line: gateway, Accounts: accounts, Keeper: &gateway.keeper, Messages: &gateway.messages, Uplinks: &gateway.uplinks, Buses: fakeBuses{}, Searches: &fakeSearches{}, SetupCode: "7Q4K-2MXD", Version: "0.1.0"})
+	server, err := New(Options{
+		Listen: address, Gateway: gateway, Line: gateway, Accounts: accounts, SetupCode: "7Q4K-2MXD", Version: "0.1.0",
+		Keeper: &gateway.keeper, Messages: &gateway.messages, Points: &gateway.points, Devices: fakeDevices{},
+		Uplinks: &gateway.uplinks, Clouds: fakeClouds{}, Outages: &gateway.outages, Tracer: fakeTracer{},
+		FirstRun: &gateway.firstRun, Clock: &gateway.clock,
+		Buses: fakeBuses{}, Searches: &fakeSearches{},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -86,21 +86,33 @@ func TestTheDocumentDescribesTheTypes(t *testing.T) {
 		"Bus": reflect.TypeFor[Bus](), "BusDevice": reflect.TypeFor[BusDevice](), "Refusals": reflect.TypeFor[Refusals](), "BusFinding": reflect.TypeFor[BusFinding](), "BusText": reflect.TypeFor[BusText](), "BusFrame": reflect.TypeFor[BusFrame](),
 		"Search": reflect.TypeFor[DeviceSearch](), "SearchRequest": reflect.TypeFor[SearchRequest](), "FoundDevice": reflect.TypeFor[FoundDevice](), "DeviceGuess": reflect.TypeFor[DeviceGuess](),
 		"SearchOptions": reflect.TypeFor[SearchOptions](), "SearchLine": reflect.TypeFor[SearchLine](), "SearchProtocol": reflect.TypeFor[SearchProtocol](),
+		"User": reflect.TypeFor[User](), "Token": reflect.TypeFor[Token](), "MadeToken": reflect.TypeFor[madeToken](), "Certificate": reflect.TypeFor[Certificate](),
 		"Aside": reflect.TypeFor[Aside](), "TestStep": reflect.TypeFor[TestStep](), "TestResult": reflect.TypeFor[TestResult](), "Log": reflect.TypeFor[Log](), "MQTT": reflect.TypeFor[MQTT](), "RocketMQ": reflect.TypeFor[RocketMQ](), "NameServer": reflect.TypeFor[NameServer](), "Demo": reflect.TypeFor[Demo](),
 		"Problem": reflect.TypeFor[problem](), "Session": reflect.TypeFor[opened](), "Identity": reflect.TypeFor[identity](), "Line": reflect.TypeFor[lineState](),
 		"Cursor": reflect.TypeFor[Cursor](), "Backup": reflect.TypeFor[Backup](), "Audit": reflect.TypeFor[Audit](),
 		"Topic": reflect.TypeFor[Topic](), "TopicDetail": reflect.TypeFor[TopicDetail](), "TopicGroup": reflect.TypeFor[TopicGroup](), "Queue": reflect.TypeFor[Queue](), "Group": reflect.TypeFor[Group](), "GroupQueue": reflect.TypeFor[GroupQueue](),
 		"MessageHead": reflect.TypeFor[MessageHead](), "Message": reflect.TypeFor[Message](), "MessageProperty": reflect.TypeFor[MessageProperty](),
+		"Trend": reflect.TypeFor[Trend](), "TrendSeries": reflect.TypeFor[TrendSeries](),
+		"PublishRequest": reflect.TypeFor[publishRequest](), "TailNews": reflect.TypeFor[TailNews](), "TailItem": reflect.TypeFor[TailItem](), "DeadPlace": reflect.TypeFor[DeadPlace](), "DeadPlaces": reflect.TypeFor[DeadPlaces](),
 		"Track": reflect.TypeFor[Track](), "Resent": reflect.TypeFor[Resent](), "Reset": reflect.TypeFor[Reset](),
 		"Plan": reflect.TypeFor[Plan](), "PlanGroup": reflect.TypeFor[PlanGroup](), "PlanRequest": reflect.TypeFor[PlanRequest](), "PlanLesson": reflect.TypeFor[PlanLesson](),
 		"Registers": reflect.TypeFor[Registers](), "Interpretation": reflect.TypeFor[Interpretation](), "Profile": reflect.TypeFor[Profile](),
 		"PointFile": reflect.TypeFor[PointFile](), "PointColumn": reflect.TypeFor[PointColumn](), "PointProblem": reflect.TypeFor[PointProblem](),
+		"RouteExample": reflect.TypeFor[RouteExample](), "Recognised": reflect.TypeFor[Recognised](), "RecognisedSecret": reflect.TypeFor[RecognisedSecret](), "Outage": reflect.TypeFor[Outage](), "TraceStep": reflect.TypeFor[TraceStep](), "TraceEnd": reflect.TypeFor[TraceEnd](),
+		"Lamps": reflect.TypeFor[Lamps](), "TrialRequest": reflect.TypeFor[TrialRequest](), "Trial": reflect.TypeFor[Trial](), "TriedPoint": reflect.TypeFor[TriedPoint](), "SectionProblem": reflect.TypeFor[SectionProblem](),
+		"WriteRequest": reflect.TypeFor[writeRequest](), "Written": reflect.TypeFor[Written](),
+		"SetupState": reflect.TypeFor[setupState](), "Checklist": reflect.TypeFor[Checklist](), "ChecklistChange": reflect.TypeFor[ChecklistChange](), "Time": reflect.TypeFor[Time](),
+		"SystemState": reflect.TypeFor[SystemState](), "SystemNetwork": reflect.TypeFor[SystemNetwork](), "SystemInterface": reflect.TypeFor[SystemInterface](), "SystemRoute": reflect.TypeFor[SystemRoute](),
+		"SystemTime": reflect.TypeFor[SystemTime](), "SystemMachine": reflect.TypeFor[SystemMachine](), "SystemGroup": reflect.TypeFor[SystemGroup](), "SystemTemperature": reflect.TypeFor[SystemTemperature](),
+		"SystemProcess": reflect.TypeFor[SystemProcess](), "SystemStorage": reflect.TypeFor[SystemStorage](), "SystemLog": reflect.TypeFor[SystemLog](), "SystemWriting": reflect.TypeFor[SystemWriting](), "SystemFlash": reflect.TypeFor[SystemFlash](),
+		"Restarting": reflect.TypeFor[restarting](), "Restore": reflect.TypeFor[Restore](), "LogPage": reflect.TypeFor[logPage](), "LogRecord": reflect.TypeFor[LogRecord](), "LogAttr": reflect.TypeFor[LogAttr](),
+		"LogLevel": reflect.TypeFor[LogLevel](), "LogOverride": reflect.TypeFor[LogOverride](), "SyslogState": reflect.TypeFor[SyslogState](),
 		"Revision": reflect.TypeFor[Revision](), "RevisionText": reflect.TypeFor[RevisionText](),
 	} {
 		var all, required []string
 		for _, field := range reflect.VisibleFields(kind) {
 			tag, options, _ := strings.Cut(field.Tag.Get("json"), ",")
-			if tag == "" {
+			if tag == "" || tag == "-" {
 				continue // embedded, or not part of the answer
 			}
 			all = append(all, tag)

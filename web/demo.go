@@ -25,7 +25,9 @@ func (s *Server) setLine(c *gin.Context) {
 		refuse(c, problem{Status: http.StatusUnprocessableEntity, Field: "up", Detail: "say true or false"})
 		return
 	}
+	before := s.options.Line.Up()
 	s.options.Line.SetUp(*request.Up)
+	s.recordChange(c, who(c).user, "line switched", "", lineState{Up: &before}, request)
 	s.log.Info("line to the cloud was switched on the page", "up", *request.Up)
 	s.line(c)
 }

@@ -3,6 +3,8 @@ package web
 import (
 	"errors"
 	"math"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -24,6 +26,15 @@ type fakeGateway struct {
 	messages fakeMessages
 	uplinks  fakeUplinks
 	points   fakePoints
+	outages  fakeOutages
+
+	certificates fakeCertificates
+	trends       fakeTrends
+	firstRun     fakeFirstRun
+	clock        fakeClock
+	system       fakeSystem
+	logs         fakeLogs
+	restorer     fakeRestorer
 }
 
 const (
@@ -170,9 +181,45 @@ func (g *fakeGateway) Status() Status {
 
 // fakeAccounts keeps users in memory.
 type fakeAccounts struct {
-	mu    sync.Mutex // guards what follows
-	users map[string]fakeUser
-	err   error
+	mu     sync.Mutex // guards what follows
+	users  map[string]fakeUser
+	tokens []Token
+	err    error
+}
+
+func (a *fakeAccounts) Users() (list []User, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for name, u := range a.users {
+		list = append(list, User{Name: name, Role: u.role})
+	}
+	slices.SortFunc(list, func(a, b User) int { return strings.Compare(a.Name, b.Name) })
+	return list, a.err
+}
+
+func (a *fakeAccounts) RemoveUser(name string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, known := a.users[name]; !known {
+		return ErrUnknown
+	}
+	delete(a.users, name)
+	return a.err
+}
+
+func (a *fakeAccounts) Tokens() ([]Token, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.tokens), nil
+}
+
+func (a *fakeAccounts) SetTokens(tokens []Token) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.err == nil {
+		a.tokens = slices.Clone(tokens)
+	}
+	return a.err
 }
 
 type fakeUser struct {

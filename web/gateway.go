@@ -47,7 +47,22 @@ type Device struct {
 	Readings  uint64     `json:"readings"` // readings that are durable
 	Seq       uint64     `json:"seq"`
 	LastPoll  *time.Time `json:"last_poll,omitempty"`
-	Points    []Point    `json:"points"`
+	Interval  float64    `json:"interval_ms"`
+	Line      string     `json:"line,omitempty"` // the name of its line, where it has one
+	Lamps     Lamps      `json:"lamps"`
+	// Advice is what is wrong most likely and what to do about it, where that can be told.
+	Advice *BusText `json:"advice,omitempty"`
+	// PointsTotal and PointsFailing are set by the server from Points.
+	PointsTotal   int     `json:"points_total"`
+	PointsFailing int     `json:"points_failing"`
+	Points        []Point `json:"points"` // empty where nobody asked for them
+}
+
+// Lamps show how far it is to a device's values: each is good, bad, or unknown, which it is behind a bad one.
+type Lamps struct {
+	Port   string `json:"port"`   // its line is open
+	Frames string `json:"frames"` // it answered in the last poll
+	Values string `json:"values"` // every point has a value
 }
 
 // Point is a device's point with what the last poll gave.
@@ -56,6 +71,8 @@ type Point struct {
 	Unit  string `json:"unit,omitempty"`
 	Value any    `json:"value"` // a JSON scalar; null when there is none
 	Error string `json:"error,omitempty"`
+	// Writable says that commands may write it.
+	Writable bool `json:"writable,omitempty"`
 }
 
 // Uplink is one way to a cloud.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -27,9 +26,9 @@ type Keeper interface {
 	DropCursor(name string) error
 	// Record makes an audit record durable.
 	Record(Audit) error
-	// Audits and Revisions give up to limit entries, the newest first, with numbers below before;
+	// FindAudits and Revisions give up to limit entries, the newest first, with numbers below before;
 	// 0 is from the newest.
-	Audits(before uint64, limit int) ([]Audit, error)
+	FindAudits(wanted AuditFilter, before uint64, limit int) ([]Audit, error)
 	Revisions(before uint64, limit int) ([]Revision, error)
 	// Revision gives one with its text; ErrUnknown.
 	Revision(number uint64) (RevisionText, error)
@@ -51,16 +50,6 @@ type Backup struct {
 	Messages uint64     `json:"messages"` // written so far
 	Total    uint64     `json:"total"`    // positions that it covers: at least as many as messages
 	Bytes    int64      `json:"bytes"`    // written so far
-}
-
-// Audit is one thing that somebody did.
-type Audit struct {
-	Number  uint64    `json:"number"`
-	Time    time.Time `json:"time"`
-	User    string    `json:"user"`
-	Address string    `json:"address,omitempty"`
-	Action  string    `json:"action"`
-	Subject string    `json:"subject,omitempty"`
 }
 
 // Revision is one configuration that was in force, without its text.
@@ -87,12 +76,6 @@ func (s *Server) keeperRoutes(signedIn *gin.RouterGroup) {
 	administrators.GET("/audit", s.audits)
 }
 
-func administratorsOnly(c *gin.Context) {
-	if who(c).role != adminRole {
-		refuse(c, problem{Status: http.StatusForbidden, Detail: "only an administrator may do this"})
-	}
-}
-
 // who is the session of a request that authenticate let pass.
 func who(c *gin.Context) session {
 	found, ok := c.MustGet(sessionKey).(session)
@@ -100,18 +83,6 @@ func who(c *gin.Context) session {
 		panic("bug: a request without a session")
 	}
 	return found
-}
-
-// record notes what a user did. A record that cannot be written must not keep anybody from signing
-// in to mend the reason.
-func (s *Server) record(c *gin.Context, user, action, subject string) {
-	address, _, err := net.SplitHostPort(c.Request.RemoteAddr)
-	if err != nil {
-		address = c.Request.RemoteAddr
-	}
-	if err := s.audit(Audit{Time: time.Now(), User: user, Address: address, Action: action, Subject: subject}); err != nil {
-		s.log.Warn("an audit record could not be written", "action", action, "user", user, "err", err)
-	}
 }
 
 // backup sends the log as a download. One that fails on its way is cut off, so that half a backup
@@ -208,10 +179,6 @@ type listPage[T any] struct {
 	Items []T `json:"items"`
 	// Before is what to ask for next; absent at the end of the list.
 	Before uint64 `json:"before,omitempty"`
-}
-
-func (s *Server) audits(c *gin.Context) {
-	list(s, c, s.options.Keeper.Audits, func(a Audit) uint64 { return a.Number })
 }
 
 func (s *Server) revisions(c *gin.Context) {

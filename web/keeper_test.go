@@ -69,11 +69,15 @@ func (k *fakeKeeper) Record(a Audit) error {
 }
 
 func (k *fakeKeeper) Audits(before uint64, limit int) ([]Audit, error) {
+	return k.FindAudits(AuditFilter{}, before, limit)
+}
+
+func (k *fakeKeeper) FindAudits(wanted AuditFilter, before uint64, limit int) ([]Audit, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var list []Audit
 	for _, a := range k.audit {
-		if (before == 0 || a.Number < before) && len(list) < limit {
+		if (before == 0 || a.Number < before) && len(list) < limit && wanted.Wants(a) {
 			list = append(list, a)
 		}
 	}

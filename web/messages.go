@@ -23,6 +23,13 @@ type Messages interface {
 	// Reset sets where a group goes on in a topic to the first message stored at a time or later, and
 	// returns when that is durable; ErrUnknown.
 	Reset(ctx context.Context, group, topic string, to time.Time) ([]Reset, error)
+	// Publish stores a message and returns when it is durable; FieldError, message.ErrTopic, ErrTooLarge.
+	Publish(ctx context.Context, m NewMessage) (Resent, error)
+	// Follow tells of messages that come under one of the filters from now on, at least each second, also of
+	// none, until ctx ends, which is no error, or tell fails.
+	Follow(ctx context.Context, filters []string, tell func(TailNews) error) error
+	// Dead lists where messages lie that nobody took.
+	Dead(ctx context.Context) (DeadPlaces, error)
 }
 
 // Newest is what Messages may be able to do beside.

@@ -19,9 +19,12 @@ func (s *Server) messageRoutes(signedIn *gin.RouterGroup) {
 	signedIn.GET("/groups/:group", s.group)
 	signedIn.GET("/messages", s.searchMessages)
 	signedIn.GET("/messages/:position", s.message)
-	administrators := signedIn.Group("", administratorsOnly)
-	administrators.POST("/messages/:position/resend", s.resendMessage)
-	administrators.POST("/groups/:group/reset", s.resetGroup)
+	signedIn.GET("/dead", s.deadPlaces)
+	s.tailRoutes(signedIn)
+	operators := signedIn.Group("", operatorsOnly)
+	operators.POST("/messages", s.publishMessage)
+	operators.POST("/messages/:position/resend", s.resendMessage)
+	operators.POST("/groups/:group/reset", s.resetGroup)
 }
 
 func (s *Server) messageByID(id string) ([]MessageHead, error) {

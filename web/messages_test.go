@@ -15,13 +15,15 @@ import (
 
 // fakeMessages has one topic with three messages, one of them dead, and one group.
 type fakeMessages struct {
-	mu     sync.Mutex // guards what follows
-	asked  []Search
-	resent []string
-	reset  []string
-	broken error
-	looked int // how often queues were looked into
-	many   int // more topics, without messages
+	mu        sync.Mutex // guards what follows
+	asked     []Search
+	resent    []string
+	reset     []string
+	broken    error
+	looked    int // how often queues were looked into
+	published []NewMessage
+	news      chan TailNews // what Follow tells; nil: nothing but silence
+	many      int           // more topics, without messages
 }
 
 var fakeBorn = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)

@@ -31,7 +31,7 @@ func (s *Server) pointRoutes(signedIn *gin.RouterGroup) {
 	signedIn.GET("/devices/points", s.exportPoints)
 	signedIn.GET("/devices/file", s.deviceFile)
 	signedIn.POST("/registers", s.registers)
-	signedIn.POST(strings.TrimPrefix(importPath, "/api/v1"), s.importPoints)
+	signedIn.POST(strings.TrimPrefix(importPath, "/api/v1"), operatorsOnly, s.importPoints)
 }
 
 type profileList struct {
@@ -154,6 +154,10 @@ func (s *Server) registers(c *gin.Context) {
 			return
 		}
 		answer(c, http.StatusOK, s.options.Points.Interpret(words))
+		return
+	}
+	// Some devices have registers that change when they are read.
+	if operatorsOnly(c); c.IsAborted() {
 		return
 	}
 	select {

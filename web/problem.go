@@ -24,6 +24,8 @@ type problem struct {
 	Status int    `json:"status"`
 	Detail string `json:"detail,omitempty"`
 	Field  string `json:"field,omitempty"`
+	// Problems are all that is wrong with a section of the configuration.
+	Problems []SectionProblem `json:"problems,omitempty"`
 
 	retryAfter time.Duration
 }
@@ -74,8 +76,8 @@ func read(c *gin.Context, into any) bool {
 
 func badBody(err error) problem {
 	p := problem{Status: http.StatusBadRequest, Title: "Malformed request body"}
-	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("a request body may have %d bytes", maxBody)}
+	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("a request body may have %d bytes here", large.Limit)}
 	}
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		p.Field = wrong.Field

@@ -72,6 +72,10 @@ type FoundDevice struct {
 	Raw      string        `json:"raw"`                // hex digits
 	Guesses  []DeviceGuess `json:"guesses"`            // the best first
 	YAML     string        `json:"yaml,omitempty"`     // what to put into the configuration
+	// Device and Bus are the same as sections of the configuration; a device on a line that is configured
+	// needs no Bus.
+	Device map[string]any `json:"device,omitempty"`
+	Bus    map[string]any `json:"bus,omitempty"`
 }
 
 // DeviceGuess is a profile that a device may be of.
@@ -108,10 +112,10 @@ type SearchProtocol struct {
 
 func (s *Server) searchRoutes(signedIn *gin.RouterGroup) {
 	signedIn.GET("/searches", s.searches)
-	signedIn.POST("/searches", administratorsOnly, s.startSearch)
+	signedIn.POST("/searches", operatorsOnly, s.startSearch)
 	signedIn.GET("/searches/options", s.searchOptions)
 	signedIn.GET("/searches/:id", s.search)
-	signedIn.DELETE("/searches/:id", administratorsOnly, s.stopSearch)
+	signedIn.DELETE("/searches/:id", operatorsOnly, s.stopSearch)
 }
 
 type searchList struct {
@@ -154,6 +158,7 @@ func (s *Server) stopSearch(c *gin.Context) {
 		s.searchFailed(c, err)
 		return
 	}
+	s.record(c, who(c).user, "search ended", c.Param("id"))
 	c.Status(http.StatusNoContent)
 }
 

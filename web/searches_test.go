@@ -94,7 +94,7 @@ func TestASearchIsBegunShownAndCancelled(t *testing.T) {
 	if o := decode[SearchOptions](t, ask(s, "GET", "/api/v1/searches/options", "", auth...)); len(o.Lines) != 1 || o.Protocols[1].Name != "dlt645" {
 		t.Errorf("options %+v", o)
 	}
-	if len(gateway.keeper.audit) != 1 || gateway.keeper.audit[0].Subject != "bus://rs485-1" {
+	if len(gateway.keeper.audit) != 2 || gateway.keeper.audit[1].Subject != "bus://rs485-1" || gateway.keeper.audit[0].Action != "search ended" {
 		t.Errorf("audit %+v", gateway.keeper.audit)
 	}
 }

@@ -1,19 +1,15 @@
 package web
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/gin-gonic/gin"
-	"golang.org/x/net/netutil"
 )
 
 const (
@@ -24,19 +20,34 @@ const (
 	graceTime      = 1500 * time.Millisecond
 )
 
-// Options is what the server needs. Listen, Gateway and Accounts are required.
+// Options is what the server needs. Gateway, Accounts and an address are required.
 type Options struct {
-	Listen    string // host:port
-	Gateway   Gateway
-	Line      Line // nil outside the demo
-	Accounts  Accounts
-	Keeper    Keeper   // nil: no backups, no records of the past
-	Messages  Messages // nil: nothing is told of messages
-	Uplinks   Uplinks  // nil: uplinks are neither tested nor is what they set aside listed
-	Buses     Buses    // nil: nothing is told of the lines to devices
-	Searches  Searches // nil: nothing can be searched
-	Points    Points   // nil: nothing is told of how devices are asked, nor of profiles
-	SetupCode string   // one-time code that sets the first password; empty refuses set-up
+	Listen   string // host:port without TLS; empty: none
+	TLS      *TLS   // nil: none
+	Gateway  Gateway
+	Line     Line // nil outside the demo
+	Accounts Accounts
+
+	// The parts of the gateway that may be missing: then they are nil, and so are their routes.
+	Keeper       Keeper
+	Messages     Messages
+	Uplinks      Uplinks
+	Clouds       Clouds
+	Outages      Outages
+	Tracer       Tracer
+	Buses        Buses
+	Searches     Searches
+	Certificates Certificates
+	Points       Points
+	Devices      Devices
+	Trends       Trends
+	FirstRun     FirstRun
+	Clock        Clock
+	System       System
+	Logs         Logs
+	Restorer     Restorer
+
+	SetupCode string // one-time code that sets the first password; empty refuses set-up
 	Version   string
 	Log       *slog.Logger
 }
@@ -47,7 +58,10 @@ type Server struct {
 	log      *slog.Logger
 	handler  http.Handler
 	sessions *sessions
+	requests *requests
+	tokens   *tokens
 	logins   *loginGuard
+	accounts sync.Mutex // one change of users or tokens at a time
 	audit    func(Audit) error
 	setup    sync.Mutex // one set-up at a time, so that the code works once
 	streams  chan struct{}
@@ -58,7 +72,9 @@ type Server struct {
 
 	stopping chan struct{} // closed when Run stops: ends the event streams
 	stopOnce sync.Once
-	listener net.Listener
+	before   *Server      // whose sockets it takes over, until Run
+	listener net.Listener // without TLS, may be nil
+	secure   net.Listener // with TLS, may be nil
 }
 
 // New prepares a server; it opens nothing.
@@ -66,8 +82,16 @@ func New(options Options) (*Server, error) {
 	if options.Gateway == nil || options.Accounts == nil {
 		panic("bug: web.New needs a gateway and accounts")
 	}
-	if _, _, err := net.SplitHostPort(options.Listen); err != nil {
-		return nil, fmt.Errorf("web listen address %q: %w", options.Listen, err)
+	addresses := []string{options.Listen}
+	if options.TLS != nil {
+		if addresses = append(addresses, options.TLS.Listen); options.Listen == "" {
+			addresses = addresses[1:]
+		}
+	}
+	for _, address := range addresses {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			return nil, fmt.Errorf("web listen address %q: %w", address, err)
+		}
 	}
 	pages, err := openPage(dist())
 	if err != nil {
@@ -77,6 +101,8 @@ func New(options Options) (*Server, error) {
 		options:  options,
 		log:      options.Log,
 		sessions: newSessions(),
+		requests: newRequests(),
+		tokens:   &tokens{},
 		logins:   newLoginGuard(),
 		streams:  make(chan struct{}, maxListeners),
 		tests:    make(chan struct{}, 1),
@@ -93,6 +119,11 @@ func New(options Options) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	known, err := options.Accounts.Tokens()
+	if err != nil {
+		return nil, err
+	}
+	s.tokens.set(known)
 	engine, err := s.routes(pages)
 	if err != nil {
 		return nil, err
@@ -118,7 +149,7 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	if err := engine.SetTrustedProxies(nil); err != nil {
 		return nil, fmt.Errorf("trust no proxies: %w", err)
 	}
-	engine.Use(s.recovery, secureHeaders, limitBody)
+	engine.Use(s.recovery, s.secureHeaders, limitBody)
 
 	engine.GET("/healthz", s.healthz)
 	engine.GET("/readyz", s.readyz)
@@ -129,16 +160,22 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	api.GET("/session", s.whoAmI)
 	api.POST("/session", sameSite, s.signIn)
 	api.POST("/setup", sameSite, s.setUp)
+	api.GET("/setup", s.setupState)
 
 	signedIn := api.Group("", s.authenticate)
 	signedIn.DELETE("/session", s.signOut)
+	s.userRoutes(signedIn)
+	s.tokenRoutes(signedIn)
 	signedIn.GET("/status", s.status)
 	signedIn.GET("/events", s.events)
 	if s.options.Line != nil {
 		signedIn.GET("/demo/line", s.line)
-		signedIn.PUT("/demo/line", s.setLine)
+		signedIn.PUT("/demo/line", operatorsOnly, s.setLine)
 	}
 
+	if s.options.Certificates != nil {
+		s.certificateRoutes(signedIn)
+	}
 	if s.options.Keeper != nil {
 		s.keeperRoutes(signedIn)
 	}
@@ -147,7 +184,16 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	}
 	if s.options.Uplinks != nil {
 		signedIn.GET("/uplinks/:name/aside", s.aside)
-		signedIn.POST("/uplinks/:name/test", administratorsOnly, s.testUplink)
+		signedIn.POST("/uplinks/:name/test", operatorsOnly, s.testUplink)
+	}
+	if s.options.Clouds != nil {
+		s.cloudRoutes(signedIn)
+	}
+	if s.options.Outages != nil {
+		s.outageRoutes(signedIn)
+	}
+	if s.options.Tracer != nil {
+		signedIn.GET("/trace", s.trace)
 	}
 
 	if s.options.Buses != nil {
@@ -160,74 +206,32 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 		s.pointRoutes(signedIn)
 	}
 
+	if s.options.Devices != nil {
+		s.deviceRoutes(signedIn)
+	}
+	if s.options.Trends != nil {
+		s.trendRoutes(signedIn)
+	}
+	if s.options.FirstRun != nil {
+		signedIn.PUT("/setup/checklist", administratorsOnly, s.keepChecklist)
+	}
+	if s.options.Clock != nil {
+		signedIn.GET("/time", s.time)
+		signedIn.PUT("/time", administratorsOnly, s.setTime)
+	}
+	if s.options.System != nil {
+		s.systemRoutes(signedIn)
+	}
+	if s.options.Logs != nil {
+		s.logRoutes(signedIn)
+	}
+	if s.options.Restorer != nil {
+		s.restoreRoutes(signedIn)
+	}
+
 	engine.NoRoute(pages.serve)
 	engine.NoMethod(func(c *gin.Context) {
 		refuse(c, problem{Status: http.StatusMethodNotAllowed, Detail: c.Request.Method + " does not work here; see the Allow header"})
 	})
 	return engine, nil
-}
-
-// Listen opens the port, so that a port in use is known before the gateway starts.
-func (s *Server) Listen() error {
-	listener, err := net.Listen("tcp", s.options.Listen)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("the page cannot listen on %s: another program uses that port", s.options.Listen)
-	}
-	if err != nil {
-		return fmt.Errorf("the page cannot listen on %s: %w", s.options.Listen, err)
-	}
-	s.listener = listener
-	return nil
-}
-
-// Close gives the port back. Run does so itself; Close is for a server that never ran.
-func (s *Server) Close() {
-	if s.listener != nil {
-		s.listener.Close()
-	}
-}
-
-// Addr is where the server listens, nil before Listen.
-func (s *Server) Addr() net.Addr {
-	if s.listener == nil {
-		return nil
-	}
-	return s.listener.Addr()
-}
-
-// Run serves until ctx ends, then lets requests in progress finish for at most two seconds. It may
-// be called once; it calls Listen if that has not been done.
-func (s *Server) Run(ctx context.Context) error {
-	if s.listener == nil {
-		if err := s.Listen(); err != nil {
-			return err
-		}
-	}
-	server := &http.Server{
-		Handler:           s.handler,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       requestTime,
-		WriteTimeout:      requestTime,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}
-	failed := make(chan error, 1)
-	var serving sync.WaitGroup
-	defer serving.Wait()
-	serving.Go(func() { failed <- server.Serve(netutil.LimitListener(s.listener, maxConnections)) })
-
-	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-failed:
-		err = fmt.Errorf("serve the page on %s: %w", s.listener.Addr(), err)
-	}
-	s.stopOnce.Do(func() { close(s.stopping) })
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceTime)
-	defer cancel()
-	if server.Shutdown(grace) != nil {
-		server.Close() // whoever is still here is cut off
-	}
-	return err
 }

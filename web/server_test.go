@@ -139,7 +139,7 @@ func TestEveryAnswerHasTheSecurityHeaders(t *testing.T) {
 	for _, path := range []string{"/", "/healthz", "/api/v1/status", "/api/v1/nothing"} {
 		header := ask(s, "GET", path, "").Header()
 		policy := header.Get("Content-Security-Policy")
-		if !strings.Contains(policy, "default-src 'self'") || !strings.Contains(policy, "frame-ancestors 'none'") || strings.Contains(policy, "unsafe") {
+		if !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "frame-ancestors 'none'") || strings.Contains(policy, "unsafe") {
 			t.Errorf("%s: policy is %q", path, policy)
 		}
 		if header.Get("X-Content-Type-Options") != "nosniff" || header.Get("Referrer-Policy") == "" || header.Get("Cache-Control") == "" {

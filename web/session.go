@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"net/http"
@@ -18,7 +19,6 @@ const (
 	sessionLimit = 7 * 24 * time.Hour
 
 	administrator = "admin" // the user that set-up creates
-	adminRole     = "administrator"
 	sessionKey    = "session"
 )
 
@@ -28,6 +28,9 @@ type session struct {
 	role   string
 	opened time.Time
 	used   time.Time
+
+	until   time.Time // when a token ends; zero: never
+	program bool      // it is a token of a program
 }
 
 // sessions holds who is signed in, by the hash of the token: what is in memory opens no door. They
@@ -89,6 +92,32 @@ func (s *sessions) close(token string) {
 	delete(s.byHash, sha256.Sum256([]byte(token)))
 }
 
+// closeAll ends the sessions of a user and gives their hashes.
+func (s *sessions) closeAll(user string) (ended [][sha256.Size]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for hash, each := range s.byHash {
+		if each.user == user {
+			delete(s.byHash, hash)
+			ended = append(ended, hash)
+		}
+	}
+	return ended
+}
+
+// count is how many sessions a user has.
+func (s *sessions) count(user string) (n int) {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, each := range s.byHash {
+		if each.user == user && !each.over(now) {
+			n++
+		}
+	}
+	return n
+}
+
 func (s session) over(now time.Time) bool {
 	return now.Sub(s.used) > idleLimit || now.Sub(s.opened) > sessionLimit
 }
@@ -105,12 +134,24 @@ func token(c *gin.Context) (token string, bearer bool) {
 	return cookie.Value, false
 }
 
+// holder finds out who sends a request: a session, by its cookie or as a bearer token, or an API token.
+func (s *Server) holder(token string) (session, bool) {
+	if strings.HasPrefix(token, tokenPrefix) {
+		return s.tokens.use(sha256.Sum256([]byte(token)))
+	}
+	return s.sessions.use(token)
+}
+
 // authenticate lets pass who is signed in. A cookie is sent by the browser whoever asks it to, so a
 // change must also prove that it comes from our own page; a bearer token is proof by itself.
 func (s *Server) authenticate(c *gin.Context) {
 	token, bearer := token(c)
-	found, ok := s.sessions.use(token)
-	if !ok {
+	// What is being answered when the session ends, ends with it: it must be known before the session is
+	// looked for.
+	ctx, done := s.requests.begin(c.Request.Context(), sha256.Sum256([]byte(token)))
+	defer done()
+	found, ok := s.holder(token)
+	if !ok || !bearer && found.program {
 		c.Header("WWW-Authenticate", `Bearer realm="sluice"`)
 		refuse(c, problem{Status: http.StatusUnauthorized, Detail: "sign in with POST /api/v1/session"})
 		return
@@ -119,7 +160,22 @@ func (s *Server) authenticate(c *gin.Context) {
 		refuseForeign(c)
 		return
 	}
+	ctx, cancel := context.WithDeadline(ctx, found.end())
+	defer cancel()
+	c.Request = c.Request.WithContext(ctx)
 	c.Set(sessionKey, found)
+	c.Next()
+}
+
+// end is when a session ends however much it is used.
+func (s session) end() time.Time {
+	switch {
+	case !s.program:
+		return s.opened.Add(sessionLimit)
+	case s.until.IsZero():
+		return time.Now().Add(10 * sessionLimit) // a stream may well end then and be asked for again
+	}
+	return s.until
 }
 
 // identity is the answer of GET /api/v1/session.
@@ -132,16 +188,16 @@ type identity struct {
 
 func (s *Server) whoAmI(c *gin.Context) {
 	var who identity
-	token, _ := token(c)
-	if found, ok := s.sessions.use(token); ok {
+	token, bearer := token(c)
+	if found, ok := s.holder(token); ok && (bearer || !found.program) {
 		who = identity{SignedIn: true, User: found.user, Role: found.role}
 	} else {
-		_, _, exists, err := s.options.Accounts.Password(administrator)
+		needed, err := s.setUpNeeded()
 		if err != nil {
 			s.accountsFailed(c, err)
 			return
 		}
-		who.SetupNeeded = !exists
+		who.SetupNeeded = needed
 	}
 	answer(c, http.StatusOK, who)
 }
@@ -161,9 +217,17 @@ func (s *Server) openSession(c *gin.Context, status int, user, role string) {
 
 func (s *Server) signOut(c *gin.Context) {
 	token, _ := token(c)
+	caller := who(c)
+	if caller.program {
+		refuse(c, problem{Status: http.StatusConflict, Title: "Not allowed", Detail: "a token does not sign out; revoke it with DELETE /api/v1/tokens/NAME"})
+		return
+	}
 	s.sessions.close(token)
+	s.record(c, caller.user, "sign-out", "")
 	http.SetCookie(c.Writer, sessionCookie(c, "", -1))
 	c.Status(http.StatusNoContent)
+	c.Writer.WriteHeaderNow()
+	s.requests.end(sha256.Sum256([]byte(token)))
 }
 
 func sessionCookie(c *gin.Context, value string, maxAge int) *http.Cookie {

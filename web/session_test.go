@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -51,7 +52,7 @@ func TestSignInRefusesAWrongPasswordAndAnUnknownUserAlike(t *testing.T) {
 	s := newServer(t, newFakeGateway(), signedUp(t))
 	wrong := wantProblem(t, ask(s, "POST", "/api/v1/session", credentials("not the password")), http.StatusUnauthorized)
 	unknown := wantProblem(t, ask(s, "POST", "/api/v1/session", `{"user":"nobody","password":"not the password"}`), http.StatusUnauthorized)
-	if wrong != unknown {
+	if !reflect.DeepEqual(wrong, unknown) {
 		t.Errorf("the refusals differ: %+v and %+v", wrong, unknown)
 	}
 }

@@ -23,13 +23,29 @@ type statusAnswer struct {
 	Time time.Time `json:"time"`
 }
 
+// wantedPoints says of which devices the points are told: of all (nil), or of those that are named.
+// Thousands of points a second are much for a page that shows none of them.
+type wantedPoints map[string]bool
+
+func pointsFrom(c *gin.Context) wantedPoints {
+	names, given := c.GetQueryArray("points")
+	if !given || slices.Contains(names, "all") {
+		return nil
+	}
+	wanted := wantedPoints{}
+	for _, name := range names {
+		wanted[name] = true // "none" names nobody
+	}
+	return wanted
+}
+
 // current is the status in a form that JSON can always hold.
-func (s *Server) current() statusAnswer {
+func (s *Server) current(points wantedPoints) statusAnswer {
 	status := s.options.Gateway.Status()
 	if status.Version == "" {
 		status.Version = s.options.Version
 	}
-	status.Devices = presentable(status.Devices)
+	status.Devices = presentable(status.Devices, points)
 	status.Uplinks = append([]Uplink{}, status.Uplinks...)
 	for i := range status.Uplinks {
 		status.Uplinks[i].Routes = append([]UplinkRoute{}, status.Uplinks[i].Routes...)
@@ -48,9 +64,14 @@ func (s *Server) current() statusAnswer {
 // presentable returns devices without null lists and without the values that JSON does not know: a
 // meter may well say NaN, and that must not hide everything else. It changes nothing in place, since
 // the gateway may hand out what it keeps.
-func presentable(devices []Device) []Device {
+func presentable(devices []Device, wanted wantedPoints) []Device {
 	devices = append([]Device{}, devices...)
 	for i := range devices {
+		devices[i].count()
+		if wanted != nil && !wanted[devices[i].Name] {
+			devices[i].Points = []Point{}
+			continue
+		}
 		points := append([]Point{}, devices[i].Points...)
 		for j := range points {
 			if notFinite(points[j].Value) {
@@ -63,6 +84,16 @@ func presentable(devices []Device) []Device {
 		devices[i].Points = points
 	}
 	return devices
+}
+
+// count says how many points there are, and how many of them have no value.
+func (d *Device) count() {
+	d.PointsTotal, d.PointsFailing = len(d.Points), 0
+	for i := range d.Points {
+		if d.Points[i].Error != "" || notFinite(d.Points[i].Value) {
+			d.PointsFailing++
+		}
+	}
 }
 
 func notFinite(value any) bool {
@@ -85,7 +116,7 @@ func (s *Server) readyz(c *gin.Context) {
 	c.String(http.StatusOK, "ready\n")
 }
 
-func (s *Server) status(c *gin.Context) { answer(c, http.StatusOK, s.current()) }
+func (s *Server) status(c *gin.Context) { answer(c, http.StatusOK, s.current(pointsFrom(c))) }
 
 // events sends the status each second for as long as the reader listens and stays signed in.
 func (s *Server) events(c *gin.Context) {
@@ -104,13 +135,14 @@ func (s *Server) events(c *gin.Context) {
 	c.Header("Content-Type", "text/event-stream")
 	c.Header("X-Accel-Buffering", "no") // a proxy must not collect events
 	token, _ := token(c)
+	points := pointsFrom(c)
 	ticks := time.NewTicker(eventPeriod)
 	defer ticks.Stop()
 	for {
-		if _, ok := s.sessions.use(token); !ok {
+		if _, ok := s.holder(token); !ok {
 			return // the page finds out when it connects again
 		}
-		if err := s.sendEvent(c); err != nil {
+		if err := s.sendEvent(c, points); err != nil {
 			return // the reader has gone, or reads too slowly
 		}
 		select {
@@ -123,8 +155,8 @@ func (s *Server) events(c *gin.Context) {
 	}
 }
 
-func (s *Server) sendEvent(c *gin.Context) error {
-	body, err := json.Marshal(s.current())
+func (s *Server) sendEvent(c *gin.Context, points wantedPoints) error {
+	body, err := json.Marshal(s.current(points))
 	if err != nil {
 		_ = c.Error(err)
 		return err

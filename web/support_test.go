@@ -31,7 +31,14 @@ func signedUp(t testing.TB) *fakeAccounts {
 
 func newServer(t testing.TB, gateway *fakeGateway, accounts *fakeAccounts) *Server {
 	t.Helper()
-	s, err := New(Options{Listen: "127.0.0.1:0", Gateway: gateway, Line: gateway, Accounts: accounts, Keeper: &gateway.keeper, Messages: &gateway.messages, Uplinks: &gateway.uplinks, Buses: fakeBuses{}, Searches: &fakeSearches{}, Points: &gateway.points, SetupCode: testCode, Version: "test"})
+	s, err := New(Options{
+		Listen: "127.0.0.1:0", TLS: &TLS{Listen: "127.0.0.1:0"}, Certificates: &gateway.certificates,
+		Gateway: gateway, Line: gateway, Accounts: accounts, SetupCode: testCode, Version: "test",
+		Keeper: &gateway.keeper, Messages: &gateway.messages, Points: &gateway.points,
+		Uplinks: &gateway.uplinks, Clouds: fakeClouds{}, Outages: &gateway.outages, Tracer: fakeTracer{},
+		FirstRun: &gateway.firstRun, Clock: &gateway.clock, System: &gateway.system, Logs: &gateway.logs, Restorer: &gateway.restorer,
+		Buses: fakeBuses{}, Searches: &fakeSearches{}, Devices: fakeDevices{}, Trends: &gateway.trends,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"sync"
@@ -53,8 +52,16 @@ type Aside struct {
 // testTime is how long the test of an uplink may take, over all its addresses.
 const testTime = 2 * time.Minute
 
-// testUplink sends each step as a line of JSON when it ends.
+// testUplink tests an uplink of the configuration.
 func (s *Server) testUplink(c *gin.Context) {
+	name := c.Param("name")
+	s.tested(c, name, func(ctx context.Context, report func(TestStep)) error {
+		return s.options.Uplinks.Test(ctx, name, report)
+	})
+}
+
+// tested sends each step of a test as a line of JSON when it ends.
+func (s *Server) tested(c *gin.Context, name string, test func(context.Context, func(TestStep)) error) {
 	select {
 	case s.tests <- struct{}{}:
 		defer func() { <-s.tests }()
@@ -79,18 +86,14 @@ func (s *Server) testUplink(c *gin.Context) {
 		_ = c.Error(err)
 		return
 	}
-	name := c.Param("name")
 	lines := &lineWriter{to: c.Writer, control: control, begin: func() {
 		c.Header("Content-Type", "application/x-ndjson")
 		c.Header("X-Accel-Buffering", "no") // a proxy must not collect lines
 	}}
-	err := s.options.Uplinks.Test(ctx, name, func(step TestStep) { lines.write(step) })
-	switch {
-	case errors.Is(err, ErrUnknown):
-		refuse(c, problem{Status: http.StatusNotFound, Detail: fmt.Sprintf("there is no uplink %q", name)})
-		return
-	case errors.Is(err, ErrNotAllowed):
-		refuse(c, problem{Status: http.StatusConflict, Title: "Not allowed", Detail: err.Error()})
+	err := test(ctx, func(step TestStep) { lines.write(step) })
+	_, wrong := errors.AsType[*UplinkError](err)
+	if wrong || errors.Is(err, ErrUnknown) || errors.Is(err, ErrNotAllowed) {
+		s.uplinkFailed(c, err)
 		return
 	}
 	result, outcome := TestResult{OK: err == nil}, "passed"

@@ -24,6 +24,7 @@ var version = "unknown"
 const usage = `Sluice brings every reading that a PLC or a meter gave up to the cloud, in order.
 
   sluice run --config FILE      run the gateway; SIGTERM stops it, SIGHUP applies the changed file
+  sluice init --config FILE     write the configuration of a fresh gateway, to be set up on the page
   sluice check --config FILE    name every mistake in a configuration
   sluice uplink test NAME       say step by step whether an uplink of a configuration reaches its cloud
   sluice find serial PORT       look for devices on a serial line, at all usual settings
@@ -66,6 +67,8 @@ func command(ctx context.Context, args []string) error {
 	switch name {
 	case "run":
 		return run(ctx, rest)
+	case "init":
+		return initialise(rest)
 	case "check":
 		return check(rest)
 	case "uplink":

@@ -12,6 +12,7 @@ import (
 
 	"sluice/gateway"
 	"sluice/gateway/config"
+	"sluice/gateway/journal"
 )
 
 func run(ctx context.Context, args []string) error {
@@ -21,7 +22,15 @@ func run(ctx context.Context, args []string) error {
 	if err := parse(flags, args); err != nil {
 		return err
 	}
-	log := newLog(*debug)
+	records := journal.New()
+	log := slog.New(records.Handler(textLog(slog.LevelDebug)))
+	if err := begin(*path, log); err != nil {
+		return err
+	}
+	level := ""
+	if *debug {
+		level = "debug"
+	}
 	c, err := load(*path)
 	if err != nil {
 		return err
@@ -32,9 +41,15 @@ func run(ctx context.Context, args []string) error {
 		Config:        c,
 		Version:       version,
 		Log:           log,
+		Journal:       records,
+		Level:         level,
+		Restarts:      true,
 		AdminPassword: os.Getenv("SLUICE_ADMIN_PASSWORD"),
 		SetupCode: func(code string) {
-			fmt.Fprint(os.Stderr, welcome(c.Web.Listen, code))
+			fmt.Fprint(os.Stderr, welcome(&c.Web, code))
+		},
+		Fingerprint: func(fingerprint string) {
+			fmt.Fprintf(os.Stderr, "\nThe page's certificate is the gateway's own. Compare its SHA-256 fingerprint with what the browser shows:\n  %s\n\n", fingerprint)
 		},
 	})
 	if err != nil {
@@ -52,15 +67,10 @@ func run(ctx context.Context, args []string) error {
 	err = g.Run(ctx)
 	end()
 	<-reloading
-	return err
-}
-
-// welcome says where the first password is set; without a page, nowhere.
-func welcome(listen, code string) string {
-	if listen == "" {
-		return ""
+	if errors.Is(err, gateway.ErrRestarting) {
+		return again(log)
 	}
-	return fmt.Sprintf("\nThis gateway has no password yet. Open http://%s and enter the code %s\n\n", listen, code)
+	return err
 }
 
 // reload applies the changed file at each SIGHUP.
@@ -128,7 +138,23 @@ func newLog(debug bool) *slog.Logger {
 	if debug {
 		level = slog.LevelDebug
 	}
-	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	return slog.New(textLog(level))
+}
+
+func textLog(level slog.Level) slog.Handler {
+	return slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})
+}
+
+// again lets this process begin anew as the same program, or the one that an update has put in its
+// place. So a restart works by hand, in a container and under any service manager, none of which has to
+// know of it; and what the kernel counts for the process goes on.
+func again(log *slog.Logger) error {
+	program, err := os.Executable()
+	if err == nil {
+		log.Info("starting anew", "program", program)
+		err = syscall.Exec(program, os.Args, os.Environ())
+	}
+	return fmt.Errorf("start the gateway anew: %w", err) // a service manager starts it again
 }
 
 // parse reads flags and takes no other words.

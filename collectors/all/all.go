@@ -13,6 +13,7 @@ import (
 	"sluice/collectors/iec62056"
 	"sluice/collectors/mbus"
 	"sluice/collectors/modbus"
+	"sluice/collectors/simulated"
 	"sluice/collectors/sml"
 )
 
@@ -29,5 +30,6 @@ func Drivers(buses *bus.Set, log *slog.Logger) map[string]collectors.Driver {
 		"iec62056":    &iec62056.Driver{Buses: buses},
 		"sml":         &sml.Driver{Buses: buses},
 		"hj212":       &hj212.Driver{Buses: buses, Log: log},
+		"simulated":   &simulated.Driver{},
 	}
 }

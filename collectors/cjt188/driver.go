@@ -82,7 +82,7 @@ func newPoint(k *kind, o *PointOptions) point {
 	if p.unit == "" {
 		p.unit = natural[s.quantity]
 	}
-	p.spec = collectors.Spec{Name: o.Name, Unit: p.unit, Policy: o.Policy}
+	p.spec = collectors.Spec{Name: o.Name, Unit: p.unit, Policy: o.Policy, Writable: p.writable}
 	return p
 }
 

@@ -115,7 +115,7 @@ type point struct {
 func newPoint(o *Options, index int) (point, error) {
 	from := &o.Points[index]
 	p := point{
-		spec:     collectors.Spec{Name: from.Name, Unit: from.Unit, Policy: from.Policy},
+		spec:     collectors.Spec{Name: from.Name, Unit: from.Unit, Policy: from.Policy, Writable: from.Access == "rw"},
 		request:  slices.IndexFunc(o.Requests, func(r RequestOptions) bool { return from.Request == "" || r.Name == from.Request }),
 		writable: from.Access == "rw",
 		codec:    codec{kind: from.Type, order: from.Order, bit: -1, scaling: scaling{from.Scale, from.Offset}},

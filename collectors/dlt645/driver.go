@@ -66,7 +66,7 @@ type point struct {
 
 func newPoint(o *PointOptions) point {
 	p := point{
-		spec: collectors.Spec{Name: o.Name, Unit: o.Unit, Policy: o.Policy},
+		spec: collectors.Spec{Name: o.Name, Unit: o.Unit, Policy: o.Policy, Writable: o.Access == "rw"},
 		id:   o.ID, format: o.format(), at: o.place(), writable: o.Access == "rw",
 	}
 	if p.id == clockID {

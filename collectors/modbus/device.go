@@ -72,12 +72,21 @@ func (d *device) point(name string) *point {
 // Read walks the plan. A request that fails leaves its points with the error and the next one has
 // its chance, on a new connection if need be; the device as a whole has failed when no request got
 // an answer that belongs to it.
-func (d *device) Read(ctx context.Context, r *message.Reading) error {
+func (d *device) Read(ctx context.Context, r *message.Reading) error { return d.read(ctx, r, nil) }
+
+// ReadRaw is Read, and gives the registers of each point.
+func (d *device) ReadRaw(ctx context.Context, r *message.Reading) (raw []string, err error) {
+	raw = make([]string, len(d.points))
+	return raw, d.read(ctx, r, raw)
+}
+
+// read is Read; raw, unless it is nil, gets what each point was made of.
+func (d *device) read(ctx context.Context, r *message.Reading, raw []string) error {
 	r.Points = r.Points[:0]
 	for i := range d.points {
 		r.Points = append(r.Points, message.Point{Name: d.points[i].name})
 	}
-	w := walk{device: d, out: r.Points, bearable: 1, patience: patience}
+	w := walk{device: d, out: r.Points, raw: raw, bearable: 1, patience: patience}
 	if d.unit.alive.Load() {
 		w.bearable = maxStrikes
 	}
@@ -96,6 +105,7 @@ func (d *device) Read(ctx context.Context, r *message.Reading) error {
 type walk struct {
 	*device
 	out      []message.Point // by index, as points
+	raw      []string        // likewise, what they were made of; nil: nobody asks
 	answered bool            // at least one request was dealt with by a working device
 	alive    bool            // at least one was answered at all
 	strikes  int             // requests without an answer
@@ -139,7 +149,11 @@ func (w *walk) fetch(ctx context.Context, req *request) error {
 	var scratch [1]byte
 	for _, i := range req.points {
 		p := &w.points[i]
-		p.fill(&w.out[i], p.cut(data, req.span, &scratch))
+		own := p.cut(data, req.span, &scratch)
+		p.fill(&w.out[i], own)
+		if w.raw != nil {
+			w.raw[i] = p.written(own)
+		}
 	}
 	return nil
 }

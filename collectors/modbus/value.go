@@ -40,7 +40,7 @@ func newPoint(p *Point) point {
 	out := point{
 		span: p.span(), form: form, name: p.Name, kind: kind, swaps: p.Order.swaps(form.bytes),
 		bit: -1, half: p.Address.Byte, length: p.Length, scale: p.Scale, offset: p.Offset, precision: -1,
-		spec: collectors.Spec{Name: p.Name, Unit: p.Unit, Policy: p.Policy}, writable: p.Access == "rw",
+		spec: collectors.Spec{Name: p.Name, Unit: p.Unit, Policy: p.Policy, Writable: p.Access == "rw"}, writable: p.Access == "rw",
 	}
 	if out.scale == 0 {
 		out.scale = 1
@@ -73,6 +73,21 @@ func (p *point) cut(data []byte, from span, scratch *[1]byte) []byte {
 	}
 	scratch[0] = data[at/8] >> (at % 8) & 1
 	return scratch[:]
+}
+
+// written gives the point's bytes for people: registers in hex digits, a bit as 0 or 1.
+func (p *point) written(raw []byte) string {
+	if p.area.bits() {
+		return strconv.Itoa(int(raw[0]))
+	}
+	var b []byte
+	for at := 0; at+1 < len(raw); at += 2 {
+		if at > 0 {
+			b = append(b, ' ')
+		}
+		b = fmt.Appendf(b, "%02X%02X", raw[at], raw[at+1])
+	}
+	return string(b)
 }
 
 // fill gives the point's share of a reading: its value, or why its bytes are none.

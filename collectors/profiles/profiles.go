@@ -69,7 +69,7 @@ type Golden struct {
 
 // Kinds are the kinds of devices that there are profiles of, in the order of the table.
 func Kinds() []string {
-	return []string{"power-meter", "inverter", "drive", "temperature-controller", "sensor", "plc", "water-meter", "heat-meter", "gas-meter"}
+	return []string{"power-meter", "inverter", "drive", "temperature-controller", "sensor", "plc", "water-meter", "heat-meter", "gas-meter", "simulated"}
 }
 
 // Names lists the profiles in alphabetical order.

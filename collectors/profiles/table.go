@@ -9,7 +9,7 @@ import (
 
 var headings = map[string]string{
 	"power-meter": "Power meters", "inverter": "Inverters", "drive": "Drives", "temperature-controller": "Temperature controllers",
-	"sensor": "Sensors", "plc": "PLCs", "water-meter": "Water meters", "heat-meter": "Heat meters", "gas-meter": "Gas meters",
+	"sensor": "Sensors", "plc": "PLCs", "water-meter": "Water meters", "heat-meter": "Heat meters", "gas-meter": "Gas meters", "simulated": "Simulated",
 }
 
 const introduction = `# Device profiles

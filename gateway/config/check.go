@@ -20,6 +20,8 @@ func (d *decoder) check(c *Config) {
 	c.Store.Dir = d.defaultDir(c.Store.Dir)
 	d.checkStore(&c.Store)
 	d.checkListeners(c)
+	d.checkWeb(&c.Web)
+	d.checkSyslog(c.Log.Syslog)
 	d.checkMQTT(&c.MQTT)
 	d.checkUsers(&c.MQTT)
 	d.checkCluster(c)
@@ -112,6 +114,9 @@ func (d *decoder) checkListeners(c *Config) {
 		add(item("buses", i)+".listen", address)
 	}
 	add("web.listen", c.Web.Listen)
+	if c.Web.TLS != nil {
+		add("web.tls.listen", c.Web.TLS.Listen)
+	}
 	line := func(l listener) int { line, _ := d.root.find(l.path); return line }
 	slices.SortStableFunc(all, func(a, b listener) int { return line(a) - line(b) })
 	for i, later := range all {

@@ -11,6 +11,7 @@ type Config struct {
 	Gateway  Gateway   `yaml:"gateway" doc:"Who this gateway is."`
 	Store    Store     `yaml:"store" doc:"The durable log on disk."`
 	Web      Web       `yaml:"web" doc:"The page and the HTTP API."`
+	Log      Log       `yaml:"log" doc:"What the gateway says about its own work, on standard error, on the page and to a syslog server."`
 	MQTT     MQTT      `yaml:"mqtt" doc:"The MQTT listener for devices and applications."`
 	RocketMQ *RocketMQ `yaml:"rocketmq" doc:"The RocketMQ listener; without this section there is none."`
 	Buses    []Bus     `yaml:"buses" unique:"name" doc:"Lines that devices share: serial ports, serial servers, and DTUs that connect to the gateway. A TCP device needs none."`
@@ -49,7 +50,37 @@ type Retention struct {
 
 // Web is the page's section.
 type Web struct {
-	Listen string `yaml:"listen" default:"127.0.0.1:8080" check:"listen" doc:"Where the page and the API are served; empty: nowhere."`
+	Listen string  `yaml:"listen" default:"127.0.0.1:8080" check:"listen" doc:"Where the page and the API are served without TLS; empty: nowhere. With tls, requests from other machines are sent to the address there, but for /healthz and /readyz."`
+	TLS    *WebTLS `yaml:"tls" doc:"The page and the API over TLS; without this section there is none. An empty one will do."`
+}
+
+// WebTLS is the page over TLS.
+type WebTLS struct {
+	Listen string   `yaml:"listen" default:"0.0.0.0:8443" check:"listen" doc:"The address for TLS."`
+	Cert   string   `yaml:"cert" path:"true" doc:"The certificate and those between it and the authority, PEM; changed files count within seconds. Empty: the one that was uploaded on the page, else one that the gateway makes itself."`
+	Key    string   `yaml:"key" path:"secret" doc:"The certificate's key, PEM."`
+	ACME   *WebACME `yaml:"acme" doc:"An authority that gives certificates by ACME; without this section none is asked."`
+}
+
+// WebACME is an authority that the page's certificate comes from.
+type WebACME struct {
+	Directory string   `yaml:"directory" required:"true" doc:"The authority's directory, an https URL."`
+	CA        string   `yaml:"ca" path:"true" doc:"What the authority's own certificate is checked against, PEM; empty: the authorities of the system."`
+	Hosts     []string `yaml:"hosts" required:"true" doc:"The names and IP addresses that the certificate is for. The authority connects to each of them at port 443 (tls-alpn-01)."`
+	Email     string   `yaml:"email" doc:"Whom the authority may write to; empty: nobody."`
+}
+
+// Log is the section about the gateway's own records. They are not messages.
+type Log struct {
+	Level  string  `yaml:"level" default:"info" enum:"debug,info,warn,error" doc:"From which level on records are written; the page can change it for a while."`
+	Syslog *Syslog `yaml:"syslog" doc:"A syslog server that gets the records as well; without this section none does."`
+}
+
+// Syslog is a server for records.
+type Syslog struct {
+	Address  string `yaml:"address" required:"true" doc:"udp://host:514, tcp://host:601 or tls://host:6514; the port may be missing. RFC 5424, over TCP with octet counting."`
+	Facility string `yaml:"facility" default:"daemon" enum:"user,daemon,local0,local1,local2,local3,local4,local5,local6,local7" doc:"Under which facility the server sorts the records."`
+	CA       string `yaml:"ca" path:"true" doc:"With tls: what the server's certificate is checked against, PEM; empty: the authorities of the system."`
 }
 
 // MQTT is the MQTT listener's section.

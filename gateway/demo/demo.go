@@ -20,6 +20,7 @@ import (
 	"sluice/gateway"
 	"sluice/gateway/broker"
 	"sluice/gateway/config"
+	"sluice/gateway/journal"
 )
 
 // Options of the demo. Everything listens on loopback.
@@ -29,6 +30,7 @@ type Options struct {
 	Version          string    // shown on the page
 	Out              io.Writer // what the newcomer reads
 	Log              *slog.Logger
+	Journal          *journal.Journal // what goes to Log; nil: the page has no view of it
 }
 
 // Run runs the demo until ctx ends, in a directory that is gone afterwards.
@@ -70,7 +72,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	scene.start("proof", proof.Run)
 
 	site, err := gatewayFrom(dir, "gateway", siteConfig(o, plc.Addr(), meter.Path(), line.Addr()), gateway.Options{
-		Version: o.Version, Log: o.Log, AdminPassword: o.Password, Line: line, Demo: proof.show,
+		Version: o.Version, Log: o.Log, Journal: o.Journal, AdminPassword: o.Password, Line: line, Demo: proof.show,
 	})
 	if err != nil {
 		return err

@@ -23,10 +23,10 @@ const (
 	rsaWeak     = 2048                // bits; a key with fewer is warned about
 )
 
-// certificates are what a listener shows and trusts. They follow their files: a handshake looks at
+// Certificates are what a listener shows and trusts. They follow their files: a handshake looks at
 // those when nobody has for a while. What cannot be used, because it is being written say, changes
-// nothing until it can.
-type certificates struct {
+// nothing until it can. Its methods may be called from any goroutine.
+type Certificates struct {
 	spec TLS
 	log  *slog.Logger
 
@@ -40,8 +40,9 @@ type certificates struct {
 	reminded time.Time
 }
 
-func loadCertificates(spec TLS, log *slog.Logger) (*certificates, error) {
-	c := &certificates{spec: spec, log: log}
+// LoadCertificates reads the files of spec, for a Listener or for whoever speaks TLS without one.
+func LoadCertificates(spec TLS, log *slog.Logger) (*Certificates, error) {
+	c := &Certificates{spec: spec, log: log}
 	now := time.Now()
 	seen, err := c.stat()
 	if err == nil {
@@ -55,9 +56,9 @@ func loadCertificates(spec TLS, log *slog.Logger) (*certificates, error) {
 	return c, nil
 }
 
-// config is what the next handshake goes by. Every reload makes a new one, with ticket keys of its own:
+// Config is what the next handshake goes by. Every reload makes a new one, with ticket keys of its own:
 // nobody resumes a session that the certificates of today would refuse.
-func (c *certificates) config() *tls.Config {
+func (c *Certificates) Config() *tls.Config {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
@@ -70,7 +71,7 @@ func (c *certificates) config() *tls.Config {
 	return c.current
 }
 
-func (c *certificates) lookLocked(now time.Time) {
+func (c *Certificates) lookLocked(now time.Time) {
 	c.looked = now
 	seen, err := c.stat()
 	if err == nil && c.settled && same(seen, c.seen) {
@@ -92,7 +93,7 @@ func (c *certificates) lookLocked(now time.Time) {
 	}
 }
 
-func (c *certificates) note(seen []os.FileInfo, now time.Time) {
+func (c *Certificates) note(seen []os.FileInfo, now time.Time) {
 	c.seen, c.looked, c.settled = seen, now, true
 	for _, info := range seen {
 		if age := now.Sub(info.ModTime()); age < lookAgain && age > -lookAgain {
@@ -101,7 +102,7 @@ func (c *certificates) note(seen []os.FileInfo, now time.Time) {
 	}
 }
 
-func (c *certificates) files() []string {
+func (c *Certificates) files() []string {
 	names := []string{c.spec.Cert, c.spec.Key}
 	if c.spec.ClientCA != "" {
 		names = append(names, c.spec.ClientCA)
@@ -110,7 +111,7 @@ func (c *certificates) files() []string {
 }
 
 // stat looks at the files. One that is missing is missing from what it gives too.
-func (c *certificates) stat() (seen []os.FileInfo, err error) {
+func (c *Certificates) stat() (seen []os.FileInfo, err error) {
 	for _, name := range c.files() {
 		info, missing := os.Stat(name)
 		if missing != nil {
@@ -135,7 +136,7 @@ func same(a, b []os.FileInfo) bool {
 }
 
 // load reads the files, all of them or none.
-func (c *certificates) load() error {
+func (c *Certificates) load() error {
 	cert, err := readPEM(c.spec.Cert)
 	if err != nil {
 		return err
@@ -221,7 +222,7 @@ func readTrusted(name string) (all []*x509.Certificate, err error) {
 }
 
 // remindLocked warns about certificates that end soon, and about what peers may refuse.
-func (c *certificates) remindLocked(now time.Time) {
+func (c *Certificates) remindLocked(now time.Time) {
 	c.reminded = now
 	for i, cert := range c.expiring {
 		file := c.spec.Cert

@@ -86,7 +86,7 @@ func (c *Conn) startTLS(ctx context.Context) error {
 		}
 	}
 	paced := &pacedConn{Conn: c.Conn, turns: c.listener.turns, end: ctx.Done()}
-	secure := tls.Server(paced, c.listener.certificates.config())
+	secure := tls.Server(paced, c.listener.certificates.Config())
 	err := secure.HandshakeContext(ctx)
 	paced.finish()
 	if err != nil {

@@ -61,7 +61,7 @@ func (s Spec) Kind() string {
 type Listener struct {
 	spec         Spec
 	socket       *net.TCPListener
-	certificates *certificates // nil without TLS
+	certificates *Certificates // nil without TLS
 	turns        chan struct{} // holds whoever computes for a TLS handshake
 
 	open, lingering atomic.Int64
@@ -94,7 +94,7 @@ func Listen(spec Spec, replaces *Listener, log *slog.Logger) (*Listener, error) 
 	l := &Listener{spec: spec, turns: make(chan struct{}, 2*runtime.GOMAXPROCS(0))}
 	var err error
 	if spec.TLS != nil {
-		l.certificates, err = loadCertificates(*spec.TLS, log.With("listener", spec.Address))
+		l.certificates, err = LoadCertificates(*spec.TLS, log.With("listener", spec.Address))
 		if err != nil {
 			return nil, err
 		}

@@ -251,14 +251,14 @@ func TestCertificatesThatEndAreNamedInTime(t *testing.T) {
 		const day = 24 * time.Hour
 		cert, key := ca.issue(t, "server", time.Now(), time.Now().Add(20*day+time.Hour))
 		lines := new(logLines)
-		c, err := loadCertificates(TLS{Cert: f.write("crt", cert, time.Hour), Key: f.write("key", key, time.Hour)}, lines.logger())
+		c, err := LoadCertificates(TLS{Cert: f.write("crt", cert, time.Hour), Key: f.write("key", key, time.Hour)}, lines.logger())
 		if err != nil {
 			t.Fatal(err)
 		}
 		var soon, expired int
 		for n := range 23 {
-			c.config()
-			c.config()
+			c.Config()
+			c.Config()
 			got := lines.take()
 			soon, expired = soon+strings.Count(got, "expires soon"), expired+strings.Count(got, "has expired")
 			if n <= 6 && got != "" {
@@ -306,7 +306,7 @@ func TestWeakCertificatesAreNamed(t *testing.T) {
 		t.Skip(err) // a GODEBUG forbids them
 	}
 	cert, key := ca.sign(t, "server", time.Now().Add(time.Hour), time.Now().Add(1000*time.Hour), weak)
-	if _, err := loadCertificates(TLS{Cert: f.write("crt", cert, 0), Key: f.write("key", key, 0)}, lines.logger()); err != nil {
+	if _, err := LoadCertificates(TLS{Cert: f.write("crt", cert, 0), Key: f.write("key", key, 0)}, lines.logger()); err != nil {
 		t.Fatal(err)
 	}
 	if got := lines.take(); !strings.Contains(got, "an RSA key of 1024 bits") || !strings.Contains(got, "not valid yet") {

@@ -23,7 +23,7 @@ const clipboard = (page) => page.evaluate(() => navigator.clipboard.readText())
 test('a line is searched: what is asked, who answers, and what that is in the configuration', async () => {
   const { context, page, complaints, searches } = await begin()
   await page.getByRole('link', { name: 'Lines' }).click()
-  await page.getByRole('link', { name: 'Find devices' }).click()
+  await page.getByRole('main').getByRole('link', { name: 'Find devices' }).click()
   await page.getByLabel('CJ/T 188').uncheck()
   await page.locator('[data-test=estimate]').getByText(/^303 questions, about 1 min \d+ sec if nobody answers/).waitFor()
   await page.getByLabel('these:').check()

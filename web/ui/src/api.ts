@@ -110,14 +110,25 @@ export const searchOffer = () => call<Offer>('GET', '/searches/options')
 export const startSearch = (wanted: Wanted) => call<Search>('POST', '/searches', wanted)
 // A search that runs is cancelled; one that has ended is forgotten.
 export const endSearch = (id: string) => call<void>('DELETE', '/searches/' + encodeURIComponent(id))
-export const events = () => new EventSource('/api/v1/events')
+export const events = (points: string) => new EventSource('/api/v1/events' + query({ points: points === 'all' ? '' : points }))
 
 export type TestStep = Schemas['TestStep']
 export type TestResult = Schemas['TestResult']
 
 // testUplink hands over each step as it ends. It takes as long as the cloud does.
-export async function testUplink(name: string, signal: AbortSignal, heard: (step: TestStep) => void): Promise<TestResult> {
-  const response = await fetch(`/api/v1/uplinks/${encodeURIComponent(name)}/test`, { method: 'POST', cache: 'no-store', headers: { 'X-Requested-With': 'sluice' }, signal })
+export const testUplink = (name: string, signal: AbortSignal, heard: (step: TestStep) => void) => tested(`/uplinks/${encodeURIComponent(name)}/test`, undefined, signal, heard)
+
+// trySection tests an uplink that is not configured yet.
+export const trySection = (uplink: Record<string, unknown>, signal: AbortSignal, heard: (step: TestStep) => void) => tested('/uplinks/test', { uplink }, signal, heard)
+
+async function tested(path: string, body: unknown, signal: AbortSignal, heard: (step: TestStep) => void): Promise<TestResult> {
+  const response = await fetch('/api/v1' + path, {
+    method: 'POST',
+    cache: 'no-store',
+    headers: { 'X-Requested-With': 'sluice', ...(body === undefined ? {} : { 'Content-Type': 'application/json' }) },
+    signal,
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  })
   if (!response.ok || !response.body) throw await problem(response)
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
   let rest = ''

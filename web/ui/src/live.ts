@@ -1,8 +1,10 @@
-import { reactive, shallowRef } from 'vue'
+import { reactive, shallowRef, watchEffect } from 'vue'
 
 import * as api from './api'
 import { History } from './history'
-import type { Status } from './status'
+import { roleOf, type Role } from './role'
+import { place } from './route'
+import { pointsFor, type Status } from './status'
 
 // What the page shows: nothing yet, one of the two doors, or the gateway.
 export type Phase = 'starting' | 'setup' | 'signin' | 'live'
@@ -10,7 +12,11 @@ export type Phase = 'starting' | 'setup' | 'signin' | 'live'
 export const page = reactive({
   phase: 'starting' as Phase,
   user: '',
-  administrator: false,
+  role: 'viewer' as Role,
+  // The same as mayAdminister() in role.ts.
+  get administrator(): boolean {
+    return this.role === 'administrator'
+  },
   expired: false, // the session ended by itself
   lostAt: 0, // browser's clock when the gateway was last heard, 0 while it is heard
 })
@@ -32,7 +38,7 @@ export async function begin(): Promise<void> {
     const who = await api.whoAmI()
     if (who.signed_in) {
       page.user = who.user ?? ''
-      page.administrator = who.role === 'administrator'
+      page.role = roleOf(who.role)
       page.phase = 'live'
       watch()
       return
@@ -73,8 +79,12 @@ export async function signOut(): Promise<void> {
   status.value = undefined
 }
 
+// Which devices' points the gateway tells: those that the place shows.
+let told = ''
+
 function watch(): void {
-  source = api.events()
+  told = pointsFor(place.value, status.value)
+  source = api.events(told)
   source.addEventListener('status', (event) => {
     const now = JSON.parse(event.data as string) as Status
     heard = Date.now()
@@ -82,10 +92,20 @@ function watch(): void {
     history.add(now, heard / 1000)
     status.value = now
     expectMore()
+    follow()
   })
   source.addEventListener('error', lose)
   expectMore()
 }
+
+// follow asks anew when what is shown needs the points of others. What is known stays until then.
+function follow(): void {
+  if (!source || pointsFor(place.value, status.value) === told) return
+  source.close()
+  watch()
+}
+
+watchEffect(follow)
 
 function expectMore(): void {
   clearTimeout(watchdog)

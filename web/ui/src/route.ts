@@ -11,7 +11,7 @@ export const areas = {
   messages: ['messages', 'topics', 'groups', 'connections'],
 } as const
 // Views that are led to from elsewhere, and the part that they belong to.
-const beside = { aside: 'overview', devices: 'overview', import: 'overview', profiles: 'overview' } as const
+const beside = { aside: 'overview', devices: 'overview', import: 'overview', profiles: 'overview', setup: 'overview' } as const
 
 export type Area = keyof typeof areas
 export type View = (typeof areas)[Area][number] | keyof typeof beside

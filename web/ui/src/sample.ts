@@ -9,8 +9,8 @@ export function sample(): Status {
     started: '2026-01-01T00:00:00Z',
     time: '2026-01-01T01:00:00Z',
     devices: [
-      { name: 'press', driver: 'modbus', address: 'tcp://a', state: 'online', since: '2026-01-01T00:00:00Z', polls: 1, failures: 0, readings: 1, seq: 1, points: [] },
-      { name: 'oven', driver: 'modbus', address: 'tcp://b', state: 'online', since: '2026-01-01T00:58:00Z', polls: 1, failures: 0, readings: 1, seq: 1, points: [] },
+      { name: 'press', driver: 'modbus', address: 'tcp://a', state: 'online', since: '2026-01-01T00:00:00Z', polls: 1, failures: 0, readings: 1, seq: 1, interval_ms: 1000, points_total: 0, points_failing: 0, lamps: { port: 'good', frames: 'good', values: 'good' }, points: [] },
+      { name: 'oven', driver: 'modbus', address: 'tcp://b', state: 'online', since: '2026-01-01T00:58:00Z', polls: 1, failures: 0, readings: 1, seq: 1, interval_ms: 1000, points_total: 0, points_failing: 0, lamps: { port: 'good', frames: 'good', values: 'good' }, points: [] },
     ],
     uplinks: [
       { name: 'cloud', driver: 'mqtt', address: 'mqtt://c', state: 'online', since: '2026-01-01T00:59:30Z', tries: 1, failed: 0, backlog: 0, backlog_bytes: 0, in_flight: 0, sent: 1, repeated: 0, set_aside: 0, stalls: 0, looped: 0, rate: 20,

@@ -1,5 +1,6 @@
 // The answer of GET /api/v1/status, as web/openapi describes it.
 
+import type { Place, View } from './route'
 import type { Schemas } from './schemas'
 
 export type Status = Schemas['Status']
@@ -38,6 +39,20 @@ export function held(uplink: Uplink): string | undefined {
   const lanes = uplink.routes.flatMap((route) => route.lanes).filter((lane) => lane.backlog > 0)
   const until = lanes.map((lane) => lane.paused_until)
   return until.length > 0 && until.every((moment) => moment !== undefined) ? until.sort()[0] : undefined
+}
+
+const few = 6 // devices whose points the overview shows
+
+// small tells whether there are so few devices that each is shown with its points.
+export const small = (status: Status): boolean => status.devices.length <= few
+
+const pointless: readonly View[] = ['buses', 'find', 'messages', 'topics', 'groups', 'connections', 'aside', 'profiles']
+
+// pointsFor says of which devices a place needs the points: all, none, or one by its name.
+export function pointsFor(place: Place, status: Status | undefined): string {
+  if (place.view === 'devices' && place.name) return place.name
+  if (place.view === 'overview' || place.view === 'devices') return status && small(status) ? 'all' : 'none'
+  return pointless.includes(place.view) ? 'none' : 'all'
 }
 
 // answering tells whether a device gives at least some of its points.

@@ -19,10 +19,12 @@ const ProfileDetail = defineAsyncComponent(() => import('./components/ProfileDet
 const ProfilesView = defineAsyncComponent(() => import('./components/ProfilesView.vue'))
 const SearchDetail = defineAsyncComponent(() => import('./components/SearchDetail.vue'))
 const TopicDetail = defineAsyncComponent(() => import('./components/TopicDetail.vue'))
+const Wizard = defineAsyncComponent(() => import('./components/setup/Wizard.vue'))
 const TopicsView = defineAsyncComponent(() => import('./components/TopicsView.vue'))
 
 // screens says what each view shows: of one thing if the address names one, else the list.
 const screens: Record<View, (name: string, status: Status) => VNode> = {
+  setup: () => h(Wizard),
   overview: (_, status) => h(Overview, { status }),
   devices: (name, status) => (name ? h(DeviceDetail, { key: name, name, status }) : h(Overview, { status })),
   import: (_, status) => h(ImportView, { status }),

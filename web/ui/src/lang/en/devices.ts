@@ -1,5 +1,6 @@
 export default {
   devices: {
+    pointsOf: '{n} of {all} points',
     title: 'Devices',
     none: 'No device is configured.',
     state: { starting: 'starting', online: 'online', degraded: 'some points fail', offline: 'does not answer', paused: 'paused, log is full' },

@@ -28,7 +28,7 @@ export default {
     atLeast: 'at least',
     estimate: '{n} questions, {about} {time} if nobody answers. Whoever is found is asked what it is, and the devices of the line have their turns: both take more.',
     estimateNetwork: '{n} connections to try, {about} {time} if nobody is there. Where somebody is, the units are asked: that takes more.',
-    administrators: 'Only administrators may search.',
+    operators: 'Only operators and administrators may search.',
     refused: 'The search could not begin: {detail}',
     missing: {
       port: 'Name the port, such as /dev/ttyUSB0.',

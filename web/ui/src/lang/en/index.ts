@@ -5,6 +5,7 @@ import door from './door'
 import find from './find'
 import messages from './messages'
 import overview from './overview'
+import setup from './setup'
 import uplinks from './uplinks'
 
 // Each file holds the texts of one part of the page, under top-level names of its own.
@@ -17,4 +18,5 @@ export default {
   ...messages,
   ...buses,
   ...find,
+  ...setup,
 }

@@ -1,5 +1,6 @@
 export default {
   devices: {
+    pointsOf: '{n}/{all} 点正常',
     title: '设备',
     none: '尚未配置设备。',
     state: { starting: '启动中', online: '在线', degraded: '部分点位失败', offline: '无应答', paused: '已暂停（日志已满）' },

@@ -28,7 +28,7 @@ export default {
     atLeast: '至少需要',
     estimate: '共 {n} 次询问，若无人应答{about} {time}。找到的设备还要识别型号，线路上原有的轮询也会穿插进行，用时会更长。',
     estimateNetwork: '尝试 {n} 个连接，若均无设备{about} {time}。有设备的地址还要询问站号，用时会更长。',
-    administrators: '只有管理员可以查找设备。',
+    operators: '只有操作员和管理员可以查找设备。',
     refused: '无法开始查找：{detail}',
     missing: {
       port: '请填写端口，例如 /dev/ttyUSB0。',

@@ -6,6 +6,7 @@ import door from './door'
 import find from './find'
 import messages from './messages'
 import overview from './overview'
+import setup from './setup'
 import uplinks from './uplinks'
 
 // The same texts as in English: the compiler finds one that is missing.
@@ -18,6 +19,7 @@ const zh: typeof en = {
   ...messages,
   ...buses,
   ...find,
+  ...setup,
 }
 
 export default zh

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+
+	"sluice/gateway"
+	"sluice/gateway/config"
+)
+
+// The page of a fresh gateway must be reached from a laptop beside the cabinet, and the one-time code
+// guards it. MQTT clients have no password yet, so only those on the machine itself are let in.
+const (
+	firstWeb  = "0.0.0.0:8080"
+	firstMQTT = "127.0.0.1:1883"
+	firstData = "data"
+)
+
+// first is the configuration of a gateway that nobody has set up.
+var first = template.Must(template.New("first").Parse(`# Written at the first start. The page changes this file, and so may you: SIGHUP applies it,
+# and sluice check names every mistake. docs/configuration.md explains each key.
+gateway:
+  name: {{.Name}}
+store:
+  dir: {{.Data}}
+web:
+  listen: "{{.Web}}"
+mqtt:
+  listen: ["{{.MQTT}}"]
+  anonymous: true
+`))
+
+// begin writes the configuration where there is none and nothing was run before: a box that comes out of
+// its packing is set up on the page. Where there is data, a missing file is a mistake, perhaps in its name.
+func begin(path string, log *slog.Logger) error {
+	_, err := os.Stat(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil // what else is wrong with it is said when it is read
+	}
+	data := filepath.Join(filepath.Dir(path), firstData)
+	if _, err := os.Stat(data); err == nil {
+		return usageErrorf("there is no configuration %s, but data of a gateway in %s; name its configuration with --config, or write a new one with sluice init", path, data)
+	}
+	if err := writeFirst(path, firstWeb, firstMQTT); err != nil {
+		return usageError{err}
+	}
+	log.Info("the configuration of a fresh gateway was written", "file", path)
+	return nil
+}
+
+func initialise(args []string) error {
+	flags := flag.NewFlagSet("sluice init", flag.ContinueOnError)
+	path := flags.String("config", "sluice.yaml", "the configuration file, which must not exist")
+	web := flags.String("web", firstWeb, "where the page is served")
+	mqtt := flags.String("mqtt", firstMQTT, "where MQTT clients connect, without a password")
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	if err := writeFirst(*path, *web, *mqtt); err != nil {
+		return usageError{err}
+	}
+	fmt.Printf("%s is written; sluice run --config %s starts the gateway, and its page leads on\n", *path, *path)
+	return nil
+}
+
+// writeFirst writes the configuration of a fresh gateway, and never over another.
+func writeFirst(path, web, mqtt string) error {
+	var text strings.Builder
+	// The schema's own default for the name is the machine's, as far as a topic may have it.
+	preset, err := config.Parse(path, nil, gateway.Kinds())
+	if err != nil {
+		return err
+	}
+	err = first.Execute(&text, map[string]string{"Name": preset.Gateway.Name, "Data": firstData, "Web": web, "MQTT": mqtt})
+	if err != nil {
+		return err
+	}
+	if _, err := config.Parse(path, []byte(text.String()), gateway.Kinds()); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("write the configuration of a fresh gateway: %w", err)
+	}
+	_, err = file.WriteString(text.String())
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return fmt.Errorf("write the configuration of a fresh gateway: %w", errors.Join(err, os.Remove(path)))
+	}
+	return nil
+}
+
+// welcome says where the first password is set; without a page, nowhere.
+func welcome(web *config.Web, code string) string {
+	scheme, listen := "http://", web.Listen
+	switch {
+	case web.TLS != nil:
+		scheme, listen = "https://", web.TLS.Listen
+	case listen == "":
+		return ""
+	}
+	places := make([]string, 0, 4)
+	for _, host := range reachable(listen) {
+		places = append(places, scheme+host)
+	}
+	return fmt.Sprintf("\nThis gateway has no password yet. Open %s and enter the code %s\n\n", strings.Join(places, " or "), code)
+}
+
+const mostPlaces = 4 // a machine with containers has dozens of addresses
+
+// reachable lists what to type into a browser for an address that is listened at: of all addresses those
+// that other machines may know.
+func reachable(listen string) (hosts []string) {
+	host, port, err := net.SplitHostPort(listen)
+	if ip := net.ParseIP(host); err != nil || host != "" && (ip == nil || !ip.IsUnspecified()) {
+		return []string{listen}
+	}
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		return []string{listen}
+	}
+	for _, a := range addresses {
+		network, ok := a.(*net.IPNet)
+		if ok && network.IP.To4() != nil && !network.IP.IsLoopback() && len(hosts) < mostPlaces {
+			hosts = append(hosts, net.JoinHostPort(network.IP.String(), port))
+		}
+	}
+	if len(hosts) == 0 {
+		hosts = []string{net.JoinHostPort("127.0.0.1", port)}
+	}
+	return hosts
+}
