@@ -158,7 +158,7 @@ func (a alarms) Active() []web.Alarm {
 
 func showAlarm(a rules.Alarm) web.Alarm {
 	shown := web.Alarm{
-		ID: a.ID, Alarm: a.Alarm, Severity: a.Severity, Device: a.Device, Point: a.Point, Text: web.BusText{EN: a.Text, ZH: a.TextZH},
+		ID: a.ID, Alarm: a.Alarm, Severity: a.Severity, Device: a.Device, Point: a.Point, Text: web.BusText{English: a.Text, Chinese: a.TextZH},
 		Since: time.UnixMilli(a.Since), Ending: a.Ending,
 	}
 	if !a.Value.Absent() {
@@ -267,7 +267,7 @@ func showEvent(r *message.Record) (web.AlarmEvent, bool) {
 	}
 	return web.AlarmEvent{
 		Position: uint64(r.Position), ID: e.ID, Alarm: e.Alarm, State: e.State, Severity: e.Severity, Device: e.Device, Point: e.Point,
-		Value: valueOf(e.Value), Text: web.BusText{EN: e.Text, ZH: e.Words("zh")}, Time: time.UnixMilli(e.Time), Since: time.UnixMilli(e.Since), By: e.By, Note: e.Note,
+		Value: valueOf(e.Value), Text: web.BusText{English: e.Text, Chinese: e.Words("zh")}, Time: time.UnixMilli(e.Time), Since: time.UnixMilli(e.Since), By: e.By, Note: e.Note,
 	}, true
 }
 

@@ -118,7 +118,7 @@ type alarmList struct {
 const maxAlarms = 1000 // of one answer
 
 func (s *Server) alarms(c *gin.Context) {
-	limit, ok := numberFrom(c, "limit", 200, maxAlarms)
+	limit, ok := numberFrom(c, "limit", largestPage, maxAlarms)
 	if !ok {
 		return
 	}
@@ -131,7 +131,7 @@ func (s *Server) alarms(c *gin.Context) {
 		if severity != "" && a.Severity != severity || device != "" && a.Device != device || seen != "" && (a.Acknowledged != nil) != (seen == "true") {
 			continue
 		}
-		if list.Total++; len(list.Items) < limit {
+		if list.Total++; len(list.Items) < int(limit) {
 			list.Items = append(list.Items, a)
 		}
 	}
@@ -146,10 +146,11 @@ type alarmPage struct {
 
 func (s *Server) pastAlarms(c *gin.Context) {
 	wanted := PastAlarms{Alarm: c.Query("alarm"), Device: c.Query("device"), Severity: c.Query("severity"), State: c.Query("state")}
-	var ok bool
-	if wanted.Limit, ok = numberFrom(c, "limit", 50, 200); !ok {
+	limit, ok := numberFrom(c, "limit", usualPage, largestPage)
+	if !ok {
 		return
 	}
+	wanted.Limit = int(limit)
 	if text := c.Query("before"); text != "" {
 		before, err := strconv.ParseUint(text, 10, 63)
 		if err != nil || before == 0 {
@@ -209,21 +210,6 @@ func (s *Server) testNotification(c *gin.Context) {
 		s.record(c, who(c).user, "notification tested", name)
 		c.Status(http.StatusNoContent)
 	}
-}
-
-// numberFrom reads a query parameter that is a number from 1 to most; false means that the request has been
-// refused.
-func numberFrom(c *gin.Context, name string, otherwise, most int) (int, bool) {
-	text := c.Query(name)
-	if text == "" {
-		return otherwise, true
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > most {
-		refuse(c, problem{Status: http.StatusUnprocessableEntity, Field: name, Detail: fmt.Sprintf("%s is a number from 1 to %d", name, most)})
-		return 0, false
-	}
-	return n, true
 }
 
 // oneOf checks a query parameter that may be missing; false means that the request has been refused.
