@@ -98,8 +98,11 @@ func (g *Gateway) swap(next *config.Config, before, now, opened []placed, start 
 	}
 	for _, p := range before {
 		if !kept[p.part] {
-			g.parts.stop(p.name)
-			p.part.Close()
+			// The page may be what asked for this: it ends when it has answered.
+			if _, isPage := p.part.(*page); !isPage || !g.parts.retire(p.name) {
+				g.parts.stop(p.name)
+				p.part.Close()
+			}
 			g.log.Info("stopped", "part", p.name)
 		}
 	}

@@ -34,6 +34,7 @@ var rules = []struct {
 	{"gateway/broker", []string{"gateway/message"}, "the broker declares the log it stands on"},
 	{"gateway/transport", nil, "it moves bytes and knows no MQTT"},
 	{"gateway/mqtt", []string{"gateway/message", "gateway/mqtt/packet", "gateway/transport"}, "the listener declares the broker it talks to"},
+	{"gateway/client", nil, "it asks a gateway from outside, which may be of another version"},
 	{"gateway/curve", nil, "a course is made of payloads, wherever they lie"},
 	{"gateway/machine", nil, "it reads what the kernel says, whoever asks"},
 	{"gateway/journal", nil, "what is logged is kept without knowing who logs"},

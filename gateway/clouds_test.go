@@ -121,7 +121,7 @@ func TestASecretsNameLeadsOutOfNowhere(t *testing.T) {
 
 func TestAnUplinkThatIsNotSavedIsTested(t *testing.T) {
 	cloud, page := startCloud(t, cloudsim.Options{}), freePort(t)
-	g := newGateway(t, parse(t, t.TempDir(), fmt.Sprintf("gateway: {name: line-3}\nstore: {dir: ./data}\nweb: {listen: %q}\nmqtt: {listen: []}\n", page)))
+	g := newGateway(t, parse(t, t.TempDir(), fmt.Sprintf("gateway: {name: site}\nstore: {dir: ./data}\nweb: {listen: %q}\nmqtt: {listen: []}\n", page)))
 	start(t, g.Run)
 	c := signIn(t, page)
 	status, body := c.ask("POST", "/uplinks/test", fmt.Sprintf(`{"uplink":{"driver":"mqtt","address":"tcp://%s","forward":[{"from":"readings/#","to":"{topic}"}]}}`, cloud.Addr()))
@@ -133,7 +133,7 @@ func TestAnUplinkThatIsNotSavedIsTested(t *testing.T) {
 	got := asked[list](t, c, "POST", "/uplinks/examples", `{"uplink":{"driver":"emqx","address":"h","forward":[
 		{"from":"readings/{gateway}/+","to":"plant/{device}"},{"from":"status/#","to":"{topic}"},{"from":"readings/#","to":"p/{point}","payload":{"format":"points","filter":"values.t > 80"}}]}}`)
 	if len(got.Items) != 3 || got.Items[0].To != "plant/press" || got.Items[0].Invented || !strings.Contains(got.Items[0].Payload, "21.5") ||
-		!got.Items[1].Invented || got.Items[1].To != "status/line-3/device" || got.Items[2].Made != 0 {
+		!got.Items[1].Invented || got.Items[1].To != "status/site/device" || got.Items[2].Made != 0 {
 		t.Errorf("the examples are %+v", got.Items)
 	}
 	for _, wrong := range []struct{ body, field string }{

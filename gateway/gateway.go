@@ -28,7 +28,10 @@ import (
 
 // Options is what a gateway is made from besides its configuration.
 type Options struct {
-	Config  *config.Config
+	Config *config.Config
+	// Path is the configuration's file, into which changes are written; empty: none can be made. Config is
+	// what it said. An unconfirmed change of an earlier run is taken back first, in the file too.
+	Path    string
 	Version string
 	Log     *slog.Logger
 	// AdminPassword becomes the administrator's on a data directory that has none yet.
@@ -67,6 +70,9 @@ type Gateway struct {
 	tracer   *tracer
 	lines    *fieldLines
 	trials   *trials
+
+	configurator *configurator
+
 	gaps     *gaps
 	readable readable
 	clock    *clock
@@ -145,10 +151,12 @@ func New(options Options) (*Gateway, error) {
 	g.tracer = &tracer{gateway: g}
 	g.lines = newFieldLines(g)
 	g.trials = newTrials(g)
+	g.configurator = newConfigurator(g)
 	if err := g.prepareAdmin(); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
-	if err := g.Apply(c, ByFile); err != nil {
+	c, author := g.configurator.recovered(c)
+	if err := g.Apply(c, author); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
 	return g, nil
@@ -165,6 +173,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.parts.start("buses", g.buses.Run)
 	g.parts.start("watcher", g.watcher.Run)
 	g.parts.start("searches", g.searches.Run)
+	g.parts.start("configurator", g.configurator.run)
 	g.parts.start("gaps", func(ctx context.Context) error {
 		return g.gaps.run(ctx, func() string { return g.Config().Gateway.Name }, g.broker)
 	})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +17,8 @@ import (
 const (
 	ByFile   = "file"   // the file at the start
 	BySighup = "sighup" // the file as it was when somebody asked to read it again
+	// ByRollBack is what ran before a change that nobody confirmed.
+	ByRollBack = "roll-back"
 )
 
 // revise records the configuration that runs now. It runs whether or not that can be written down.
@@ -153,18 +154,12 @@ func (k keeper) Revision(number uint64) (web.RevisionText, error) {
 	if err != nil {
 		return web.RevisionText{}, err
 	}
-	return web.RevisionText{Revision: showRevision(r), Text: withoutSecrets(r.Text)}, nil
+	return web.RevisionText{Revision: showRevision(r), Text: hide(r.Text)}, nil
 }
 
 func showRevision(r store.Revision) web.Revision {
 	return web.Revision{Number: r.Number, Time: time.UnixMilli(r.Time), Author: r.Author, Bytes: len(r.Text)}
 }
-
-// secrets are the values of the keys that hold a config.Secret, however YAML lets them be written.
-// It takes rather too much than too little: of a block, everything that is indented behind it.
-var secrets = regexp.MustCompile(`(["']?(?:secret_key|password)["']?[ \t]*:\s*)([|>][^\n]*(?:\n[ \t]+[^\n]*)*|"(?:[^"\\]|\\.)*"|'[^']*'|[^\s,}][^\n,}]*)`)
-
-func withoutSecrets(text string) string { return secrets.ReplaceAllString(text, "$1***") }
 
 // shownCursors bounds the status: sessions may be thousands, and it is sent each second.
 const shownCursors = 100

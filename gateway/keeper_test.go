@@ -39,7 +39,22 @@ func signIn(t *testing.T, address string) *client {
 	return c
 }
 
+// at is the same client at another address.
+func (c *client) at(address string) *client {
+	return &client{t: c.t, base: "http://" + address + "/api/v1", token: c.token}
+}
+
 func (c *client) ask(method, path, body string) (status int, answer []byte) {
+	c.t.Helper()
+	return c.send(method, path, body, "")
+}
+
+func (c *client) put(path, body, etag string) (status int, answer []byte) {
+	c.t.Helper()
+	return c.send("PUT", path, body, etag)
+}
+
+func (c *client) send(method, path, body, etag string) (status int, answer []byte) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -50,6 +65,9 @@ func (c *client) ask(method, path, body string) (status int, answer []byte) {
 	request.Close = true // so that no connection outlives the test
 	if c.token != "" {
 		request.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	if etag != "" {
+		request.Header.Set("If-Match", `"`+etag+`"`)
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {

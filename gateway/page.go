@@ -3,9 +3,12 @@ package gateway
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"sluice/gateway/certificates"
@@ -18,6 +21,8 @@ import (
 type page struct {
 	server       *web.Server
 	certificates *certificates.Set // nil without TLS
+	late         bool              // a port is free when the page before it has gone
+	log          *slog.Logger
 }
 
 func (g *Gateway) pagePlace(c *config.Config) place {
@@ -27,6 +32,7 @@ func (g *Gateway) pagePlace(c *config.Config) place {
 			return nil, err
 		}
 		options := web.Options{
+<<<<<<< HEAD
 			Listen:    c.Web.Listen,
 			Gateway:   g,
 			Line:      g.options.Line,
@@ -51,6 +57,32 @@ func (g *Gateway) pagePlace(c *config.Config) place {
 			SetupCode: g.setup,
 			Version:   g.options.Version,
 			Log:       g.log.With("part", "web"),
+=======
+			Listen:       c.Web.Listen,
+			Gateway:      g,
+			Line:         g.options.Line,
+			Accounts:     accounts{g.admin},
+			Keeper:       keeper{g},
+			Messages:     messages{g.queues, g.store, &g.readable, g.consumers, g.broker, g.forwards},
+			Uplinks:      uplinks{g},
+			Clouds:       clouds{g},
+			Outages:      g.outages,
+			Tracer:       g.tracer,
+			Buses:        g.lines,
+			Searches:     g.searches,
+			Points:       fieldPoints{g},
+			Devices:      fieldDevices{g},
+			Trends:       trends{g},
+			FirstRun:     firstRun{g},
+			Clock:        g.clock,
+			System:       system{g},
+			Logs:         g.records(),
+			Restorer:     restorer{g},
+			Configurator: g.configurator,
+			SetupCode:    g.setup,
+			Version:      g.options.Version,
+			Log:          g.log.With("part", "web"),
+>>>>>>> main
 		}
 		if set != nil {
 			options.TLS = &web.TLS{Listen: c.Web.TLS.Listen, Config: set.Config()}
@@ -60,10 +92,16 @@ func (g *Gateway) pagePlace(c *config.Config) place {
 		if err != nil {
 			return nil, err
 		}
-		if before, ok := replaces.(*page); ok {
+		p := &page{server: server, certificates: set, log: g.log.With("part", "web")}
+		before, replacing := replaces.(*page)
+		if replacing {
 			server.TakeOver(before.server)
 		}
-		if err := server.Listen(); err != nil {
+		err = server.Listen()
+		if replacing && errors.Is(err, syscall.EADDRINUSE) && before.server.HasPortOf(server) {
+			p.late, err = true, nil
+		}
+		if err != nil {
 			return nil, err
 		}
 		if set != nil {
@@ -73,11 +111,29 @@ func (g *Gateway) pagePlace(c *config.Config) place {
 				g.options.Fingerprint(shown.Fingerprint)
 			}
 		}
-		return &page{server, set}, nil
+		return p, nil
 	}}
 }
 
+// untilFree is how often a page asks whether the one before it has let go of a port.
+const untilFree = 20 * time.Millisecond
+
+// Run serves the page. Where it has to wait for its port it goes on trying: without a page nobody could
+// say what to do instead.
 func (p *page) Run(ctx context.Context) error {
+	tick := time.NewTicker(untilFree)
+	defer tick.Stop()
+	for tries := 0; p.late; tries++ {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		err := p.server.Listen()
+		if p.late = err != nil; p.late && tries == 100 {
+			p.log.Error("the page waits for its port", "err", err)
+		}
+	}
 	if p.certificates == nil {
 		return p.server.Run(ctx)
 	}

@@ -53,8 +53,8 @@ func openBoth(of store.Options) (*store.Store, *store.Admin, error) {
 // restorer lets the page restore backups.
 type restorer struct{ *Gateway }
 
-// tryout is how long the gateway runs with a restored log before the one before it goes.
-const tryout = 10 * time.Second
+// proving is how long the gateway runs with a restored log before the one before it goes.
+const proving = 10 * time.Second
 
 // prove says after a while that the gateway runs with the log that was restored, if one was.
 func (r restorer) prove(ctx context.Context) error {
@@ -63,7 +63,7 @@ func (r restorer) prove(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(tryout):
+		case <-time.After(proving):
 		}
 		subject := fmt.Sprintf("backup of %s, epoch %d", last.BackupTime.UTC().Format(time.RFC3339), last.Epoch)
 		if err := store.Prove(dir); err != nil {

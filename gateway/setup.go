@@ -77,10 +77,10 @@ func (f firstRun) delivers() bool {
 // whichever way it was changed.
 func (f firstRun) ownPassword(kept store.Setup) (bool, error) {
 	user, found, err := f.admin.User(Administrator)
-	if err != nil || !found {
+	if err != nil {
 		return false, err
 	}
-	return !bytes.Equal(user.PasswordHash, kept.Given), nil
+	return !found || !bytes.Equal(user.PasswordHash, kept.Given), nil
 }
 
 // noteGiven notes that the administrator has the password of the environment: whoever can read the

@@ -24,13 +24,16 @@ type straysSpec struct {
 	Devices []string // sorted
 }
 
+// placeCommands is the place of those who answer commands that are for nobody here.
+const placeCommands = "commands"
+
 func (g *Gateway) straysPlace(c *config.Config) place {
 	spec := straysSpec{Gateway: c.Gateway.Name}
 	for _, d := range c.Devices {
 		spec.Devices = append(spec.Devices, d.Name)
 	}
 	slices.Sort(spec.Devices)
-	return place{name: "commands", spec: spec, open: func(part) (part, error) { return &strays{g, spec}, nil }}
+	return place{name: placeCommands, spec: spec, open: func(part) (part, error) { return &strays{g, spec}, nil }}
 }
 
 // straysBatch is how many commands are looked at together.

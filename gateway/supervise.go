@@ -15,8 +15,9 @@ type supervisor struct {
 	// died hears of the first part that ended without being stopped.
 	died chan error
 
-	mu    sync.Mutex // guards what follows
-	parts []*running // in the order they were started
+	mu      sync.Mutex // guards what follows
+	parts   []*running // in the order they were started
+	leaving []*running // told to end, and not waited for yet
 }
 
 type running struct {
@@ -74,10 +75,35 @@ func (s *supervisor) stop(name string) {
 	<-part.ended
 }
 
+// retire tells the part of that name to end and does not wait: stopAll does. It is for a part that may be
+// what asks for it. False says that no such part runs.
+func (s *supervisor) retire(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leaving = slices.DeleteFunc(s.leaving, func(p *running) bool {
+		select {
+		case <-p.ended:
+			return true
+		default:
+			return false
+		}
+	})
+	for i, p := range s.parts {
+		if p.name == name {
+			p.cancel()
+			s.leaving = append(s.leaving, p)
+			s.parts = append(s.parts[:i], s.parts[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
 // stopAll ends the parts whose names keep does not name, all at once, and waits for them.
 func (s *supervisor) stopAll(keep ...string) {
 	s.mu.Lock()
-	var ending, kept []*running
+	ending, kept := s.leaving, []*running(nil)
+	s.leaving = nil
 	for _, p := range s.parts {
 		if slices.Contains(keep, p.name) {
 			kept = append(kept, p)

@@ -25,7 +25,7 @@ func (s system) State() web.SystemState {
 	process := machine.ReadProcess(root)
 	return web.SystemState{
 		Network: showNetwork(machine.ReadNetwork(root, machine.Addresses)),
-		Time:    showTime(),
+		Time:    s.clock.Time(),
 		Machine: showMachine(machine.Read(root)),
 		Process: s.showProcess(process),
 		Storage: s.showStorage(process),
@@ -78,25 +78,6 @@ func orNull(text string) *string {
 		return nil
 	}
 	return &text
-}
-
-func showTime() web.SystemTime {
-	now := time.Now()
-	zone, offset := now.Zone()
-	if name := time.Local.String(); name != "Local" && name != "" {
-		zone = name
-	} else if link, err := os.Readlink("/etc/localtime"); err == nil {
-		if _, name, ok := strings.Cut(link, "zoneinfo/"); ok {
-			zone = name
-		}
-	}
-	shown := web.SystemTime{Now: now, Zone: zone, Offset: offset}
-	var clock unix.Timex // asks, and changes nothing
-	if state, err := unix.Adjtimex(&clock); err == nil {
-		synchronised := state != unix.TIME_ERROR
-		shown.Synchronised = &synchronised
-	}
-	return shown
 }
 
 func showMachine(m machine.Machine) web.SystemMachine {

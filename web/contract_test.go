@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/gin-gonic/gin"
+
+	"sluice/gateway/config"
 )
 
 type document struct {
@@ -104,11 +106,14 @@ func TestTheDocumentDescribesTheTypes(t *testing.T) {
 		"WriteRequest": reflect.TypeFor[writeRequest](), "Written": reflect.TypeFor[Written](),
 		"SetupState": reflect.TypeFor[setupState](), "Checklist": reflect.TypeFor[Checklist](), "ChecklistChange": reflect.TypeFor[ChecklistChange](), "Time": reflect.TypeFor[Time](),
 		"SystemState": reflect.TypeFor[SystemState](), "SystemNetwork": reflect.TypeFor[SystemNetwork](), "SystemInterface": reflect.TypeFor[SystemInterface](), "SystemRoute": reflect.TypeFor[SystemRoute](),
-		"SystemTime": reflect.TypeFor[SystemTime](), "SystemMachine": reflect.TypeFor[SystemMachine](), "SystemGroup": reflect.TypeFor[SystemGroup](), "SystemTemperature": reflect.TypeFor[SystemTemperature](),
+		"SystemMachine": reflect.TypeFor[SystemMachine](), "SystemGroup": reflect.TypeFor[SystemGroup](), "SystemTemperature": reflect.TypeFor[SystemTemperature](),
 		"SystemProcess": reflect.TypeFor[SystemProcess](), "SystemStorage": reflect.TypeFor[SystemStorage](), "SystemLog": reflect.TypeFor[SystemLog](), "SystemWriting": reflect.TypeFor[SystemWriting](), "SystemFlash": reflect.TypeFor[SystemFlash](),
 		"Restarting": reflect.TypeFor[restarting](), "Restore": reflect.TypeFor[Restore](), "LogPage": reflect.TypeFor[logPage](), "LogRecord": reflect.TypeFor[LogRecord](), "LogAttr": reflect.TypeFor[LogAttr](),
 		"LogLevel": reflect.TypeFor[LogLevel](), "LogOverride": reflect.TypeFor[LogOverride](), "SyslogState": reflect.TypeFor[SyslogState](),
 		"Revision": reflect.TypeFor[Revision](), "RevisionText": reflect.TypeFor[RevisionText](),
+		"ConfigState": reflect.TypeFor[ConfigState](), "PendingChange": reflect.TypeFor[PendingChange](), "Configuration": reflect.TypeFor[Configuration](), "ConfigChange": reflect.TypeFor[ConfigChange](), "ConfigEdit": reflect.TypeFor[ConfigEdit](),
+		"ConfigPreview": reflect.TypeFor[ConfigPreview](), "DiffLine": reflect.TypeFor[DiffLine](), "ConfigDiff": reflect.TypeFor[diffAnswer](), "ConfigApplied": reflect.TypeFor[ConfigApplied](),
+		"ConfigConfirmation": reflect.TypeFor[confirmation](), "ConfigSchema": reflect.TypeFor[ConfigSchema](), "DriverSchema": reflect.TypeFor[DriverSchema](), "ConfigField": reflect.TypeFor[config.Field](),
 	} {
 		var all, required []string
 		for _, field := range reflect.VisibleFields(kind) {

@@ -52,6 +52,7 @@ type TriedPoint struct {
 // SectionProblem is something about a part of a section: where, by keys, names and numbers from 0, and what.
 type SectionProblem struct {
 	Path []string `json:"path"`
+	Line int      `json:"line,omitempty"` // of the file that it would be in
 	Text string   `json:"text"`
 }
 
@@ -60,7 +61,7 @@ type SectionError struct{ Problems []SectionProblem }
 
 // Error implements error.
 func (e *SectionError) Error() string {
-	return strings.Join(e.Problems[0].Path, ".") + ": " + e.Problems[0].Text
+	return strings.TrimPrefix(strings.Join(e.Problems[0].Path, ".")+": "+e.Problems[0].Text, ": ")
 }
 
 // Written is what became of a command.

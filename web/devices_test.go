@@ -22,7 +22,7 @@ func (fakeDevices) Try(_ context.Context, wanted TrialRequest) (Trial, error) {
 	}
 	switch device.Address {
 	case "":
-		return Trial{}, &SectionError{[]SectionProblem{{[]string{"device", "address"}, "missing; write a text"}, {[]string{"device", "points"}, "missing"}}}
+		return Trial{}, &SectionError{[]SectionProblem{{Path: []string{"device", "address"}, Text: "missing; write a text"}, {Path: []string{"device", "points"}, Text: "missing"}}}
 	case "busy":
 		return Trial{}, fmt.Errorf("%w at busy", ErrTrying)
 	}

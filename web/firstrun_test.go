@@ -2,7 +2,6 @@ package web
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -107,30 +106,6 @@ func TestTheFirstRunGoesOnWhereItWas(t *testing.T) {
 	gateway.firstRun.err = errors.New("disk is gone")
 	wantProblem(t, ask(s, "GET", "/api/v1/setup", "", bearer(s)...), http.StatusInternalServerError)
 	wantProblem(t, ask(s, "PUT", "/api/v1/setup/checklist", "{}", bearer(s)...), http.StatusInternalServerError)
-}
-
-func TestThePasswordOfTheEnvironmentIsReplaced(t *testing.T) {
-	gateway := newFakeGateway()
-	gateway.firstRun.given = true
-	s := newServer(t, gateway, signedUp(t))
-	fresh := `{"password":"a password of my own"}`
-	wantProblem(t, ask(s, "POST", "/api/v1/setup", fresh), http.StatusConflict)
-	viewer := []string{"Authorization", "Bearer " + s.sessions.open("zoe", "viewer")}
-	wantProblem(t, ask(s, "POST", "/api/v1/setup", fresh, viewer...), http.StatusConflict)
-	cookie := []string{"Cookie", cookieName + "=" + tokenOf(s)}
-	wantProblem(t, ask(s, "POST", "/api/v1/setup", fresh, cookie...), http.StatusConflict)
-	same := wantProblem(t, ask(s, "POST", "/api/v1/setup", fmt.Sprintf(`{"password":%q}`, testPassword), bearer(s)...), http.StatusUnprocessableEntity)
-	if same.Field != "password" {
-		t.Errorf("the same password again is refused at %q", same.Field)
-	}
-	if got := ask(s, "POST", "/api/v1/setup", fresh, bearer(s)...); got.Code != http.StatusCreated {
-		t.Errorf("a new password answers %d %s", got.Code, got.Body)
-	}
-	if got := ask(s, "POST", "/api/v1/session", credentials("a password of my own")); got.Code != http.StatusOK {
-		t.Errorf("sign-in with the new password: %d %s", got.Code, got.Body)
-	}
-	gateway.firstRun.given = false
-	wantProblem(t, ask(s, "POST", "/api/v1/setup", fresh, bearer(s)...), http.StatusConflict)
 }
 
 func TestTheClockIsSet(t *testing.T) {

@@ -41,7 +41,8 @@ func (s *Server) secureHeaders(c *gin.Context) {
 }
 
 // bodyLimits are those of routes that take more than a few short fields.
-var bodyLimits = map[string]int64{importPath: maxImport, certificatePath: maxCertificate, tryPath: maxTry, publishPath: maxPublish, checklistPath: maxChecklist}
+var bodyLimits = map[string]int64{importPath: maxImport, certificatePath: maxCertificate, tryPath: maxTry, publishPath: maxPublish, checklistPath: maxChecklist,
+	configPath: maxConfig, previewPath: maxConfig}
 
 func limitBody(c *gin.Context) {
 	if c.FullPath() == restorePath {

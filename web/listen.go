@@ -50,21 +50,54 @@ func (s *Server) Listen() (err error) {
 // bind listens, or shares the socket of the server before.
 func (s *Server) bind(address string) (net.Listener, error) {
 	if s.before != nil {
-		if s.before.options.Listen == address {
-			return share(s.before.listener)
-		}
-		if before := s.before.options.TLS; before != nil && before.Listen == address {
-			return share(s.before.secure)
+		for held, listener := range s.before.held() {
+			if held != address {
+				continue
+			}
+			if shared, err := share(listener); err == nil {
+				return shared, nil
+			}
 		}
 	}
 	listener, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("the page cannot listen on %s: another program uses that port", address)
+		return nil, fmt.Errorf("the page cannot listen on %s: another program uses that port (%w)", address, syscall.EADDRINUSE)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the page cannot listen on %s: %w", address, err)
 	}
 	return listener, nil
+}
+
+// held are the listeners of a server by the addresses of its options.
+func (s *Server) held() map[string]net.Listener {
+	all := map[string]net.Listener{}
+	if s.listener != nil {
+		all[s.options.Listen] = s.listener
+	}
+	if s.secure != nil {
+		all[s.options.TLS.Listen] = s.secure
+	}
+	return all
+}
+
+// HasPortOf says whether s holds a port that next wants at another address, such as 0.0.0.0:8080 instead
+// of 127.0.0.1:8080: it is free when s has ended.
+func (s *Server) HasPortOf(next *Server) bool {
+	wanted := []string{next.options.Listen}
+	if next.options.TLS != nil {
+		wanted = append(wanted, next.options.TLS.Listen)
+	}
+	for held := range s.held() {
+		_, port, err := net.SplitHostPort(held)
+		for _, address := range wanted {
+			_, other, wrong := net.SplitHostPort(address)
+			if err == nil && wrong == nil && port == other && held != address {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // share gives a second listener on a socket.

@@ -13,8 +13,8 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// maxBody bounds what a request may carry: but for files with points, everything that the API takes
-// is a few short fields.
+// maxBody bounds what a request may carry: but for files with points and configurations, everything that
+// the API takes is a few short fields.
 const maxBody = 16 << 10
 
 // problem is the one form of every refusal [RFC 9457].

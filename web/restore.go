@@ -53,7 +53,7 @@ const restorePath = "/api/v1/restore"
 
 func (s *Server) restoreRoutes(signedIn *gin.RouterGroup) {
 	administrators := signedIn.Group("", administratorsOnly)
-	administrators.POST("/restore", s.restoreLog)
+	administrators.POST("/restore", s.restoreBackup)
 	administrators.GET("/restore", func(c *gin.Context) { answer(c, http.StatusOK, s.options.Restorer.RestoreProgress()) })
 }
 
@@ -73,7 +73,7 @@ func (u *upload) Read(b []byte) (int, error) {
 	return u.from.Read(b)
 }
 
-func (s *Server) restoreLog(c *gin.Context) {
+func (s *Server) restoreBackup(c *gin.Context) {
 	keep := c.Query("keep")
 	if keep != "" && keep != "true" && keep != "false" {
 		refuse(c, problem{Status: http.StatusUnprocessableEntity, Field: "keep", Detail: "keep is true or false"})

@@ -42,6 +42,7 @@ type Options struct {
 	Points       Points
 	Devices      Devices
 	Trends       Trends
+	Configurator Configurator
 	FirstRun     FirstRun
 	Clock        Clock
 	System       System
@@ -208,6 +209,9 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	}
 	if s.options.Points != nil {
 		s.pointRoutes(signedIn)
+	}
+	if s.options.Configurator != nil {
+		s.configRoutes(signedIn)
 	}
 
 	if s.options.Devices != nil {

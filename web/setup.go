@@ -58,12 +58,12 @@ const (
 
 // setupState answers whoever asks whether there is a password, and who is signed in how far things are.
 func (s *Server) setupState(c *gin.Context) {
-	_, _, exists, err := s.options.Accounts.Password(administrator)
+	needed, err := s.setUpNeeded()
 	if err != nil {
 		s.accountsFailed(c, err)
 		return
 	}
-	state := setupState{Needed: !exists}
+	state := setupState{Needed: needed}
 	token, _ := token(c)
 	if _, signedIn := s.sessions.use(token); signedIn && s.options.FirstRun != nil {
 		list, err := s.options.FirstRun.Checklist()
@@ -102,16 +102,4 @@ func (s *Server) keepChecklist(c *gin.Context) {
 		return
 	}
 	answer(c, http.StatusOK, list)
-}
-
-// givenPassword tells whether the administrator who asks has the password that came from the
-// environment. They are signed in with it, so they need no code to choose another.
-func (s *Server) givenPassword(c *gin.Context) bool {
-	token, bearer := token(c)
-	found, signedIn := s.sessions.use(token)
-	if s.options.FirstRun == nil || !signedIn || found.user != administrator || !bearer && !trustedOrigin(c) {
-		return false
-	}
-	list, err := s.options.FirstRun.Checklist()
-	return err == nil && !list.Password
 }

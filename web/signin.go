@@ -73,8 +73,7 @@ func (s *Server) verify(c *gin.Context, hash []byte, password string) (right, ok
 }
 
 // setUp sets the administrator's password of a fresh gateway. Who can read the code that the gateway
-// printed at its start has the box in hand; who is signed in with the password of the environment needs no
-// code to replace it.
+// printed at its start has the box in hand.
 func (s *Server) setUp(c *gin.Context) {
 	var request struct {
 		Code     string `json:"code"`
@@ -90,14 +89,21 @@ func (s *Server) setUp(c *gin.Context) {
 		s.accountsFailed(c, err)
 		return
 	}
-	given := !needed && s.givenPassword(c)
-	switch {
-	case !needed && !given:
+	if !needed {
 		refuse(c, problem{Status: http.StatusConflict, Title: "Already set up", Detail: "the administrator has a password; sign in with it"})
 		return
-	case given && s.samePassword(c, request.Password), !given && !s.rightCode(c, request.Code):
+	}
+	// One counter for everybody: the code guards the whole gateway and is short.
+	if wait := s.logins.setup.try("setup"); wait > 0 {
+		slowDown(c, wait)
 		return
 	}
+	if s.options.SetupCode == "" || !sameCode(request.Code, s.options.SetupCode) {
+		refuse(c, problem{Status: http.StatusForbidden, Field: "code", Title: "Wrong code", Detail: "this is not the code that the gateway printed at its start"})
+		return
+	}
+	// The code was right, so nobody is guessing: a password that is too short costs no wait.
+	s.logins.setup.succeeded("setup")
 	hash, ok := s.hash(c, "password", request.Password)
 	if !ok {
 		return
@@ -109,37 +115,6 @@ func (s *Server) setUp(c *gin.Context) {
 	s.log.Info("administrator's password was set on the page")
 	s.record(c, administrator, "set-up", "")
 	s.openSession(c, http.StatusCreated, administrator, adminRole)
-}
-
-// samePassword refuses the password that the gateway was started with; true means that the request has been
-// answered.
-func (s *Server) samePassword(c *gin.Context, password string) bool {
-	old, _, _, err := s.options.Accounts.Password(administrator)
-	if err != nil {
-		s.accountsFailed(c, err)
-		return true
-	}
-	same, ok := s.verify(c, old, password)
-	if ok && same {
-		refuse(c, problem{Status: http.StatusUnprocessableEntity, Field: "password", Detail: "this is the password that the gateway was started with; choose another"})
-	}
-	return !ok || same
-}
-
-// rightCode checks the one-time code; false means that the request has been refused.
-func (s *Server) rightCode(c *gin.Context, code string) bool {
-	// One counter for everybody: the code guards the whole gateway and is short.
-	if wait := s.logins.setup.try("setup"); wait > 0 {
-		slowDown(c, wait)
-		return false
-	}
-	if s.options.SetupCode == "" || !sameCode(code, s.options.SetupCode) {
-		refuse(c, problem{Status: http.StatusForbidden, Field: "code", Title: "Wrong code", Detail: "this is not the code that the gateway printed at its start"})
-		return false
-	}
-	// The code was right, so nobody is guessing: a password that is too short costs no wait.
-	s.logins.setup.succeeded("setup")
-	return true
 }
 
 // sameCode compares in a time that tells nothing, not even the length.

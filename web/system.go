@@ -26,7 +26,7 @@ var ErrNoRestart = errors.New("this gateway cannot start itself anew; whoever st
 // SystemState is the answer of GET /api/v1/system. What is not known is null.
 type SystemState struct {
 	Network  SystemNetwork `json:"network"`
-	Time     SystemTime    `json:"time"`
+	Time     Time          `json:"time"`
 	Machine  SystemMachine `json:"machine"`
 	Process  SystemProcess `json:"process"`
 	Storage  SystemStorage `json:"storage"`
@@ -54,14 +54,6 @@ type SystemInterface struct {
 type SystemRoute struct {
 	Gateway   *string `json:"gateway"` // null: whatever is beyond the interface
 	Interface string  `json:"interface"`
-}
-
-// SystemTime is the machine's clock.
-type SystemTime struct {
-	Now          time.Time `json:"now"`
-	Zone         string    `json:"zone"`
-	Offset       int       `json:"offset_seconds"` // east of UTC
-	Synchronised *bool     `json:"synchronised"`
 }
 
 // SystemMachine is the hardware and how busy it is.

@@ -99,14 +99,14 @@ func writeFirst(path, web, mqtt string) error {
 
 // welcome says where the first password is set; without a page, nowhere.
 func welcome(web *config.Web, code string) string {
-	scheme, listen := "http://", web.Listen
-	switch {
-	case web.TLS != nil:
-		scheme, listen = "https://", web.TLS.Listen
-	case listen == "":
+	listen, scheme := web.Listen, "http://"
+	if web.TLS != nil {
+		listen, scheme = web.TLS.Listen, "https://"
+	}
+	if listen == "" {
 		return ""
 	}
-	places := make([]string, 0, 4)
+	places := make([]string, 0, mostPlaces)
 	for _, host := range reachable(listen) {
 		places = append(places, scheme+host)
 	}

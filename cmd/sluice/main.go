@@ -30,6 +30,10 @@ const usage = `Sluice brings every reading that a PLC or a meter gave up to the 
   sluice find serial PORT       look for devices on a serial line, at all usual settings
   sluice find net NETWORK       look for devices in a network such as 192.168.1.0/24
   sluice points TOOL            tables of points into a configuration, and a device's points into tables
+  sluice get [NAME]             read from gateways that run: status, devices/press, config devices.press.interval …
+  sluice set PATH=VALUE …       change the configuration of gateways that run
+  sluice apply FILE             make a file the configuration of gateways that run
+  sluice watch [WHAT]           print values, states or records of gateways that run as they change
   sluice demo                   simulated devices, a gateway and a cloud on this machine
   sluice simulate KIND          one simulated device or cloud: modbus, dlt645, cjt188, iec62056, sml, mbus, hj212, cloud
   sluice log TOOL DIR           look at, export or restore the log of a stopped gateway
@@ -77,6 +81,14 @@ func command(ctx context.Context, args []string) error {
 		return find(ctx, rest)
 	case "points":
 		return points(ctx, rest)
+	case "get":
+		return get(ctx, rest)
+	case "set":
+		return set(ctx, rest)
+	case "apply":
+		return apply(ctx, rest)
+	case "watch":
+		return watch(ctx, rest)
 	case "demo":
 		return runDemo(ctx, rest)
 	case "simulate":

@@ -39,6 +39,7 @@ func run(ctx context.Context, args []string) error {
 	limitMemory(c, log)
 	g, err := gateway.New(gateway.Options{
 		Config:        c,
+		Path:          *path,
 		Version:       version,
 		Log:           log,
 		Journal:       records,
@@ -62,7 +63,7 @@ func run(ctx context.Context, args []string) error {
 	ended, end := context.WithCancel(ctx)
 	go func() {
 		defer close(reloading)
-		reload(ended, hangups, g, *path, log)
+		reload(ended, hangups, g, log)
 	}()
 	err = g.Run(ctx)
 	end()
@@ -74,22 +75,19 @@ func run(ctx context.Context, args []string) error {
 }
 
 // reload applies the changed file at each SIGHUP.
-func reload(ctx context.Context, hangups <-chan os.Signal, g *gateway.Gateway, path string, log *slog.Logger) {
+func reload(ctx context.Context, hangups <-chan os.Signal, g *gateway.Gateway, log *slog.Logger) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-hangups:
 		}
-		c, err := config.Load(path, gateway.Kinds())
-		if err == nil {
-			warn(log, c)
-			err = g.Apply(c, gateway.BySighup)
-		}
+		c, err := g.Reload(gateway.BySighup)
 		if err != nil {
 			log.Error("the changed configuration is not applied, the old one keeps running", "err", err)
 			continue
 		}
+		warn(log, c)
 		log.Info("the changed configuration runs")
 	}
 }

@@ -123,9 +123,13 @@ func (s *scene) end() error {
 	}
 }
 
-// gatewayFrom makes a gateway from a configuration file's text, as it would from a file.
+// gatewayFrom makes a gateway from a configuration file with that text, which the page can change.
 func gatewayFrom(dir, name, text string, options gateway.Options) (*gateway.Gateway, error) {
-	c, err := config.Parse(filepath.Join(dir, name+".yaml"), []byte(text), gateway.Kinds())
+	options.Path = filepath.Join(dir, name+".yaml")
+	if err := os.WriteFile(options.Path, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	c, err := config.Load(options.Path, gateway.Kinds())
 	if err != nil {
 		return nil, fmt.Errorf("bug: the demo's own configuration: %w", err)
 	}

@@ -40,10 +40,10 @@ var languages = map[string]phrases{
 	},
 	"zh": {
 		severity: map[string]string{"info": "提示", "warning": "警告", "critical": "严重"},
-		raised:   "发生于 %s", cleared: "恢复于 %s", passed: "%s 发生,%s 已恢复", gap: "发现于 %s", still: "自 %s 起,尚未确认",
-		one: "[%s] %s:%s", many: "[%s] %d 条报警,%s:%s", ended: "已恢复", reminder: "[%s] 有 %d 条报警尚未确认",
-		test: "[%s] 通知 %s 的测试", tested: "这是一条测试消息。收到它,说明网关 %s 的报警可以送达。",
-		more: "另有 %d 条变化未在此列出,请在网关页面查看。", layout: "2006-01-02 15:04:05",
+		raised:   "发生于 %s", cleared: "恢复于 %s", passed: "%s 发生，%s 已恢复", gap: "发现于 %s", still: "自 %s 起，尚未确认",
+		one: "[%s] %s：%s", many: "[%s] %d 条报警，%s：%s", ended: "已恢复", reminder: "[%s] 有 %d 条报警尚未确认",
+		test: "[%s] 通知 %s 的测试", tested: "这是一条测试消息。收到它，说明网关 %s 的报警可以送达。",
+		more: "另有 %d 条变化未在此列出，请在网关页面查看。", layout: "2006-01-02 15:04:05",
 		sources: "网关 %s",
 	},
 }

@@ -65,7 +65,7 @@ func TestMailGoesByEachKindOfConnection(t *testing.T) {
 		}
 		_, subject, _ := strings.Cut(headers, "Subject: ")
 		subject, _, _ = strings.Cut(subject, "\r\n")
-		if got, err := new(mime.WordDecoder).DecodeHeader(subject); err != nil || got != "[line-3] 严重:press 温度为 91" {
+		if got, err := new(mime.WordDecoder).DecodeHeader(subject); err != nil || got != "[line-3] 严重：press 温度为 91" {
 			t.Errorf("%s: the subject is %q, %v", mode, got, err)
 		}
 	}

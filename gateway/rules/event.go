@@ -92,7 +92,7 @@ func DecodeEvent(payload []byte) (Event, error) {
 		}
 		e.State, e.Severity, e.Since = Gap, "warning", e.Time
 		e.Text = fmt.Sprintf("%s: readings %d to %d were lost at the disk limit before they were delivered", e.Device, read.From, read.To)
-		e.TextZH = fmt.Sprintf("%s:磁盘已到上限,第 %d 至 %d 条读数未送达即被丢弃", e.Device, read.From, read.To)
+		e.TextZH = fmt.Sprintf("%s：磁盘已达上限，第 %d 至 %d 条读数未送达即被丢弃", e.Device, read.From, read.To)
 	default:
 		return Event{}, errNoEvent
 	}

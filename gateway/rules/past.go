@@ -124,7 +124,7 @@ func (c *core) farewell(old *savedState, now int64) Event {
 	return Event{
 		Gateway: c.gateway, Alarm: old.Alarm, State: Cleared, Severity: cmp.Or(old.Severity, "warning"), Device: old.Device, Point: old.Point, Value: old.Value,
 		Time: now, ID: old.ID, Since: old.Since,
-		Text: old.Alarm + ": the rule is gone", TextZH: old.Alarm + ":规则已不存在",
+		Text: old.Alarm + ": the rule is gone", TextZH: old.Alarm + "：规则已不存在",
 	}
 }
 

@@ -117,17 +117,17 @@ func (r *rule) sentence(s *state, value string) (en, zh string) {
 	}
 	switch r.When {
 	case "above":
-		return say("is %s, above %s", "为 %s,高于 %s", value, short(*r.Limit))
+		return say("is %s, above %s", "为 %s，高于 %s", value, short(*r.Limit))
 	case "below":
-		return say("is %s, below %s", "为 %s,低于 %s", value, short(*r.Limit))
+		return say("is %s, below %s", "为 %s，低于 %s", value, short(*r.Limit))
 	case "outside":
-		return say("is %s, outside %s to %s", "为 %s,超出 %s 至 %s", value, short(*r.Low), short(*r.High))
+		return say("is %s, outside %s to %s", "为 %s，超出 %s 至 %s", value, short(*r.Low), short(*r.High))
 	case "equals":
 		return say("is %s", "为 %s", value)
 	case "changes":
 		return say("has changed to %s", "变为 %s", value)
 	case "rate":
-		return say("is %s: it changes by more than %s within %s", "为 %s,变化超过 %s(每 %s)", value, short(*r.Limit), r.Per.String())
+		return say("is %s: it changes by more than %s within %s", "为 %s，%[4]s 内变化超过 %[3]s", value, short(*r.Limit), r.Per.String())
 	case "silence":
 		return say("has told nothing for %s", "已有 %s 没有数据", r.For.String())
 	}

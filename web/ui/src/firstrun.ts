@@ -3,7 +3,7 @@
 import { computed, reactive, watch } from 'vue'
 
 import { apply, loadConfig } from './config'
-import { page, status } from './live'
+import { page, status, typed } from './live'
 import { addressOf, go, place } from './route'
 import { draftOf, editsOf, keep, nextStep, opens, reminds, setupState, type Checklist, type Draft, type StepName } from './setup'
 
@@ -34,6 +34,7 @@ export function follow(): void {
       } catch {
         return // an older gateway, or one that is just going away: the page works without
       }
+      if (run.list?.password !== false) typed.password = ''
       if (run.list && status.value && page.administrator && !run.left && place.value.view === 'overview' && opens(run.list, status.value)) lead()
     },
   )

@@ -24,6 +24,9 @@ export const page = reactive({
 export const status = shallowRef<Status>()
 export const history = new History()
 
+// typed is the password of the last sign-in, until the first run has seen whether another is wanted in its place.
+export const typed = { password: '' }
+
 const silence = 5000 // an event comes each second; after this the line is taken for dead
 const again = 1500 // until the next try
 
@@ -54,6 +57,7 @@ export async function begin(): Promise<void> {
 
 export async function signIn(user: string, password: string): Promise<void> {
   await api.signIn(user, password)
+  typed.password = password
   page.expired = false
   await begin()
 }

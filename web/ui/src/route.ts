@@ -7,11 +7,14 @@ import { computed, ref } from 'vue'
 // navigation leads, the others are its tabs.
 export const areas = {
   overview: ['overview'],
+  devices: ['devices', 'profiles'],
   buses: ['buses', 'find'],
-  messages: ['messages', 'topics', 'groups', 'connections'],
+  messages: ['messages', 'tail', 'publish', 'topics', 'groups', 'dead', 'connections'],
+  trends: ['trends'],
+  uplinks: ['uplinks'],
 } as const
 // Views that are led to from elsewhere, and the part that they belong to.
-const beside = { aside: 'overview', devices: 'overview', import: 'overview', profiles: 'overview', setup: 'overview' } as const
+const beside = { aside: 'uplinks', add: 'devices', points: 'devices', import: 'devices', setup: 'overview' } as const
 
 export type Area = keyof typeof areas
 export type View = (typeof areas)[Area][number] | keyof typeof beside
@@ -53,13 +56,38 @@ export function addressOf(view: View, name = '', query: Record<string, string> =
 }
 
 const hash = ref(typeof location === 'undefined' ? '' : location.hash)
-if (typeof window !== 'undefined') window.addEventListener('hashchange', () => (hash.value = location.hash))
+if (typeof window !== 'undefined') window.addEventListener('hashchange', follow)
+
+// A view with unsaved work may hold the page: it is asked before another view takes its place.
+let holder: ((wanted: string) => void) | undefined
+
+// hold lets ask decide what becomes of a step to another view; it gives back how to let go.
+export function hold(ask: (wanted: string) => void): () => void {
+  holder = ask
+  return () => {
+    if (holder === ask) holder = undefined
+  }
+}
+
+function follow(): void {
+  const wanted = location.hash
+  if (holder && wanted !== hash.value) {
+    window.history.replaceState(null, '', hash.value || '#/')
+    holder(wanted)
+    return
+  }
+  hash.value = wanted
+}
 
 export const place = computed(() => placeOf(hash.value))
 
 // go takes a step. The page follows at once: the browser tells of it a moment later, and when somebody
 // has gone back by then, tells of nothing that has changed.
 export function go(address: string): void {
+  if (holder && address !== hash.value) {
+    holder(address)
+    return
+  }
   location.hash = address
   hash.value = location.hash
 }

@@ -64,7 +64,7 @@ const long = 30_000 // milliseconds: a device has its turn on a slow line
 
 export const setupState = () => call<Schemas['SetupState']>('GET', '/setup')
 export const keep = (change: { done?: StepName[]; skipped?: StepName[]; dismissed?: boolean; draft?: Draft | null }) => call<Checklist>('PUT', '/setup/checklist', change)
-export const ownPassword = (password: string) => call('POST', '/setup', { password })
+export const changePassword = (old: string, next: string) => call('PUT', '/session/password', { old, new: next })
 export const clock = () => call<Time>('GET', '/time')
 export const setClock = (change: { now?: string; zone?: string }) => call<Time>('PUT', '/time', change)
 export const tryDevice = (device: Section, bus: Section | undefined) => call<Try>('POST', '/devices/try', { device, ...(bus ? { bus } : {}) }, long)

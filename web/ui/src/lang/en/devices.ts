@@ -79,6 +79,7 @@ export default {
     missed: 'Nothing that begins here means this. Try another register.',
     choose: 'Choose a value to see the point that reads it.',
     line: 'As a point of the configuration',
+    take: 'Put into the row',
   },
 
   exports: {

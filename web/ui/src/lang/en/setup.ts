@@ -20,7 +20,8 @@ export default {
       hint: 'At least 8 characters. The eye shows what you type.',
       go: 'Set password',
       given: 'The gateway was started with a password from its environment. Whoever can read the unit file, the compose file or the process can read it too, so choose one of your own.',
-      own: 'You have a password of your own.',
+      old: 'The password of now',
+      same: 'This is the password of now. Choose another.',
     },
 
     time: {

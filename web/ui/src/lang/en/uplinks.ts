@@ -53,6 +53,5 @@ export default {
     found: '{n} messages, the oldest first | {n} message | {n} messages, the oldest first',
     reason: 'Why',
     tries: 'Tries',
-    back: 'Overview',
   },
 }

@@ -77,6 +77,7 @@ export default {
     missed: '从这里开始没有相符的数值，请换一个寄存器。',
     choose: '选择一个数值，查看读取它的点位配置。',
     line: '配置中的点位',
+    take: '填入该行',
   },
 
   exports: {

@@ -1,12 +1,16 @@
 import type en from '../en'
 import buses from './buses'
+import cloud from './cloud'
 import common from './common'
 import devices from './devices'
 import door from './door'
 import find from './find'
+import fleet from './fleet'
 import messages from './messages'
+import news from './news'
 import overview from './overview'
 import setup from './setup'
+import trends from './trends'
 import uplinks from './uplinks'
 
 // The same texts as in English: the compiler finds one that is missing.
@@ -15,10 +19,14 @@ const zh: typeof en = {
   ...door,
   ...overview,
   ...uplinks,
+  ...cloud,
   ...devices,
   ...messages,
+  ...news,
+  ...trends,
   ...buses,
   ...find,
+  ...fleet,
   ...setup,
 }
 

@@ -53,6 +53,5 @@ export default {
     found: '{n} 条消息，最早的在前 | {n} 条消息 | {n} 条消息，最早的在前',
     reason: '原因',
     tries: '尝试次数',
-    back: '总览',
   },
 }
