@@ -32,32 +32,6 @@ func (g *Gateway) pagePlace(c *config.Config) place {
 			return nil, err
 		}
 		options := web.Options{
-<<<<<<< HEAD
-			Listen:    c.Web.Listen,
-			Gateway:   g,
-			Line:      g.options.Line,
-			Accounts:  accounts{g.admin},
-			Keeper:    keeper{g},
-			Messages:  messages{g.queues, g.store, &g.readable, g.consumers, g.broker, g.forwards},
-			Uplinks:   uplinks{g},
-			Clouds:    clouds{g},
-			Outages:   g.outages,
-			Tracer:    g.tracer,
-			Buses:     g.lines,
-			Searches:  g.searches,
-			Alarms:    alarms{g},
-			Points:    fieldPoints{g},
-			Devices:   fieldDevices{g},
-			Trends:    trends{g},
-			FirstRun:  firstRun{g},
-			Clock:     g.clock,
-			System:    system{g},
-			Logs:      g.records(),
-			Restorer:  restorer{g},
-			SetupCode: g.setup,
-			Version:   g.options.Version,
-			Log:       g.log.With("part", "web"),
-=======
 			Listen:       c.Web.Listen,
 			Gateway:      g,
 			Line:         g.options.Line,
@@ -70,6 +44,7 @@ func (g *Gateway) pagePlace(c *config.Config) place {
 			Tracer:       g.tracer,
 			Buses:        g.lines,
 			Searches:     g.searches,
+			Alarms:       alarms{g},
 			Points:       fieldPoints{g},
 			Devices:      fieldDevices{g},
 			Trends:       trends{g},
@@ -82,7 +57,6 @@ func (g *Gateway) pagePlace(c *config.Config) place {
 			SetupCode:    g.setup,
 			Version:      g.options.Version,
 			Log:          g.log.With("part", "web"),
->>>>>>> main
 		}
 		if set != nil {
 			options.TLS = &web.TLS{Listen: c.Web.TLS.Listen, Config: set.Config()}

@@ -5,6 +5,7 @@ import { place, type View } from './route'
 import type { Status } from './status'
 
 // What is not looked at first is fetched when it is asked for.
+const AlarmsView = defineAsyncComponent(() => import('./components/alarms/AlarmsView.vue'))
 const AsideView = defineAsyncComponent(() => import('./components/AsideView.vue'))
 const BusDetail = defineAsyncComponent(() => import('./components/BusDetail.vue'))
 const BusesView = defineAsyncComponent(() => import('./components/BusesView.vue'))
@@ -22,6 +23,7 @@ const PointsEditor = defineAsyncComponent(() => import('./components/PointsEdito
 const ProfileDetail = defineAsyncComponent(() => import('./components/ProfileDetail.vue'))
 const ProfilesView = defineAsyncComponent(() => import('./components/ProfilesView.vue'))
 const PublishView = defineAsyncComponent(() => import('./components/PublishView.vue'))
+const RulesView = defineAsyncComponent(() => import('./components/alarms/RulesView.vue'))
 const SearchDetail = defineAsyncComponent(() => import('./components/SearchDetail.vue'))
 const TailView = defineAsyncComponent(() => import('./components/TailView.vue'))
 const TopicDetail = defineAsyncComponent(() => import('./components/TopicDetail.vue'))
@@ -51,6 +53,8 @@ const screens: Record<View, (name: string, status: Status) => VNode> = {
   trends: (_, status) => h(TrendsView, { status }),
   connections: (_, status) => h(ConnectionsView, { status }),
   uplinks: (name, status) => (name ? h(UplinkDetail, { key: name, name, status }) : h(UplinksView, { status })),
+  alarms: (_, status) => h(AlarmsView, { status }),
+  rules: (_, status) => h(RulesView, { status }),
   aside: (name, status) => (name ? h(AsideView, { key: name, name }) : h(UplinksView, { status })),
 }
 
