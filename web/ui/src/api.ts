@@ -21,6 +21,7 @@ export class Problem extends Error {
     readonly detail: string,
     readonly field: string | undefined,
     readonly retryAfter: number | undefined, // seconds
+    readonly problems: Schemas['SectionProblem'][] = [], // all that is wrong with a configuration
   ) {
     super(detail)
   }
@@ -28,11 +29,11 @@ export class Problem extends Error {
 
 const patience = 8000 // milliseconds for an answer
 
-export async function call<T>(method: string, path: string, body?: unknown, wait = patience): Promise<T> {
+export async function call<T>(method: string, path: string, body?: unknown, wait = patience, headers: Record<string, string> = {}): Promise<T> {
   const response = await fetch('/api/v1' + path, {
     method,
     cache: 'no-store',
-    headers: { 'X-Requested-With': 'sluice', ...(body === undefined ? {} : { 'Content-Type': 'application/json' }) },
+    headers: { 'X-Requested-With': 'sluice', ...headers, ...(body === undefined ? {} : { 'Content-Type': 'application/json' }) },
     signal: AbortSignal.timeout(wait),
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
@@ -43,8 +44,8 @@ export async function call<T>(method: string, path: string, body?: unknown, wait
 async function problem(response: Response): Promise<Problem> {
   const retry = Number(response.headers.get('Retry-After')) || undefined
   try {
-    const body = (await response.json()) as { title?: string; detail?: string; field?: string }
-    return new Problem(response.status, body.detail ?? body.title ?? response.statusText, body.field, retry)
+    const body = (await response.json()) as Partial<Schemas['Problem']>
+    return new Problem(response.status, body.detail ?? body.title ?? response.statusText, body.field, retry, body.problems)
   } catch {
     return new Problem(response.status, response.statusText, undefined, retry)
   }

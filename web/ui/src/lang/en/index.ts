@@ -2,6 +2,7 @@ import alarms from './alarms'
 import buses from './buses'
 import cloud from './cloud'
 import common from './common'
+import config from './config'
 import devices from './devices'
 import door from './door'
 import find from './find'
@@ -26,6 +27,7 @@ export default {
   ...news,
   ...trends,
   ...buses,
+  ...config,
   ...find,
   ...fleet,
   ...setup,

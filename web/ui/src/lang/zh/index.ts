@@ -3,6 +3,7 @@ import type en from '../en'
 import buses from './buses'
 import cloud from './cloud'
 import common from './common'
+import config from './config'
 import devices from './devices'
 import door from './door'
 import find from './find'
@@ -27,6 +28,7 @@ const zh: typeof en = {
   ...news,
   ...trends,
   ...buses,
+  ...config,
   ...find,
   ...fleet,
   ...setup,
