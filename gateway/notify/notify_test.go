@@ -81,7 +81,10 @@ func TestWhatAMailServerRefusesIsToldInItsWords(t *testing.T) {
 		change     func(*config.NotifyEmail)
 	}{
 		{"a wrong password", "535", func(*config.NotifyEmail) {}},
-		{"a temporary refusal", "451", func(e *config.NotifyEmail) { e.PasswordFile = secretFile(t, "open sesame"); s.refuse("451 4.3.0 try later") }},
+		{"a temporary refusal", "451", func(e *config.NotifyEmail) {
+			e.PasswordFile = secretFile(t, "open sesame")
+			s.refuse("451 4.3.0 try later")
+		}},
 		{"a permanent refusal", "554", func(e *config.NotifyEmail) { s.refuse("554 5.7.1 no such thing") }},
 		{"an unknown authority", "certificate", func(e *config.NotifyEmail) { e.CA = "" }},
 		{"a server without TLS", "STARTTLS", func(e *config.NotifyEmail) {

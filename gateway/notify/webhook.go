@@ -7,9 +7,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"sluice/gateway/config"
@@ -57,6 +59,9 @@ func (h hook) send(ctx context.Context, l *Letter) error {
 	}}
 	answer, err := client.Do(request)
 	if err != nil {
+		if wrapped, ok := errors.AsType[*url.Error](err); ok {
+			err = wrapped.Err // the address is known
+		}
 		return fmt.Errorf("post to the webhook: %w", err)
 	}
 	defer answer.Body.Close()

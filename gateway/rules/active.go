@@ -36,12 +36,11 @@ func (e *Engine) Active() []Alarm {
 }
 
 func show(s *state) Alarm {
-	a := Alarm{
+	return Alarm{
 		ID: s.id, Alarm: s.rule.Name, Severity: s.rule.Severity, Device: s.device, Point: s.point, Since: s.since,
 		Ending: s.phase == clearing, Value: s.value, Acked: s.acked,
+		Text: s.text, TextZH: s.textZH,
 	}
-	a.Text, a.TextZH = s.rule.words(s)
-	return a
 }
 
 // Count is how many alarms are raised, by their severity, and how many of them nobody has acknowledged.

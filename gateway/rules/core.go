@@ -37,7 +37,8 @@ type state struct {
 	position      message.Position
 	value         message.Value
 	acked         *Acknowledgement
-	index         int // in the heap of those that are due, from 1 on; 0: not there
+	text, textZH  string // what was told when it was raised
+	index         int    // in the heap of those that are due, from 1 on; 0: not there
 
 	from int64 // of rate: when the window began, with which value, and how the last one ended
 	base float64
@@ -289,6 +290,7 @@ func (c *core) raise(s *state, at int64) {
 		return
 	}
 	s.phase, s.acked = active, nil
+	s.text, s.textZH = s.rule.words(s, false)
 	c.open[s.id] = s
 	c.tell(s, Raised, at)
 }
@@ -360,7 +362,9 @@ func (c *core) event(s *state, what string, at int64) Event {
 	if !s.value.Absent() {
 		e.Value = s.value.AppendJSON(nil)
 	}
-	e.Text, e.TextZH = s.rule.words(s)
+	if e.Text, e.TextZH = s.text, s.textZH; what == Cleared {
+		e.Text, e.TextZH = s.rule.words(s, true)
+	}
 	return e
 }
 
@@ -376,7 +380,7 @@ func (c *core) told(e *Event) {
 		if s.phase == normal {
 			s.since = s.seen
 		}
-		s.id, s.phase, s.acked = e.ID, active, nil
+		s.id, s.phase, s.acked, s.text, s.textZH = e.ID, active, nil, e.Text, e.TextZH
 		c.open[s.id] = s
 		c.schedule(s, 0)
 	case e.State == Cleared && s.phase == clearing && s.id == e.ID:

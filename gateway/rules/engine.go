@@ -237,7 +237,7 @@ func (e *Engine) recall(now int64) (*saved, error) {
 		event := open[id]
 		one := savedState{
 			Alarm: event.Alarm, Severity: event.Severity, Device: event.Device, Point: event.Point, Phase: active, ID: id, Since: event.Since,
-			Seen: event.Time, Value: event.Value,
+			Seen: event.Time, Value: event.Value, Text: event.Text, TextZH: event.TextZH,
 		}
 		if event.State == Acknowledged {
 			one.Acked = &Acknowledgement{By: event.By, Note: event.Note, Time: event.Time}

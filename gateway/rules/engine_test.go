@@ -65,7 +65,7 @@ func TestAnAlarmIsRaisedAndEndsByItsHysteresis(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		wantTold(t, l, "raised hot press t")
-		if got := e.Active(); len(got) != 1 || got[0].Text != "press/t is at 75.5" || got[0].Severity != "critical" {
+		if got := e.Active(); len(got) != 1 || got[0].Text != "press/t is at 81.5" || got[0].Severity != "critical" {
 			t.Errorf("raised is %+v", got)
 		}
 		first := l.events(t)[0]

@@ -34,6 +34,8 @@ type savedState struct {
 	Position message.Position `json:"position,omitempty"`
 	Value    json.RawMessage  `json:"value,omitempty"`
 	Acked    *Acknowledgement `json:"acknowledged,omitempty"`
+	Text     string           `json:"text,omitempty"`
+	TextZH   string           `json:"text_zh,omitempty"`
 	From     int64            `json:"from,omitempty"`
 	Base     float64          `json:"base,omitempty"`
 	Ran      bool             `json:"ran,omitempty"`
@@ -76,7 +78,7 @@ func (c *core) save() (list []savedState) {
 		}
 		one := savedState{
 			Alarm: s.rule.Name, When: s.rule.When, Severity: s.rule.Severity, Device: s.device, Point: s.point, Phase: s.phase, ID: s.id, Since: s.since,
-			Due: s.due, Seen: s.seen, Position: s.position, Acked: s.acked, From: s.from, Base: s.base, Ran: s.ran,
+			Due: s.due, Seen: s.seen, Position: s.position, Acked: s.acked, Text: s.text, TextZH: s.textZH, From: s.from, Base: s.base, Ran: s.ran,
 		}
 		if !s.value.Absent() {
 			one.Value = s.value.AppendJSON(nil)
@@ -98,7 +100,7 @@ func (c *core) restore(list []savedState, now int64) {
 		case s == nil || s.rule.When != old.When && !raised:
 		default:
 			s.phase, s.id, s.since, s.seen, s.position, s.acked = old.Phase, old.ID, old.Since, old.Seen, old.Position, old.Acked
-			s.from, s.base, s.ran = old.From, old.Base, old.Ran
+			s.from, s.base, s.ran, s.text, s.textZH = old.From, old.Base, old.Ran, old.Text, old.TextZH
 			s.value = scalar(old.Value, message.Value{})
 			c.schedule(s, old.Due)
 			if raised {

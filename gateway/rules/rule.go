@@ -96,42 +96,57 @@ func (s *state) runs(r *rule, f float64, at int64) bool {
 	return far > *r.Limit || s.ran
 }
 
-// words is what people are told.
-func (r *rule) words(s *state) (en, zh string) {
+// words is what people are told of what is so, or of what is over.
+func (r *rule) words(s *state, over bool) (en, zh string) {
 	value := plain(s.value)
 	if r.Text != "" {
 		fill := strings.NewReplacer("{device}", s.device, "{point}", s.point, "{value}", value)
 		return fill.Replace(r.Text), fill.Replace(cmp.Or(r.TextZH, r.Text))
 	}
-	en, zh = r.sentence(s, value)
+	en, zh = r.sentence(s, value, over)
 	if r.TextZH != "" {
 		zh = strings.NewReplacer("{device}", s.device, "{point}", s.point, "{value}", value).Replace(r.TextZH)
 	}
 	return en, zh
 }
 
-func (r *rule) sentence(s *state, value string) (en, zh string) {
-	what := strings.TrimSuffix(s.device+" "+s.point, " ")
+// conditions are the states of devices in Chinese.
+var conditions = map[string]string{"online": "在线", "degraded": "部分异常", "offline": "离线"}
+
+func (r *rule) sentence(s *state, value string, over bool) (en, zh string) {
+	what, no, not := strings.TrimSuffix(s.device+" "+s.point, " "), "", ""
+	if over {
+		no, not = "no longer ", "不再"
+	}
 	say := func(e, z string, more ...any) (string, string) {
 		return fmt.Sprintf("%s "+e, append([]any{what}, more...)...), fmt.Sprintf("%s "+z, append([]any{what}, more...)...)
 	}
 	switch r.When {
 	case "above":
-		return say("is %s, above %s", "为 %s，高于 %s", value, short(*r.Limit))
+		return say("is %s, "+no+"above %s", "为 %s，"+not+"高于 %s", value, short(*r.Limit))
 	case "below":
-		return say("is %s, below %s", "为 %s，低于 %s", value, short(*r.Limit))
+		return say("is %s, "+no+"below %s", "为 %s，"+not+"低于 %s", value, short(*r.Limit))
 	case "outside":
-		return say("is %s, outside %s to %s", "为 %s，超出 %s 至 %s", value, short(*r.Low), short(*r.High))
-	case "equals":
-		return say("is %s", "为 %s", value)
+		return say("is %s, "+no+"outside %s to %s", "为 %s，"+not+"超出 %s 至 %s", value, short(*r.Low), short(*r.High))
 	case "changes":
+		if over {
+			return say("is %s and changes no longer", "为 %s，不再变化", value)
+		}
 		return say("has changed to %s", "变为 %s", value)
 	case "rate":
+		if over {
+			return say("is %s and no longer changes so fast", "为 %s，变化恢复正常", value)
+		}
 		return say("is %s: it changes by more than %s within %s", "为 %s，%[4]s 内变化超过 %[3]s", value, short(*r.Limit), r.Per.String())
 	case "silence":
+		if over {
+			return say("is heard again", "数据已恢复")
+		}
 		return say("has told nothing for %s", "已有 %s 没有数据", r.For.String())
+	case "state":
+		return what + " is " + value, what + " " + cmp.Or(conditions[value], value)
 	}
-	return say("is %s", "状态为 %s", value)
+	return say("is %s", "为 %s", value)
 }
 
 func short(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
