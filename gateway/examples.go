@@ -101,8 +101,11 @@ func invented(filter, gateway string) *message.Record {
 	if i := slices.Index(strings.Split(filter, "/"), "#"); i >= 0 && i < 2 {
 		levels = append(levels, []string{gateway, "device"}[i:]...)
 	}
-	reading := message.Reading{Gateway: gateway, Device: bridge.DeviceOf(strings.Join(levels, "/")), Epoch: 1, Seq: 1, Time: time.Now().UnixMilli()}
-	return &message.Record{Position: 1, Message: message.Message{
-		Topic: strings.Join(levels, "/"), Payload: reading.AppendJSON(nil), Time: reading.Time, QoS: 1,
-	}}
+	m := message.Message{Topic: strings.Join(levels, "/"), Time: time.Now().UnixMilli(), QoS: 1}
+	if levels[0] == "readings" { // of others nobody knows what would be in them
+		reading := message.Reading{Gateway: gateway, Device: bridge.DeviceOf(m.Topic), Epoch: 1, Seq: 1, Time: m.Time,
+			Points: []message.Point{{Name: "temperature", Value: message.Float64(21.5)}}}
+		m.Payload = reading.AppendJSON(nil)
+	}
+	return &message.Record{Position: 1, Message: m}
 }

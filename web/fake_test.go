@@ -104,7 +104,7 @@ func (g *fakeGateway) Status() Status {
 	status := Status{
 		Gateway: "line-3", Version: "0.1.0", Started: g.started,
 		Devices: []Device{
-			{Name: "press", Driver: "modbus", Address: "tcp://192.168.10.21:502", State: "online", Since: g.started,
+			{Name: "press", Driver: "modbus", Address: "tcp://192.168.10.21:502", State: "online", Since: g.started, Interval: 1000, Lamps: Lamps{"good", "good", "good"},
 				Polls: 18_402 + polls, Failures: 3, Readings: 18_399 + polls, Seq: 18_399 + polls, LastPoll: ago(0.1),
 				Points: []Point{
 					{Name: "temperature", Unit: "°C", Value: math.Round((64+6*math.Sin(age/7))*10) / 10},
@@ -113,7 +113,7 @@ func (g *fakeGateway) Status() Status {
 					{Name: "running", Value: true},
 					{Name: "recipe", Value: "B-114"},
 				}},
-			{Name: "furnace", Driver: "modbus", Address: "tcp://192.168.10.22:502", State: "degraded", Since: g.started.Add(-40 * time.Minute),
+			{Name: "furnace", Driver: "modbus", Address: "tcp://192.168.10.22:502", State: "degraded", Since: g.started.Add(-40 * time.Minute), Interval: 1000, Lamps: Lamps{"good", "good", "bad"},
 				LastError: "zone_2 at holding 40: exception 2: illegal data address",
 				Polls:     9_120 + polls/2, Failures: 0, Readings: 9_120 + polls/2, Seq: 9_120 + polls/2, LastPoll: ago(0.4),
 				Points: []Point{
@@ -121,14 +121,14 @@ func (g *fakeGateway) Status() Status {
 					{Name: "zone_2", Unit: "°C", Error: "exception 2: illegal data address"},
 					{Name: "power", Unit: "kW", Value: math.Round((37+2*math.Sin(age/5))*100) / 100},
 				}},
-			{Name: "meter", Driver: "dlt645", Address: "/dev/ttyS1 · 000012345678", State: "online", Since: g.started,
+			{Name: "meter", Driver: "dlt645", Address: "/dev/ttyS1 · 000012345678", State: "online", Since: g.started, Interval: 1000, Lamps: Lamps{"good", "good", "good"},
 				Polls: 1_840 + polls/10, Failures: 1, Readings: 1_839 + polls/10, Seq: 1_839 + polls/10, LastPoll: ago(0.8),
 				Points: []Point{
 					{Name: "energy", Unit: "kWh", Value: math.Round((18_422.61+age/90)*100) / 100},
 					{Name: "voltage_a", Unit: "V", Value: math.Round((229.8+math.Sin(age/2))*10) / 10},
 					{Name: "current_a", Unit: "A", Value: math.Round((14.2+math.Sin(age))*100) / 100},
 				}},
-			{Name: "conveyor", Driver: "modbus", Address: "tcp://192.168.10.25:502", State: "offline", Since: g.started.Add(-3 * time.Minute),
+			{Name: "conveyor", Driver: "modbus", Address: "tcp://192.168.10.25:502", State: "offline", Since: g.started.Add(-3 * time.Minute), Interval: 1000, Lamps: Lamps{"good", "bad", "unknown"},
 				LastError: "connect to 192.168.10.25:502: no route to host; next try in 14 s", Polls: 2_200, Failures: 61, Readings: 2_139, Seq: 2_139, LastPoll: ago(200),
 				Points: []Point{{Name: "speed", Unit: "m/s"}, {Name: "load", Unit: "%"}}},
 		},

@@ -247,6 +247,7 @@ func TestAnOutageOfTheServerLosesNothing(t *testing.T) {
 		time.Sleep(time.Hour)
 		l.tell(event("b", rules.Cleared))
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if s := n.State(); s.Waiting != 2 || s.LastError != "no route to host" || s.NextTry.IsZero() || w.tries < 12 || w.tries > 25 {
 			t.Errorf("after an hour it is %+v with %d tries", s, w.tries)
 		}
@@ -258,6 +259,7 @@ func TestAnOutageOfTheServerLosesNothing(t *testing.T) {
 		defer stop()
 		w.set(false)
 		time.Sleep(6 * time.Minute)
+		synctest.Wait()
 		if len(w.letters) != 1 || len(w.letters[0].Events) != 2 || w.letters[0].Events[1].Ended == nil || w.letters[0].Subject != "[line-3] 2 alarms, CRITICAL: press a" {
 			t.Fatalf("told was %+v", w.letters)
 		}
@@ -276,10 +278,12 @@ func TestBeyondTheBoundOfAnHourThingsAreSummedUp(t *testing.T) {
 			l.tell(event(string(rune('a'+i%26))+string(rune('a'+i/26)), rules.Raised))
 			time.Sleep(10 * time.Second)
 		}
+		synctest.Wait()
 		if len(w.letters) != 3 {
 			t.Errorf("within an hour %d were sent", len(w.letters))
 		}
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		last := w.letters[len(w.letters)-1]
 		if len(w.letters) > 6 || len(w.letters[3].Events) != maxLines || w.letters[3].More == 0 {
 			t.Errorf("then %d were sent, the last with %d events and %d more", len(w.letters), len(last.Events), last.More)
@@ -304,6 +308,7 @@ func TestWhatNobodyAcknowledgesIsToldAgain(t *testing.T) {
 			rules.Alarm{ID: "c", Alarm: "other", Severity: "critical", Since: now})
 		defer stop()
 		time.Sleep(13 * time.Hour)
+		synctest.Wait()
 		if len(w.letters) != 3 || w.letters[0].Kind != "reminder" || len(w.letters[0].Events) != 1 || w.letters[0].ID == w.letters[1].ID {
 			t.Errorf("told was %+v", w.letters)
 		}

@@ -106,6 +106,9 @@ func (c *core) restore(list []savedState, now int64) {
 			if raised {
 				c.open[s.id] = s
 			}
+			if raised && s.text == "" {
+				s.text, s.textZH = s.rule.words(s, false)
+			}
 		}
 	}
 }

@@ -8,7 +8,7 @@ export type ConfigState = Schemas['ConfigState']
 export type Preview = Schemas['ConfigPreview']
 export type Applied = Schemas['ConfigApplied']
 export type DiffLine = Schemas['DiffLine']
-export type FieldProblem = Schemas['SectionProblem']
+export type Problem = Schemas['SectionProblem']
 export type Revision = Schemas['Revision']
 export type Field = Schemas['ConfigField']
 export type Schema = Schemas['ConfigSchema']
@@ -69,11 +69,11 @@ export function withValue(object: Values | undefined, key: string, value: unknow
 }
 
 // problemAt is what is wrong with exactly this place.
-export const problemAt = (problems: readonly FieldProblem[], path: readonly string[]): string | undefined =>
+export const problemAt = (problems: readonly Problem[], path: readonly string[]): string | undefined =>
   problems.find((p) => p.path.length === path.length && p.path.every((step, i) => step === path[i]))?.text
 
 // problemsBelow says whether anything is wrong within a place.
-export const problemsBelow = (problems: readonly FieldProblem[], path: readonly string[]): boolean =>
+export const problemsBelow = (problems: readonly Problem[], path: readonly string[]): boolean =>
   problems.some((p) => p.path.length > path.length && path.every((step, i) => step === p.path[i]))
 
 // readField makes a value of what was typed into the field; empty is none, so that the default counts. What

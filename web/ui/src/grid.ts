@@ -3,13 +3,13 @@
 
 import {
   EditModule, FilterModule, FormatModule, FrozenColumnsModule, InteractionModule, KeybindingsModule, MoveColumnsModule, ResizeColumnsModule,
-  SelectRangeModule, SortModule, Tabulator, type CellComponent, type ColumnDefinition, type RowComponent,
+  SelectRangeModule, SortModule, Tabulator, TooltipModule, type CellComponent, type ColumnDefinition, type RowComponent,
 } from 'tabulator-tables'
 
 import { writeTable, parseTable } from './clipboard'
 import type { Row, Touched } from './sheet'
 
-Tabulator.registerModule([EditModule, FilterModule, FormatModule, FrozenColumnsModule, InteractionModule, KeybindingsModule, MoveColumnsModule, ResizeColumnsModule, SelectRangeModule, SortModule])
+Tabulator.registerModule([EditModule, FilterModule, FormatModule, FrozenColumnsModule, InteractionModule, KeybindingsModule, MoveColumnsModule, ResizeColumnsModule, SelectRangeModule, SortModule, TooltipModule])
 
 export interface GridColumn {
   field: string
@@ -64,6 +64,7 @@ export class Grid {
   private leaving = false // Escape lets Tab leave the grid
   private current = { id: 0, field: '' }
   private gone = false
+  private there: Set<number> // the rows that the grid has
 
   constructor(
     private readonly host: HTMLElement,
@@ -72,6 +73,7 @@ export class Grid {
     private readonly owner: GridOwner,
     label: string,
   ) {
+    this.there = new Set(rows.map((row) => row.id))
     this.element = document.createElement('div')
     host.append(this.element)
     for (const column of columns) this.addList(column)
@@ -96,8 +98,12 @@ export class Grid {
     this.table.on('rangeChanged', () => this.look())
     this.table.on('rangeAdded', () => this.look())
     void this.ready.then(() => {
+      // Of a grid and what can be focused in it, only the rows' own holder may lie between.
       this.element.setAttribute('aria-label', label)
-      this.element.querySelector('.tabulator-tableholder')?.setAttribute('aria-label', label)
+      this.element.removeAttribute('aria-owns')
+      this.element.querySelector('.tabulator-tableholder')?.setAttribute('role', 'rowgroup')
+      this.element.querySelector('.tabulator-table')?.setAttribute('role', 'presentation')
+      this.element.querySelector('.tabulator-range-overlay')?.setAttribute('role', 'presentation')
     })
     host.addEventListener('keydown', this.onKey, true)
     host.addEventListener('copy', this.onCopy)
@@ -135,7 +141,7 @@ export class Grid {
       visible: column.visible,
       cssClass: column.live ? 'live' : '',
       sorter: (a: string, b: string) => String(a ?? '').localeCompare(String(b ?? ''), undefined, { numeric: true }),
-      formatter: (cell) => this.draw(cell, column),
+      formatter: (cell: CellComponent) => this.draw(cell, column),
       ...(column.live ? {} : { editor: (cell: CellComponent, rendered: (f: () => void) => void, success: (v: string) => void, cancel: () => void) => this.editor(cell, column, rendered, success, cancel) }),
     } as unknown as ColumnDefinition
   }
@@ -156,13 +162,12 @@ export class Grid {
     const text = String(cell.getValue() ?? '')
     const beside = this.owner.beside(column.field, text)
     const shown = plain(this.owner.text(id, column.field, text))
-    if (beside) {
-      const pale = document.createElement('span')
-      pale.className = 'beside'
-      pale.textContent = beside
-      shown.append(pale)
-    }
-    return shown
+    if (!beside) return shown
+    const pale = plain(beside)
+    pale.className = 'beside'
+    const both = document.createElement('span')
+    both.append(shown, pale)
+    return both
   }
 
   private editor(cell: CellComponent, column: GridColumn, rendered: (f: () => void) => void, success: (text: string) => void, cancel: () => void): HTMLElement {
@@ -362,6 +367,7 @@ export class Grid {
     if (touched.structure || touched.ids.size > 200) {
       const range = this.ranges.activeRange
       const kept = range ? { row: range.top, field: this.shownColumns()[range.left] ?? '' } : undefined
+      this.there = new Set(rows.map((row) => row.id))
       await this.table.replaceData(rows.map(shownOf))
       if (kept && !this.gone) this.selectAt(Math.min(kept.row, rows.length - 1), kept.field)
       return
@@ -380,7 +386,7 @@ export class Grid {
       return
     }
     for (const id of ids) {
-      const row = this.table.getRow(id) as RowComponent | false
+      const row = this.there.has(id) ? (this.table.getRow(id) as RowComponent | false) : false
       if (row) row.reformat()
     }
   }
@@ -443,6 +449,7 @@ const shownOf = (row: Row): Shown => ({ ...row.cells, id: row.id })
 
 function plain(text: string): HTMLElement {
   const span = document.createElement('span')
+  span.className = 'shown'
   span.textContent = text
   return span
 }

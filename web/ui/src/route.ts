@@ -13,6 +13,7 @@ export const areas = {
   alarms: ['alarms', 'rules'],
   trends: ['trends'],
   uplinks: ['uplinks'],
+  system: ['configuration'],
 } as const
 // Views that are led to from elsewhere, and the part that they belong to.
 const beside = { aside: 'uplinks', add: 'devices', points: 'devices', import: 'devices', setup: 'overview' } as const

@@ -9,6 +9,7 @@ const AlarmsView = defineAsyncComponent(() => import('./components/alarms/Alarms
 const AsideView = defineAsyncComponent(() => import('./components/AsideView.vue'))
 const BusDetail = defineAsyncComponent(() => import('./components/BusDetail.vue'))
 const BusesView = defineAsyncComponent(() => import('./components/BusesView.vue'))
+const ConfigurationView = defineAsyncComponent(() => import('./components/ConfigurationView.vue'))
 const ConnectionsView = defineAsyncComponent(() => import('./components/ConnectionsView.vue'))
 const DeadView = defineAsyncComponent(() => import('./components/DeadView.vue'))
 const AddDevice = defineAsyncComponent(() => import('./components/AddDevice.vue'))
@@ -55,6 +56,7 @@ const screens: Record<View, (name: string, status: Status) => VNode> = {
   uplinks: (name, status) => (name ? h(UplinkDetail, { key: name, name, status }) : h(UplinksView, { status })),
   alarms: (_, status) => h(AlarmsView, { status }),
   rules: (_, status) => h(RulesView, { status }),
+  configuration: () => h(ConfigurationView),
   aside: (name, status) => (name ? h(AsideView, { key: name, name }) : h(UplinksView, { status })),
 }
 

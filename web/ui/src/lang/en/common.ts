@@ -31,6 +31,8 @@ export default {
     uplinks: 'Uplinks',
     alarms: 'Alarms',
     rules: 'Rules',
+    system: 'System',
+    configuration: 'Configuration',
   },
 
   lists: {

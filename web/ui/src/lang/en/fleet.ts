@@ -106,7 +106,7 @@ export default {
     leavingText: 'The changes to the points have not been saved. They are lost when you go on.',
     leave: 'Leave without saving',
     columns: {
-      name: 'Name', address: 'Address', id: 'Data identifier', type: 'Type', order: 'Byte order', length: 'Length', scale: 'Scale', offset: 'Offset', precision: 'Decimals', enum: 'Names of numbers', bits: 'Names of bits',
+      name: 'Name', address: 'Address', id: 'Data identifier', type: 'Type', order: 'Order', length: 'Length', scale: 'Scale', offset: 'Offset', precision: 'Decimals', enum: 'Names of numbers', bits: 'Names of bits',
       unit: 'Unit', access: 'Access', group: 'Group', report: 'Report', deadband: 'Deadband', deadband_percent: 'Deadband %', max_silence: 'Longest silence', min_interval: 'Shortest interval', on_error: 'On error',
       raw: 'Registers', value: 'Value', state: 'State',
     },

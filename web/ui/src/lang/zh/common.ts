@@ -31,6 +31,8 @@ export default {
     uplinks: '上行链路',
     alarms: '报警',
     rules: '报警规则',
+    system: '系统',
+    configuration: '配置',
   },
 
   lists: {
