@@ -203,6 +203,14 @@ func (w *fakeWay) send(_ context.Context, l *Letter) error {
 	return nil
 }
 
+// got gives what was taken, and after how many tries.
+func (w *fakeWay) got() ([]Letter, int) {
+	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]Letter{}, w.letters...), w.tries
+}
+
 func (w *fakeWay) set(down bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -247,24 +255,24 @@ func TestAnOutageOfTheServerLosesNothing(t *testing.T) {
 		time.Sleep(time.Hour)
 		l.tell(event("b", rules.Cleared))
 		time.Sleep(time.Minute)
-		synctest.Wait()
-		if s := n.State(); s.Waiting != 2 || s.LastError != "no route to host" || s.NextTry.IsZero() || w.tries < 12 || w.tries > 25 {
-			t.Errorf("after an hour it is %+v with %d tries", s, w.tries)
+		_, tries := w.got()
+		if s := n.State(); s.Waiting != 2 || s.LastError != "no route to host" || s.NextTry.IsZero() || tries < 12 || tries > 25 {
+			t.Errorf("after an hour it is %+v with %d tries", s, tries)
 		}
+		stop() // a restart
 		if l.done != 4 {
 			t.Errorf("it keeps the log from position %d on", l.done)
 		}
-		stop() // a restart
 		n, stop = runNotifier(t, l, w, config.Notify{PerHour: 10})
 		defer stop()
 		w.set(false)
 		time.Sleep(6 * time.Minute)
-		synctest.Wait()
-		if len(w.letters) != 1 || len(w.letters[0].Events) != 2 || w.letters[0].Events[1].Ended == nil || w.letters[0].Subject != "[line-3] 2 alarms, CRITICAL: press a" {
-			t.Fatalf("told was %+v", w.letters)
+		letters, _ := w.got()
+		if len(letters) != 1 || len(letters[0].Events) != 2 || letters[0].Events[1].Ended == nil || letters[0].Subject != "[line-3] 2 alarms, CRITICAL: press a" {
+			t.Fatalf("told was %+v", letters)
 		}
-		if !strings.Contains(w.letters[0].Text, "over by now") || n.State().Waiting != 0 {
-			t.Errorf("the text is\n%s", w.letters[0].Text)
+		if !strings.Contains(letters[0].Text, "over by now") || n.State().Waiting != 0 {
+			t.Errorf("the text is\n%s", letters[0].Text)
 		}
 	})
 }
@@ -278,18 +286,18 @@ func TestBeyondTheBoundOfAnHourThingsAreSummedUp(t *testing.T) {
 			l.tell(event(string(rune('a'+i%26))+string(rune('a'+i/26)), rules.Raised))
 			time.Sleep(10 * time.Second)
 		}
-		synctest.Wait()
-		if len(w.letters) != 3 {
-			t.Errorf("within an hour %d were sent", len(w.letters))
+		letters, _ := w.got()
+		if len(letters) != 3 {
+			t.Errorf("within an hour %d were sent", len(letters))
 		}
 		time.Sleep(time.Hour)
-		synctest.Wait()
-		last := w.letters[len(w.letters)-1]
-		if len(w.letters) > 6 || len(w.letters[3].Events) != maxLines || w.letters[3].More == 0 {
-			t.Errorf("then %d were sent, the last with %d events and %d more", len(w.letters), len(last.Events), last.More)
+		letters, _ = w.got()
+		last := letters[len(letters)-1]
+		if len(letters) > 6 || len(letters[3].Events) != maxLines || letters[3].More == 0 {
+			t.Errorf("then %d were sent, the last with %d events and %d more", len(letters), len(last.Events), last.More)
 		}
 		told := 0
-		for _, letter := range w.letters {
+		for _, letter := range letters {
 			told += len(letter.Events) + letter.More
 		}
 		if told != 300 {
@@ -308,9 +316,9 @@ func TestWhatNobodyAcknowledgesIsToldAgain(t *testing.T) {
 			rules.Alarm{ID: "c", Alarm: "other", Severity: "critical", Since: now})
 		defer stop()
 		time.Sleep(13 * time.Hour)
-		synctest.Wait()
-		if len(w.letters) != 3 || w.letters[0].Kind != "reminder" || len(w.letters[0].Events) != 1 || w.letters[0].ID == w.letters[1].ID {
-			t.Errorf("told was %+v", w.letters)
+		letters, _ := w.got()
+		if len(letters) != 3 || letters[0].Kind != "reminder" || len(letters[0].Events) != 1 || letters[0].ID == letters[1].ID {
+			t.Errorf("told was %+v", letters)
 		}
 	})
 }
