@@ -59,8 +59,15 @@ func (c *clock) Time() web.Time {
 	return now
 }
 
-// SetTime implements web.Clock. The zone comes first: setting it can fail without having done anything.
+// SetTime implements web.Clock. What can be refused is refused before anything is changed: a machine with
+// the new zone and the old time would be worse than one with neither.
 func (c *clock) SetTime(now time.Time, zone string) error {
+	if zone != "" && !known(zone) {
+		return &web.FieldError{Field: "zone", Text: fmt.Sprintf("%.60q is no time zone; one is called such as Asia/Shanghai", zone)}
+	}
+	if !now.IsZero() && !c.system.maySet() {
+		return clockByHand(now)
+	}
 	if zone != "" && zone != c.system.zoneName() {
 		if err := c.system.setZone(zone); err != nil {
 			return err
@@ -71,10 +78,7 @@ func (c *clock) SetTime(now time.Time, zone string) error {
 	}
 	err := c.system.set(now)
 	if errors.Is(err, fs.ErrPermission) {
-		return &web.ByHandError{
-			Why:     "the gateway may not set the clock of this machine",
-			Command: "timedatectl set-time '" + now.UTC().Format("2006-01-02 15:04:05") + " UTC'",
-		}
+		return clockByHand(now)
 	}
 	if err != nil {
 		return fmt.Errorf("set the clock: %w", err)
@@ -83,6 +87,19 @@ func (c *clock) SetTime(now time.Time, zone string) error {
 	defer c.mu.Unlock()
 	c.byWeb = true
 	return nil
+}
+
+func clockByHand(now time.Time) error {
+	return &web.ByHandError{
+		Why:     "the gateway may not set the clock of this machine",
+		Command: "timedatectl set-time '" + now.UTC().Format("2006-01-02 15:04:05") + " UTC'",
+	}
+}
+
+// known says whether a zone is in the database; Local is a word of Go's alone.
+func known(zone string) bool {
+	_, err := time.LoadLocation(zone)
+	return err == nil && zone != "Local"
 }
 
 // zoneName is the zone's name; UTC where nothing says it.
@@ -100,9 +117,6 @@ func (s *clockSystem) zoneName() string {
 }
 
 func (s *clockSystem) setZone(zone string) error {
-	if _, err := time.LoadLocation(zone); err != nil || zone == "Local" {
-		return &web.FieldError{Field: "zone", Text: fmt.Sprintf("%.60q is no time zone; one is called such as Asia/Shanghai", zone)}
-	}
 	if s.zone != "" {
 		return &web.ByHandError{Why: "the zone is what the environment variable TZ of the gateway says", Command: "TZ=" + zone + ", where the gateway is started"}
 	}

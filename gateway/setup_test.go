@@ -141,6 +141,17 @@ func TestWhatAProcessMayNotSetIsSaidInWords(t *testing.T) {
 	}
 }
 
+func TestAZoneIsNotChangedWhereTheClockMayNotBe(t *testing.T) {
+	c, at := testClock(t)
+	c.system.maySet = func() bool { return false }
+	if _, ok := errors.AsType[*web.ByHandError](c.SetTime(time.Unix(1795464000, 0), "Asia/Shanghai")); !ok {
+		t.Error("a clock that may not be set was set")
+	}
+	if got := c.Time(); got.Zone != "UTC" || !at.IsZero() {
+		t.Errorf("a refused change has left the clock at %v, %+v", *at, got)
+	}
+}
+
 func TestTheMachinesOwnClockIsRead(t *testing.T) {
 	now := machineClock().Time()
 	if since := time.Since(now.Now); since < 0 || since > time.Minute || now.Zone == "" {

@@ -157,7 +157,8 @@ export function withCandidates(draft: Draft, chosen: Candidate[], taken: string[
       if (!same) buses.push({ ...bus, name: called })
       address = String(address).replace(/:\/\/.*$/, '://' + called)
     }
-    devices.push({ ...device, name, ...(address === undefined ? {} : { address }) })
+    const { name: _, driver, profile, ...rest } = device
+    devices.push({ name, ...(driver ? { driver } : {}), ...(profile ? { profile } : {}), ...rest, ...(address === undefined ? {} : { address }) })
   }
   return { ...draft, devices, buses }
 }
