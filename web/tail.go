@@ -68,7 +68,7 @@ func (d *tailDesk) tail(c *gin.Context) {
 	}
 	control := http.NewResponseController(c.Writer)
 	// The server's limit on reading a request would end the stream; there is nothing left to read.
-	if err := control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := control.SetReadDeadline(time.Time{}); err != nil {
 		_ = c.Error(err)
 		return
 	}
@@ -87,7 +87,7 @@ func (d *tailDesk) tail(c *gin.Context) {
 	c.Header("X-Accel-Buffering", "no") // a proxy must not collect events
 	token, _ := token(c)
 	err := d.options.Messages.Follow(ctx, filters, func(news TailNews) error {
-		if _, ok := d.sessions.use(token); !ok {
+		if _, ok := d.holder(token); !ok {
 			return errSignedOut // the page finds out when it connects again
 		}
 		news.Items = append([]TailItem{}, news.Items...)

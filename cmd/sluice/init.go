@@ -32,7 +32,8 @@ gateway:
 store:
   dir: {{.Data}}
 web:
-  listen: "{{.Web}}"
+  listen: "{{.Web}}"{{if .TLS}}
+  tls: {}                # https on port 8443, where other machines are sent; docs/security.md{{end}}
 mqtt:
   listen: ["{{.MQTT}}"]
   anonymous: true
@@ -54,6 +55,13 @@ func begin(path string, log *slog.Logger) error {
 	}
 	log.Info("the configuration of a fresh gateway was written", "file", path)
 	return nil
+}
+
+// local says whether only the machine itself reaches an address: no password crosses a wire there.
+func local(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	ip := net.ParseIP(host)
+	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
 }
 
 func initialise(args []string) error {
@@ -79,7 +87,7 @@ func writeFirst(path, web, mqtt string) error {
 	if err != nil {
 		return err
 	}
-	err = first.Execute(&text, map[string]string{"Name": preset.Gateway.Name, "Data": firstData, "Web": web, "MQTT": mqtt})
+	err = first.Execute(&text, map[string]any{"Name": preset.Gateway.Name, "Data": firstData, "Web": web, "MQTT": mqtt, "TLS": !local(web)})
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func TestAFreshBoxGetsAConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Web.Listen != firstWeb || c.Store.Dir != filepath.Join(dir, "data") || len(c.MQTT.Listen) != 1 || !c.MQTT.Anonymous || c.Gateway.Name == "" || len(c.Warnings) > 0 {
+	if c.Web.Listen != firstWeb || c.Web.TLS == nil || c.Store.Dir != filepath.Join(dir, "data") || len(c.MQTT.Listen) != 1 || !c.MQTT.Anonymous || c.Gateway.Name == "" || len(c.Warnings) > 0 {
 		t.Errorf("it is %+v", c)
 	}
 	mine := []byte("gateway: {name: mine}\n")
@@ -64,7 +64,7 @@ func TestInitTakesAddresses(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, err := config.Load(path, gateway.Kinds())
-	if err != nil || c.Web.Listen != "127.0.0.1:9" || c.MQTT.Listen[0] != "127.0.0.1:10" {
+	if err != nil || c.Web.Listen != "127.0.0.1:9" || c.MQTT.Listen[0] != "127.0.0.1:10" || c.Web.TLS != nil {
 		t.Errorf("it is %+v, %v", c, err)
 	}
 	if err := initialise([]string{"--config", path + "2", "--web", "nowhere"}); err == nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"sluice/gateway"
 	"sluice/gateway/config"
@@ -69,7 +70,7 @@ func run(ctx context.Context, args []string) error {
 	end()
 	<-reloading
 	if errors.Is(err, gateway.ErrRestarting) {
-		return again(log)
+		return again(ctx, log)
 	}
 	return err
 }
@@ -146,7 +147,16 @@ func textLog(level slog.Level) slog.Handler {
 // again lets this process begin anew as the same program, or the one that an update has put in its
 // place. So a restart works by hand, in a container and under any service manager, none of which has to
 // know of it; and what the kernel counts for the process goes on.
-func again(log *slog.Logger) error {
+//
+// A signal to stop that came while the gateway stopped means what it says: from here on signals end the
+// process, and one that was caught before has a moment to be heard.
+func again(ctx context.Context, log *slog.Logger) error {
+	signal.Reset(syscall.SIGTERM, syscall.SIGINT)
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-time.After(10 * time.Millisecond):
+	}
 	program, err := os.Executable()
 	if err == nil {
 		log.Info("starting anew", "program", program)

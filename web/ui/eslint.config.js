@@ -14,6 +14,7 @@ export default typescript.config(
   },
   {
     rules: {
+      '@typescript-eslint/no-unused-vars': ['error', { varsIgnorePattern: '^_', ignoreRestSiblings: true }], // what is taken out of an object
       eqeqeq: 'error',
       'no-console': 'error',
       'no-eval': 'error',

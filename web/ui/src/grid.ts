@@ -82,6 +82,7 @@ export class Grid {
       data: rows.map(shownOf),
       height: '100%',
       rowHeight,
+      renderVerticalBuffer: 150, // pixels drawn beyond what is seen: little, so that a leap draws little
       layout: 'fitData',
       rowHeader: { title: '#', formatter: 'rownum', headerSort: false, resizable: false, frozen: true, hozAlign: 'right', width: 52, minWidth: 40 },
       columns: columns.map((column) => this.definition(column)),

@@ -26,6 +26,8 @@ export default {
     addItem: 'Add',
     removeItem: 'Remove {name}',
     kept: 'Stored. Type to replace it',
+    comma: ', ',
+    part: { device: 'device {name}', uplink: 'uplink {name}', bus: 'line {name}', web: 'this page', mqtt: 'the MQTT listener', rocketmq: 'the RocketMQ listener' },
     parts: { settings: 'Settings', text: 'Text', history: 'History' },
     sections: 'Parts of the configuration',
     section: { gateway: 'Gateway', web: 'Page and API', mqtt: 'MQTT listener', rocketmq: 'RocketMQ', buses: 'Lines', store: 'Log on disk' },

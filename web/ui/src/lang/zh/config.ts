@@ -26,6 +26,8 @@ export default {
     addItem: '添加',
     removeItem: '删除 {name}',
     kept: '已保存，输入新值可替换',
+    comma: '、',
+    part: { device: '设备 {name}', uplink: '上行链路 {name}', bus: '线路 {name}', web: '本页面', mqtt: 'MQTT 监听', rocketmq: 'RocketMQ 监听' },
     parts: { settings: '设置', text: '文本', history: '历史' },
     sections: '配置的各部分',
     section: { gateway: '网关', web: '页面与接口', mqtt: 'MQTT 监听', rocketmq: 'RocketMQ', buses: '线路', store: '日志存储' },
