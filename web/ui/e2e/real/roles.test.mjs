@@ -1,0 +1,107 @@
+// What viewers and operators see of a gateway that works: everything, and nothing that would be refused.
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+
+import { close, launch, open, signIn, url } from '../browser.mjs'
+import { observe, places, visit } from './sights.mjs'
+
+const password = 'a password of mine'
+
+before(async () => {
+  await launch()
+  const { context, page } = await open()
+  await signIn(page)
+  for (const role of ['viewer', 'operator']) {
+    const answer = await context.request.post(new URL('/api/v1/users', url).href, { data: { name: role, role, password }, headers: { 'X-Requested-With': 'sluice' } })
+    assert.ok([201, 409].includes(answer.status()), `a user is not added: ${await answer.text()}`)
+  }
+  await context.close()
+})
+after(close)
+
+// enter opens the page as somebody of a role; refused collects what the gateway would not let them do.
+async function enter(role) {
+  const { context, page, complaints } = await open({ reducedMotion: 'reduce' })
+  observe(page)
+  const refused = []
+  await signIn(page, { name: role, password })
+  page.on('response', (response) => {
+    if ([401, 403].includes(response.status())) refused.push(`${response.request().method()} ${new URL(response.url()).pathname} is ${response.status()}`)
+  })
+  const ask = async (method, what, data) => context.request.fetch(new URL('/api/v1/' + what, url).href, { method, headers: { 'X-Requested-With': 'sluice' }, ...(data ? { data } : {}) })
+  const addresses = await places(async (what) => (await ask('GET', what)).json())
+  return { context, page, complaints, refused, ask, addresses }
+}
+
+// pressAll presses every button of what is shown, each name once, and those of the dialogs that they open.
+// Signing out would end it.
+async function pressAll(page) {
+  await page.evaluate(async () => {
+    const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+    const pressed = new Set()
+    const next = () => [...document.querySelectorAll('dialog[open] button, main button')].find((b) => !b.disabled && b.checkVisibility() && !pressed.has(b.innerText + b.ariaLabel))
+    for (let n = 0; n < 60; n++) {
+      const button = next()
+      if (!button) break
+      pressed.add(button.innerText + button.ariaLabel)
+      button.click()
+      await pause(40)
+    }
+    for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close()
+  })
+}
+
+for (const role of ['viewer', 'operator']) {
+  test(`nothing that the page asks for as ${role} is refused`, async () => {
+    const { context, page, complaints, refused, addresses } = await enter(role)
+    const faults = []
+    for (const address of addresses) {
+      await visit(page, address)
+      faults.push(...[...refused.splice(0), ...complaints.splice(0).filter((c) => !/status of (404|422)/.test(c))].map((fault) => `${address} ${fault}`))
+    }
+    assert.deepEqual(faults, [])
+    await context.close()
+  })
+}
+
+test('no button that a viewer is shown is refused', async () => {
+  const { context, page, refused, addresses } = await enter('viewer')
+  const faults = []
+  for (const address of addresses) {
+    await visit(page, address)
+    await pressAll(page)
+    await page.waitForTimeout(80)
+    faults.push(...refused.splice(0).map((fault) => `${address} ${fault}`))
+  }
+  assert.deepEqual(faults, [])
+  await context.close()
+})
+
+test('an operator writes and publishes, and does not change the configuration', async () => {
+  const { context, page, refused, ask } = await enter('operator')
+  await visit(page, '#/publish')
+  await page.fill('input[name=topic]', 'orders/every')
+  await page.fill('textarea[name=payload]', '{"order":7}')
+  await page.getByRole('button', { name: 'Send', exact: true }).click()
+  await page.locator('[data-test=published]').waitFor()
+
+  const { devices } = await (await ask('GET', 'status')).json()
+  const device = devices.find(({ name }) => name === 'press') ?? devices[0]
+  await visit(page, `#/devices/${encodeURIComponent(device.name)}`)
+  const write = page.locator('[data-test=write]')
+  if ((await write.count()) > 0) {
+    await write.click()
+    await page.getByRole('dialog').getByLabel('Value').fill('1')
+    await page.getByRole('dialog').getByRole('button', { name: /^Write 1/ }).click()
+    await page.locator('[data-test=written]').waitFor()
+  }
+  assert.deepEqual(refused, [])
+
+  await visit(page, '#/configuration/text')
+  await page.getByText('You can look at the configuration; administrators change it.').waitFor()
+  assert.equal(await page.locator('[data-test=review]').count(), 0)
+  const { etag } = await (await ask('GET', 'config')).json()
+  const tried = await context.request.put(new URL('/api/v1/config', url).href, { data: { edits: [{ path: ['gateway', 'name'], value: 'mine' }] }, headers: { 'X-Requested-With': 'sluice', 'If-Match': `"${etag}"` } })
+  assert.equal(tried.status(), 403)
+  await context.close()
+})
