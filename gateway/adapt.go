@@ -16,9 +16,15 @@ type durableLog struct{ *store.Store }
 // those that wait for longer are refused anyway.
 const commandsIdle = 24 * time.Hour
 
+// alarmsIdle is how long the places of rules and notifications that are no longer configured are kept.
+const alarmsIdle = time.Hour
+
 func (l durableLog) OpenCursor(name string, done message.Position) (broker.Cursor, error) {
-	if strings.HasPrefix(name, "commands/") {
+	switch kind, _, _ := strings.Cut(name, "/"); kind {
+	case "commands":
 		return l.Store.OpenExpiringCursor(name, done+1, commandsIdle)
+	case "alarms", "notify":
+		return l.Store.OpenExpiringCursor(name, done+1, alarmsIdle)
 	}
 	return l.Store.OpenCursor(name, done+1)
 }

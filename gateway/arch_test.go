@@ -46,6 +46,7 @@ var rules = []struct {
 	{"gateway/rocketmq", []string{"gateway/message", "gateway/remoting", "gateway/queue", "gateway/sql92", "gateway/transport", "gateway/rocketmq/acl"}, "a face speaks with clients and leaves what it means to the engine"},
 	{"gateway/rocketmqgrpc", []string{"gateway/message"}, "the listener declares the broker it talks to"},
 	{"gateway/rules", []string{"gateway/message", "gateway/config"}, "rules are a consumer like any other"},
+	{"gateway/notify", []string{"gateway/message", "gateway/config", "gateway/rules"}, "whoever tells people of alarms reads what the rules have told the log"},
 	{"gateway/certificates", []string{"gateway/transport"}, "certificates are decided on without knowing what is served"},
 	{"gateway/access", []string{"gateway/message"}, "who may do what is decided without knowing who asks"},
 	{"gateway/demo", []string{"*"}, "the demo is one more assembly, with simulators around it"},
@@ -95,6 +96,7 @@ var confined = map[string][]string{
 	"github.com/tarm/serial":              {"collectors/bus"},
 	"github.com/twmb/franz-go":            {"bridge/kafka"},
 	"github.com/xuri/excelize":            {"collectors/sheet"},
+	"github.com/wneessen/go-mail":         {"gateway/notify"},
 }
 
 type goPackage struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -72,6 +73,7 @@ func checkDevices(c *config.Config, report func(path, problem string)) {
 	}
 	defer buses.Close()
 	known := drivers.Drivers(buses, nil)
+	points := map[string][]string{}
 	for i, d := range c.Devices {
 		at := fmt.Sprintf("devices[%d].", i)
 		opened, err := known[d.Driver].Open(d.Name, d.Options)
@@ -83,7 +85,33 @@ func checkDevices(c *config.Config, report func(path, problem string)) {
 			report(fmt.Sprintf("%sderived[%d].expression", at, wrong.index), wrong.err.Error())
 		}
 		collectors.CheckGroups(opened, groupsOf(d), derived, func(path, problem string) { report(at+path, problem) })
+		for _, p := range opened.Points() {
+			points[d.Name] = append(points[d.Name], p.Name)
+		}
+		for _, p := range d.Derived {
+			points[d.Name] = append(points[d.Name], p.Name)
+		}
 		opened.Close()
+	}
+	checkWatched(c, points, report)
+}
+
+// checkWatched reports alarms on points that their device does not have.
+func checkWatched(c *config.Config, points map[string][]string, report func(path, problem string)) {
+	for i, a := range c.Alarms {
+		if a.Point == "" || a.Point == "*" {
+			continue
+		}
+		have, watched := points[a.Device], a.Device
+		if a.Device == "*" {
+			watched = "any device"
+			for _, names := range points {
+				have = append(have, names...)
+			}
+		}
+		if len(have) > 0 && !slices.Contains(have, a.Point) {
+			report(fmt.Sprintf("alarms[%d].point", i), fmt.Sprintf("%s has no point %q", watched, a.Point))
+		}
 	}
 }
 

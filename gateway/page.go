@@ -44,6 +44,7 @@ func (g *Gateway) pagePlace(c *config.Config) place {
 			Tracer:       g.tracer,
 			Buses:        g.lines,
 			Searches:     g.searches,
+			Alarms:       alarms{g},
 			Points:       fieldPoints{g},
 			Devices:      fieldDevices{g},
 			Trends:       trends{g},

@@ -62,6 +62,7 @@ func (g *Gateway) places(c *config.Config) (all []place) {
 	for _, u := range c.Uplinks {
 		all = append(all, g.uplinkPlace(c, u, kinds))
 	}
+	all = append(all, g.alarmPlaces(c)...)
 	all = append(all, g.straysPlace(c))
 	for _, d := range c.Devices {
 		all = append(all, g.devicePlace(c, d, g.drivers))

@@ -23,6 +23,7 @@ func (g *Gateway) Status() web.Status {
 		Devices: []web.Device{},
 		Uplinks: []web.Uplink{},
 		Log:     g.showLog(cursors),
+		Alarms:  g.countAlarms(),
 
 		Abandoned: abandoned(c, cursors),
 	}

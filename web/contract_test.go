@@ -89,6 +89,7 @@ func TestTheDocumentDescribesTheTypes(t *testing.T) {
 		"Search": reflect.TypeFor[DeviceSearch](), "SearchRequest": reflect.TypeFor[SearchRequest](), "FoundDevice": reflect.TypeFor[FoundDevice](), "DeviceGuess": reflect.TypeFor[DeviceGuess](),
 		"SearchOptions": reflect.TypeFor[SearchOptions](), "SearchLine": reflect.TypeFor[SearchLine](), "SearchProtocol": reflect.TypeFor[SearchProtocol](),
 		"User": reflect.TypeFor[User](), "Token": reflect.TypeFor[Token](), "MadeToken": reflect.TypeFor[madeToken](), "Certificate": reflect.TypeFor[Certificate](),
+		"AlarmList": reflect.TypeFor[alarmList](), "AlarmPage": reflect.TypeFor[alarmPage](), "Alarm": reflect.TypeFor[Alarm](), "AlarmNote": reflect.TypeFor[AlarmNote](), "AlarmEvent": reflect.TypeFor[AlarmEvent](), "AlarmCount": reflect.TypeFor[AlarmCount](), "Notification": reflect.TypeFor[Notification](),
 		"Aside": reflect.TypeFor[Aside](), "TestStep": reflect.TypeFor[TestStep](), "TestResult": reflect.TypeFor[TestResult](), "Log": reflect.TypeFor[Log](), "MQTT": reflect.TypeFor[MQTT](), "RocketMQ": reflect.TypeFor[RocketMQ](), "NameServer": reflect.TypeFor[NameServer](), "Demo": reflect.TypeFor[Demo](),
 		"Problem": reflect.TypeFor[problem](), "Session": reflect.TypeFor[opened](), "Identity": reflect.TypeFor[identity](), "Line": reflect.TypeFor[lineState](),
 		"Cursor": reflect.TypeFor[Cursor](), "Backup": reflect.TypeFor[Backup](), "Audit": reflect.TypeFor[Audit](),
@@ -193,6 +194,7 @@ func TestMetricsAreInTheExpositionFormat(t *testing.T) {
 		`sluice_mqtt_connections 2`,
 		`sluice_mqtt_unwelcome_total 7`,
 		`sluice_demo_line_up 1`,
+		`sluice_alarms_active{severity="critical"} 0`,
 		`sluice_log_cursors 3`,
 		`sluice_log_cursors_expired_total 1`,
 	} {

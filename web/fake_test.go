@@ -26,6 +26,7 @@ type fakeGateway struct {
 	messages fakeMessages
 	uplinks  fakeUplinks
 	points   fakePoints
+	alarms   fakeAlarms
 	outages  fakeOutages
 
 	certificates fakeCertificates

@@ -28,6 +28,7 @@ type Status struct {
 	// Abandoned are routes that are no longer configured although the log still keeps their backlog.
 	Abandoned []Abandoned `json:"abandoned"`
 	Log       Log         `json:"log"`
+	Alarms    AlarmCount  `json:"alarms"`
 	MQTT      MQTT        `json:"mqtt"`
 	// RocketMQ is missing when there is no listener for it.
 	RocketMQ *RocketMQ `json:"rocketmq,omitempty"`

@@ -29,6 +29,7 @@ func exposition(status Status) string {
 	e.lanes(status.Uplinks)
 	e.abandoned(status.Abandoned)
 	e.durableLog(status.Log)
+	e.alarms(status.Alarms)
 	e.mqtt(status.MQTT)
 	e.rocketmq(status.RocketMQ)
 	if demo := status.Demo; demo != nil {
@@ -105,6 +106,15 @@ func (e *metricWriter) lanes(uplinks []Uplink) {
 func (e *metricWriter) abandoned(routes []Abandoned) {
 	family(e, "sluice_abandoned_messages", "gauge", "Messages that the log keeps for a route that is no longer configured.", routes, func(a Abandoned) (float64, bool) { return float64(a.Messages), true })
 	family(e, "sluice_abandoned_bytes", "gauge", "Bytes that the log keeps for a route that is no longer configured.", routes, func(a Abandoned) (float64, bool) { return float64(a.Bytes), true })
+}
+
+func (e *metricWriter) alarms(count AlarmCount) {
+	e.head("sluice_alarms_active", "gauge", "Alarms that are raised.")
+	e.sample("sluice_alarms_active", float64(count.Critical), "severity", "critical")
+	e.sample("sluice_alarms_active", float64(count.Warning), "severity", "warning")
+	e.sample("sluice_alarms_active", float64(count.Info), "severity", "info")
+	e.head("sluice_alarms_unacknowledged", "gauge", "Alarms that nobody has acknowledged.")
+	e.sample("sluice_alarms_unacknowledged", float64(count.Unacknowledged))
 }
 
 func (e *metricWriter) durableLog(log Log) {

@@ -37,6 +37,7 @@ type Options struct {
 	Tracer       Tracer
 	Buses        Buses
 	Searches     Searches
+	Alarms       Alarms // nil: nothing is told of alarms
 	Certificates Certificates
 	Points       Points
 	Devices      Devices
@@ -202,6 +203,9 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	}
 	if s.options.Searches != nil {
 		s.searchRoutes(signedIn)
+	}
+	if s.options.Alarms != nil {
+		s.alarmRoutes(signedIn)
 	}
 	if s.options.Points != nil {
 		s.pointRoutes(signedIn)

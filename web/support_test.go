@@ -37,7 +37,7 @@ func newServer(t testing.TB, gateway *fakeGateway, accounts *fakeAccounts) *Serv
 		Keeper: &gateway.keeper, Messages: &gateway.messages, Points: &gateway.points,
 		Uplinks: &gateway.uplinks, Clouds: fakeClouds{}, Outages: &gateway.outages, Tracer: fakeTracer{},
 		FirstRun: &gateway.firstRun, Clock: &gateway.clock, System: &gateway.system, Logs: &gateway.logs, Restorer: &gateway.restorer,
-		Buses: fakeBuses{}, Searches: &fakeSearches{}, Devices: fakeDevices{}, Trends: &gateway.trends, Configurator: &fakeConfigurator{},
+		Buses: fakeBuses{}, Searches: &fakeSearches{}, Alarms: &gateway.alarms, Devices: fakeDevices{}, Trends: &gateway.trends, Configurator: &fakeConfigurator{},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -28,6 +28,7 @@ func (d *decoder) check(c *Config) {
 	d.checkBuses(c)
 	d.checkProfiles(c)
 	d.checkRoutes(c)
+	d.checkAlarms(c)
 	d.checkReferences(c)
 }
 

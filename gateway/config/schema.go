@@ -17,6 +17,8 @@ type Config struct {
 	Buses    []Bus     `yaml:"buses" unique:"name" doc:"Lines that devices share: serial ports, serial servers, and DTUs that connect to the gateway. A TCP device needs none."`
 	Devices  []Device  `yaml:"devices" unique:"name" doc:"The devices that are polled."`
 	Uplinks  []Uplink  `yaml:"uplinks" unique:"name" doc:"The ways to the clouds, each with its own place in the log."`
+	Alarms   []Alarm   `yaml:"alarms" unique:"name" max:"1000" doc:"What is worth telling about devices and their points; docs/alarms.md explains."`
+	Notify   []Notify  `yaml:"notify" unique:"name" max:"50" doc:"Who is told of alarms, and how."`
 
 	// Warnings do not keep the configuration from being used: files and serial ports that do not
 	// exist here, and settings that are rarely meant.

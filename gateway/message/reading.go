@@ -93,6 +93,9 @@ func (v Value) Float() (f float64, ok bool) {
 	return 0, false
 }
 
+// AsText gives the value of a text; ok is false for everything else.
+func (v Value) AsText() (s string, ok bool) { return v.text, v.kind == text }
+
 // Any gives the value as a bool, float64 or string; nil when absent. Integers beyond 2^53 lose digits.
 func (v Value) Any() any {
 	switch v.kind {

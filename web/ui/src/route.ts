@@ -10,6 +10,7 @@ export const areas = {
   devices: ['devices', 'profiles'],
   buses: ['buses', 'find'],
   messages: ['messages', 'tail', 'publish', 'topics', 'groups', 'dead', 'connections'],
+  alarms: ['alarms', 'rules'],
   trends: ['trends'],
   uplinks: ['uplinks'],
   system: ['system', 'configuration', 'users', 'certificates', 'logs', 'audit', 'backup'],

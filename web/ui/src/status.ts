@@ -46,7 +46,7 @@ const few = 6 // devices whose points the overview shows
 // small tells whether there are so few devices that each is shown with its points.
 export const small = (status: Status): boolean => status.devices.length <= few
 
-const pointless: readonly View[] = ['buses', 'find', 'messages', 'tail', 'publish', 'topics', 'groups', 'dead', 'connections', 'trends', 'aside', 'profiles', 'devices', 'add', 'import', 'points']
+const pointless: readonly View[] = ['alarms', 'buses', 'find', 'messages', 'tail', 'publish', 'topics', 'groups', 'dead', 'connections', 'trends', 'aside', 'profiles', 'devices', 'add', 'import', 'points']
 
 // pointsFor says of which devices a place needs the points: all, none, or one by its name.
 export function pointsFor(place: Place, status: Status | undefined): string {

@@ -5,6 +5,7 @@ import { place, type View } from './route'
 import type { Status } from './status'
 
 // What is not looked at first is fetched when it is asked for.
+const AlarmsView = defineAsyncComponent(() => import('./components/alarms/AlarmsView.vue'))
 const AsideView = defineAsyncComponent(() => import('./components/AsideView.vue'))
 const BackupView = defineAsyncComponent(() => import('./components/BackupView.vue'))
 const BusDetail = defineAsyncComponent(() => import('./components/BusDetail.vue'))
@@ -25,6 +26,7 @@ const PointsEditor = defineAsyncComponent(() => import('./components/PointsEdito
 const ProfileDetail = defineAsyncComponent(() => import('./components/ProfileDetail.vue'))
 const ProfilesView = defineAsyncComponent(() => import('./components/ProfilesView.vue'))
 const PublishView = defineAsyncComponent(() => import('./components/PublishView.vue'))
+const RulesView = defineAsyncComponent(() => import('./components/alarms/RulesView.vue'))
 const SearchDetail = defineAsyncComponent(() => import('./components/SearchDetail.vue'))
 const SystemView = defineAsyncComponent(() => import('./components/SystemView.vue'))
 const TailView = defineAsyncComponent(() => import('./components/TailView.vue'))
@@ -64,6 +66,8 @@ const screens: Record<View, (name: string, status: Status) => VNode> = {
   logs: () => h(LogsView),
   backup: (_, status) => h(BackupView, { status }),
   uplinks: (name, status) => (name ? h(UplinkDetail, { key: name, name, status }) : h(UplinksView, { status })),
+  alarms: (_, status) => h(AlarmsView, { status }),
+  rules: (_, status) => h(RulesView, { status }),
   configuration: () => h(ConfigurationView),
   aside: (name, status) => (name ? h(AsideView, { key: name, name }) : h(UplinksView, { status })),
 }

@@ -29,6 +29,8 @@ export default {
     connections: 'Connections',
     trends: 'Trends',
     uplinks: 'Uplinks',
+    alarms: 'Alarms',
+    rules: 'Rules',
     system: 'System',
     configuration: 'Configuration',
     logs: 'Logs',

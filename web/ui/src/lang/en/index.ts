@@ -1,3 +1,4 @@
+import alarms from './alarms'
 import buses from './buses'
 import cloud from './cloud'
 import common from './common'
@@ -18,6 +19,7 @@ import uplinks from './uplinks'
 // Each file holds the texts of one part of the page, under top-level names of its own.
 export default {
   ...common,
+  ...alarms,
   ...door,
   ...overview,
   ...system,

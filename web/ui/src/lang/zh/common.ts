@@ -29,6 +29,8 @@ export default {
     connections: '连接',
     trends: '趋势',
     uplinks: '上行链路',
+    alarms: '报警',
+    rules: '报警规则',
     system: '系统',
     configuration: '配置',
     logs: '日志',

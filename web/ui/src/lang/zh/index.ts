@@ -1,3 +1,4 @@
+import alarms from './alarms'
 import type en from '../en'
 import buses from './buses'
 import cloud from './cloud'
@@ -19,6 +20,7 @@ import uplinks from './uplinks'
 // The same texts as in English: the compiler finds one that is missing.
 const zh: typeof en = {
   ...common,
+  ...alarms,
   ...door,
   ...overview,
   ...system,
