@@ -53,6 +53,8 @@ export async function visit(page, address) {
     await page.waitForTimeout(60)
     calm = asking.size === 0 ? calm + 1 : 0
   }
+  const there = await page.evaluate(() => location.hash || '#/')
+  if (!there.startsWith(address)) throw new Error(`the way to ${address} ends at ${there}`)
 }
 
 // tooWide says by how much the page has to be pushed sideways.
