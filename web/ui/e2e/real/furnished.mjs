@@ -11,7 +11,9 @@ export const password = 'correct horse battery'
 const points = [
   { name: 'counter', address: 'holding:0', type: 'uint32' },
   { name: 'temperature', address: 'holding:2', type: 'float32', unit: '°C' },
+  { name: 'setpoint', address: 'holding:100', type: 'uint16', access: 'rw' },
 ]
+const admin = { name: 'admin', password }
 
 // Caller asks the API of a box without a browser.
 export class Caller {
@@ -32,8 +34,9 @@ export class Caller {
   }
 }
 
-// furnish unpacks a box and signs in at its page.
-export async function furnish(t) {
+// furnish unpacks a box and signs in at its page: as the administrator, or as a new user of a role. more is
+// what the configuration has besides a device and an uplink.
+export async function furnish(t, { role, more = {} } = {}) {
   const box = await Box.unpack({ password })
   t.after(() => box.remove())
   const secret = join(box.folder, 'cloud-password')
@@ -42,10 +45,12 @@ export async function furnish(t) {
   const { etag } = await caller.call('GET', 'config')
   const device = { name: 'press', driver: 'modbus', address: `tcp://127.0.0.1:${box.ports.device}`, unit: 1, interval: '200ms', points }
   const uplink = { name: 'cloud', driver: 'mqtt', address: `tcp://127.0.0.1:${box.ports.cloud}`, username: 'plant', password_file: secret, retry: '2s', forward: [{ from: 'readings/#', to: '{topic}' }] }
-  await caller.call('PUT', 'config', { edits: [{ path: ['devices'], value: [device] }, { path: ['uplinks'], value: [uplink] }] }, { 'If-Match': `"${etag}"` })
+  const edits = Object.entries({ devices: [device], uplinks: [uplink], ...more }).map(([section, value]) => ({ path: [section], value }))
+  await caller.call('PUT', 'config', { edits }, { 'If-Match': `"${etag}"` })
+  if (role) await caller.call('POST', 'users', { name: role, role, password })
   const { context, page, complaints } = await open({}, box.url)
   t.after(() => context.close())
-  await signIn(page, { name: 'admin', password })
+  await signIn(page, role ? { name: role, password } : admin)
   return { box, caller, context, page, complaints }
 }
 
