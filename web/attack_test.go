@@ -45,7 +45,7 @@ var forViewers = map[string]string{
 var forAdministrators = []string{
 	"/api/v1/users", "/api/v1/tokens", "/api/v1/audit", "/api/v1/revisions", "/api/v1/backup", "/api/v1/log/cursors",
 	"/api/v1/diagnostics", "/api/v1/restore", "/api/v1/restart", "/api/v1/secrets", "/api/v1/config/reload", "/api/v1/config/confirm", "/api/v1/config/pending",
-	"/api/v1/uplinks/recognise", "/api/v1/uplinks/examples", "POST /api/v1/uplinks/test", "PUT /api/v1/config", "PUT /api/v1/setup/checklist", "PUT /api/v1/time",
+	"/api/v1/uplinks/recognise", "/api/v1/uplinks/examples", "POST /api/v1/uplinks/test", "POST /api/v1/alarms/notify/:name/test", "PUT /api/v1/config", "PUT /api/v1/setup/checklist", "PUT /api/v1/time",
 	"PUT /api/v1/certificate", "POST /api/v1/certificate", "DELETE /api/v1/certificate",
 }
 
@@ -233,7 +233,7 @@ func TestBodiesThatAreTooLargeAreRefused(t *testing.T) {
 
 // bodiless are routes that write and take no body.
 var bodiless = []string{
-	"POST /api/v1/backup", "POST /api/v1/uplinks/:name/test", "POST /api/v1/certificate", "POST /api/v1/config/reload", "POST /api/v1/restart",
+	"POST /api/v1/backup", "POST /api/v1/uplinks/:name/test", "POST /api/v1/alarms/notify/:name/test", "POST /api/v1/certificate", "POST /api/v1/config/reload", "POST /api/v1/restart",
 	"POST /api/v1/revisions/:number/restore", "POST /api/v1/restore", // whose body is a backup, as long as there is space
 }
 
@@ -305,6 +305,7 @@ func TestEveryAnswerHasTheHeaders(t *testing.T) {
 // wellFormed are bodies with which the fakes do what the route is for.
 var wellFormed = map[string]string{
 	"POST /api/v1/uplinks/:name/outage":      `{"seconds":30}`,
+	"POST /api/v1/alarms/:id/acknowledge":    `{"note":"on my way"}`,
 	"POST /api/v1/secrets":                   `{"name":"cloud-password","value":"s3cret"}`,
 	"POST /api/v1/config/preview":            `{"text":"gateway: {name: a}"}`,
 	"PUT /api/v1/config":                     `{"edits":[{"path":["gateway","name"],"value":"a"}]}`,
@@ -332,6 +333,7 @@ var wellFormed = map[string]string{
 // existing are the parameters that the fakes know.
 var existing = map[string]string{
 	"POST /api/v1/uplinks/:name/outage": "/api/v1/uplinks/cloud/outage", "DELETE /api/v1/uplinks/:name/outage": "/api/v1/uplinks/cloud/outage",
+	"POST /api/v1/alarms/:id/acknowledge": "/api/v1/alarms/a1/acknowledge", "POST /api/v1/alarms/notify/:name/test": "/api/v1/alarms/notify/shift/test",
 	"PUT /api/v1/users/:name": "/api/v1/users/a-viewer", "DELETE /api/v1/users/:name": "/api/v1/users/a-viewer",
 	"DELETE /api/v1/tokens/:name": "/api/v1/tokens/panel", "DELETE /api/v1/log/cursors/*name": "/api/v1/log/cursors/old",
 	"DELETE /api/v1/searches/:id": "/api/v1/searches/s1", "POST /api/v1/uplinks/:name/test": "/api/v1/uplinks/cloud/test",
