@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 
-import { freePort, until } from '../box.mjs'
+import { freePort, until } from './box.mjs'
 import { close, launch } from '../browser.mjs'
 import { furnish, signInAgain, skip } from './furnished.mjs'
 

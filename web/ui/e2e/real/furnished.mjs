@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { Box, missing } from '../box.mjs'
+import { Box, missing } from './box.mjs'
 import { open, signIn } from '../browser.mjs'
 
 export const skip = missing() || false

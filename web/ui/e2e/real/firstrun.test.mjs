@@ -9,7 +9,7 @@ import { Box, missing, Person, zone } from './box.mjs'
 const skip = missing() || false
 process.env.SLUICE_URL ??= 'http://127.0.0.1' // this file opens boxes of its own
 process.env.SLUICE_PASSWORD ??= 'unused'
-const { close, launch, open } = await import('./browser.mjs')
+const { close, launch, open } = await import('../browser.mjs')
 
 const mostActions = 6
 const mostTyped = 12
@@ -41,7 +41,7 @@ async function setPassword(page, code) {
 
 // accessible lets axe look at a screen; nothing serious may be found.
 async function accessible(page) {
-  await page.evaluate(await readFile(new URL('../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8'))
+  await page.evaluate(await readFile(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8'))
   const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }))
   const serious = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')
   assert.deepEqual(serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target).join(' ')}`), [], `on ${page.url()}`)
