@@ -58,6 +58,7 @@ const rowHeight = 30
 export class Grid {
   private readonly table: Tabulator
   private readonly ready: Promise<void>
+  private built = false // until then the table has no rows to ask for
   private readonly element: HTMLElement
   private readonly lists: HTMLElement[] = []
   private pressed: string | undefined // the key that began editing
@@ -99,6 +100,7 @@ export class Grid {
     this.table.on('rangeChanged', () => this.look())
     this.table.on('rangeAdded', () => this.look())
     void this.ready.then(() => {
+      this.built = true
       // Of a grid and what can be focused in it, only the rows' own holder may lie between.
       this.element.setAttribute('aria-label', label)
       this.element.removeAttribute('aria-owns')
@@ -395,7 +397,7 @@ export class Grid {
 
   // tick writes what was read into the rows that can be seen.
   tick(): void {
-    if (this.gone || this.editing) return
+    if (this.gone || !this.built || this.editing) return
     for (const row of this.table.getRows('visible')) {
       for (const column of this.columns) {
         if (!column.live) continue

@@ -1,4 +1,5 @@
 // Every view of a gateway that works, in both languages, wide and narrow, light and dark.
+//   SLUICE_URL=http://127.0.0.1:8080 SLUICE_PASSWORD=… SLUICE_BINARY=… npm run e2e:real
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 
