@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -46,36 +45,42 @@ func startAt(ctx context.Context, binary, dir, address, rest string) (*gateway, 
 		return nil, err
 	}
 	g := &gateway{process: process, base: "http://" + address}
-	return g, process.Until(ctx, func() error { return g.signIn(ctx) })
+	if err := process.Until(ctx, func() error { return g.signIn(ctx) }); err != nil {
+		return nil, err
+	}
+	// Else a page that is opened leads through the first steps with the gateway.
+	if err := g.send(ctx, http.MethodPut, "/api/v1/setup/checklist", map[string]bool{"dismissed": true}, nil); err != nil {
+		process.Kill()
+		return nil, err
+	}
+	return g, nil
 }
 
 func logDir(dir string) string { return filepath.Join(dir, "data") }
 
 func (g *gateway) signIn(ctx context.Context) error {
 	var opened struct{ Token string }
-	if err := g.post(ctx, "/api/v1/session", map[string]string{"user": "admin", "password": password}, &opened); err != nil {
-		return err
-	}
+	err := g.send(ctx, http.MethodPost, "/api/v1/session", map[string]string{"user": "admin", "password": password}, &opened)
 	g.token = opened.Token
-	return nil
+	return err
 }
 
 // program makes a token for a program, which may look.
 func (g *gateway) program(ctx context.Context) (string, error) {
 	var made struct{ Token string }
-	err := g.post(ctx, "/api/v1/tokens", map[string]string{"name": "bench", "role": "viewer"}, &made)
+	err := g.send(ctx, http.MethodPost, "/api/v1/tokens", map[string]string{"name": "bench", "role": "viewer"}, &made)
 	return made.Token, err
 }
 
-// post sends JSON and reads the answer, which has a token.
-func (g *gateway) post(ctx context.Context, path string, what any, answer *struct{ Token string }) error {
+// send sends JSON and reads the answer where it is wanted.
+func (g *gateway) send(ctx context.Context, method, path string, what, answer any) error {
 	body, err := json.Marshal(what)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, g.base+path, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, method, g.base+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -88,8 +93,11 @@ func (g *gateway) post(ctx context.Context, path string, what any, answer *struc
 		return err
 	}
 	defer got.Body.Close()
-	if err := json.NewDecoder(got.Body).Decode(answer); err != nil || answer.Token == "" {
-		return errors.Join(fmt.Errorf("POST %s is answered %s", path, got.Status), err)
+	if got.StatusCode/100 != 2 {
+		return fmt.Errorf("%s %s is answered %s", method, path, got.Status)
 	}
-	return nil
+	if answer == nil {
+		return nil
+	}
+	return json.NewDecoder(got.Body).Decode(answer)
 }

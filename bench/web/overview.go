@@ -48,9 +48,9 @@ func (s seen) page() float64 { return 100 * (s.Cores.Renderer + s.Cores.GPU) }
 func (s seen) more() float64 { return 100 * (s.Cores.Gateway - s.without) }
 func (s seen) first() sample { return s.Samples[0] }
 func (s seen) last() sample  { return s.Samples[len(s.Samples)-1] }
-func (s seen) growth() float64 {
-	return slope(s.Samples) * 600 / 1e6
-}
+
+// growth is in MB in ten minutes.
+func (s seen) growth() float64 { return slope(s.Samples) * 600 / 1e6 }
 
 // slope is by how many bytes a second the heap grows, by least squares. The first sample is from before the page had
 // drawn everything once, and does not count where there are enough others.
@@ -129,8 +129,12 @@ func (p *plan) reportOverview(w io.Writer, got map[string][]seen) {
 	fmt.Fprintf(w, "\n| after garbage collection | heap at first, MB | at last | growth in 10 min, MB | DOM nodes at first | at last | listeners at first | at last |\n|---|---|---|---|---|---|---|---|\n")
 	for _, v := range p.views() {
 		spread := func(what func(seen) float64) string { return measure.Spread(got[v.name], what, measure.Short) }
+		growth := "–" // warming up is all that a short look sees
+		if p.seconds >= judgedFrom {
+			growth = spread(seen.growth)
+		}
 		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", v.name, spread(func(s seen) float64 { return s.first().Heap / 1e6 }), spread(func(s seen) float64 { return s.last().Heap / 1e6 }),
-			spread(seen.growth), spread(func(s seen) float64 { return s.first().Nodes }), spread(func(s seen) float64 { return s.last().Nodes }),
+			growth, spread(func(s seen) float64 { return s.first().Nodes }), spread(func(s seen) float64 { return s.last().Nodes }),
 			spread(func(s seen) float64 { return s.first().Listeners }), spread(func(s seen) float64 { return s.last().Listeners }))
 	}
 	var goals []measure.Goal

@@ -1,8 +1,6 @@
 // Looks at one view of a gateway for a while and prints what that took: processor time of the browser's processes and
 // of the gateway, in parts of one core, and what the page holds after each garbage collection.
-import { readFileSync } from 'node:fs'
-
-import { browser, context, done, signIn, sleep, want } from './browser.mjs'
+import { browser, context, done, signIn, sleep, used, want } from './browser.mjs'
 
 const page = await signIn()
 await page.evaluate((to) => (location.hash = to), want.hash)
@@ -10,12 +8,6 @@ await page.locator(want.shown).first().waitFor()
 await sleep(want.settle)
 const session = await context.newCDPSession(page)
 const system = await browser.newBrowserCDPSession()
-
-// The kernel counts in hundredths of a second; user and system time are fields 14 and 15.
-const used = (pid) => {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / 100
-}
 
 async function processors() {
   const { processInfo } = await system.send('SystemInfo.getProcessInfo')

@@ -19,10 +19,10 @@ const (
 
 // pasted is one paste.
 type pasted struct {
-	Checked, Check, Task, Frame float64 // milliseconds; Frame is exceeded by one in twenty
-	Problems                    int
-	Top                         float64 // how far it scrolled, in pixels
-	wrong                       error
+	Checked, Check, Gateway, Task, Frame float64 // milliseconds; Gateway is processor time, Frame is exceeded by one in twenty
+	Problems                             int
+	Top                                  float64 // how far it scrolled, in pixels
+	wrong                                error
 }
 
 // Failed implements measure.Outcome.
@@ -51,7 +51,7 @@ func (p *plan) paste(ctx context.Context, in surroundings) error {
 	for round := range p.rounds {
 		say("points: round %d of %d", round+1, p.rounds)
 		var one pasted
-		one.wrong = p.browse(ctx, "points.mjs", pastePatience, map[string]any{"url": g.base, "device": edited, "rows": p.rows}, &one)
+		one.wrong = p.browse(ctx, "points.mjs", pastePatience, map[string]any{"url": g.base, "gateway": g.process.PID(), "device": edited, "rows": p.rows}, &one)
 		if one.wrong == nil && (one.Problems == 0 || one.Top == 0) {
 			one.wrong = errors.New("nothing was found or nothing scrolled")
 		}
@@ -71,6 +71,7 @@ func (p *plan) reportPaste(w io.Writer, all []pasted) {
 	checked := func(o pasted) float64 { return o.Checked }
 	fmt.Fprintf(w, "| ms | |\n|---|---|\n| from the paste to its problems | %s |\n", spread(checked))
 	fmt.Fprintf(w, "| of it the gateway's answer | %s |\n", spread(func(o pasted) float64 { return o.Check }))
+	fmt.Fprintf(w, "| processor time of the gateway | %s |\n", spread(func(o pasted) float64 { return o.Gateway }))
 	fmt.Fprintf(w, "| longest task while scrolling | %s |\n", spread(func(o pasted) float64 { return o.Task }))
 	fmt.Fprintf(w, "| 19 of 20 frames while scrolling within | %s |\n", spread(func(o pasted) float64 { return o.Frame }))
 	g := measure.Goal{Name: "paste", Case: casePoints, Wish: fmt.Sprintf("%d rows checked in under 1 s", p.rows)}

@@ -1,6 +1,6 @@
 // Pastes rows into the editor of points, with a wrong address in every 500th, and prints how long it took until the
 // problems were shown, and the longest tasks of the page while it scrolls through them, in milliseconds.
-import { done, signIn, want } from './browser.mjs'
+import { done, signIn, used, want } from './browser.mjs'
 
 const page = await signIn()
 await page.evaluate((to) => (location.hash = to), '#/points/' + want.device)
@@ -11,6 +11,7 @@ await page.locator('.tabulator-row:nth-child(1) [tabulator-field="name"]').click
 const rows = ['name\taddress\ttype\tscale\tunit']
 for (let i = 0; i < want.rows; i++) rows.push(`point_${i}\t${i % 500 === 499 ? 'nowhere' : 'holding:' + i}\tuint16\t0.1\t°C`)
 
+const before = used(want.gateway)
 const checked = await page.evaluate((text) => {
   const data = new DataTransfer()
   data.setData('text/plain', text)
@@ -24,6 +25,7 @@ const checked = await page.evaluate((text) => {
     look()
   })
 }, rows.join('\r\n'))
+const gateway = (used(want.gateway) - before) * 1000
 // Of that, what the gateway took for its answer to the whole, the way there and back included.
 const check = await page.evaluate(() => Math.max(0, ...performance.getEntriesByType('resource').filter((one) => one.name.endsWith('/config/preview')).map((one) => one.duration)))
 const problems = await page.locator('[data-test=problems] li').count()
@@ -44,4 +46,4 @@ const scrolled = await page.evaluate(async () => {
   await new Promise((rest) => setTimeout(rest, 200)) // the observer is told late
   return { task: Math.max(0, ...tasks), tasks: tasks.length, frame: frames.sort((a, b) => a - b)[Math.floor(frames.length * 0.95)], top: holder.scrollTop }
 })
-await done({ checked, check, problems, ...scrolled })
+await done({ checked, check, gateway, problems, ...scrolled })
