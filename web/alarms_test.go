@@ -27,7 +27,9 @@ func (f *fakeAlarms) Active() []Alarm {
 	}
 }
 
-func (f *fakeAlarms) Counts() AlarmCount { return AlarmCount{Active: 2, Critical: 1, Warning: 1, Unacknowledged: 1} }
+func (f *fakeAlarms) Counts() AlarmCount {
+	return AlarmCount{Active: 2, Critical: 1, Warning: 1, Unacknowledged: 1}
+}
 
 func (f *fakeAlarms) Past(_ context.Context, wanted PastAlarms) (list []AlarmEvent, next uint64, err error) {
 	for at := uint64(9); at > 0; at-- {

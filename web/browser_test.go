@@ -66,13 +66,9 @@ func serveByHand(t *testing.T, address string) {
 	gateway.keeper.cursors = map[string]error{"uplink/old-cloud/readings/#": nil, "mqtt/panel-7": ErrInUse}
 	gateway.messages.many = 10_000
 	gateway.change = openToAll
-	server, err := New(Options{
-		Listen: address, Gateway: gateway, Line: gateway, Accounts: accounts, SetupCode: "7Q4K-2MXD", Version: "0.1.0",
-		Keeper: &gateway.keeper, Messages: &gateway.messages, Points: &gateway.points, Devices: fakeDevices{},
-		Uplinks: &gateway.uplinks, Clouds: fakeClouds{}, Outages: &gateway.outages, Tracer: fakeTracer{},
-		FirstRun: &gateway.firstRun, Clock: &gateway.clock,
-		Buses: fakeBuses{}, Searches: &fakeSearches{},
-	})
+	options := fakeOptions(gateway, accounts)
+	options.Listen, options.TLS, options.SetupCode, options.Version = address, nil, "7Q4K-2MXD", "0.1.0"
+	server, err := New(options)
 	if err != nil {
 		t.Fatal(err)
 	}

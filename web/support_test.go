@@ -31,18 +31,23 @@ func signedUp(t testing.TB) *fakeAccounts {
 
 func newServer(t testing.TB, gateway *fakeGateway, accounts *fakeAccounts) *Server {
 	t.Helper()
-	s, err := New(Options{
+	s, err := New(fakeOptions(gateway, accounts))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// fakeOptions are of a server with every part, behind which nothing is real.
+func fakeOptions(gateway *fakeGateway, accounts *fakeAccounts) Options {
+	return Options{
 		Listen: "127.0.0.1:0", TLS: &TLS{Listen: "127.0.0.1:0"}, Certificates: &gateway.certificates,
 		Gateway: gateway, Line: gateway, Accounts: accounts, SetupCode: testCode, Version: "test",
 		Keeper: &gateway.keeper, Messages: &gateway.messages, Points: &gateway.points,
 		Uplinks: &gateway.uplinks, Clouds: fakeClouds{}, Outages: &gateway.outages, Tracer: fakeTracer{},
 		FirstRun: &gateway.firstRun, Clock: &gateway.clock, System: &gateway.system, Logs: &gateway.logs, Restorer: &gateway.restorer,
 		Buses: fakeBuses{}, Searches: &fakeSearches{}, Alarms: &gateway.alarms, Devices: fakeDevices{}, Trends: &gateway.trends, Configurator: &fakeConfigurator{},
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
-	return s
 }
 
 // run serves until the test ends and returns the base URL.

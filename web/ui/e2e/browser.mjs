@@ -41,8 +41,10 @@ export async function open(options = {}, at = url) {
   return { context, page, complaints }
 }
 
-export async function signIn(page) {
-  await page.fill('#password', password)
+// signIn comes in at the door: as the administrator of that gateway, or as somebody else.
+export async function signIn(page, user = { name: 'admin', password }) {
+  await page.fill('#user', user.name)
+  await page.fill('#password', user.password)
   await page.keyboard.press('Enter')
   await page.waitForSelector('[data-verdict]')
 }

@@ -3,13 +3,13 @@
 
 import {
   EditModule, FilterModule, FormatModule, FrozenColumnsModule, InteractionModule, KeybindingsModule, MoveColumnsModule, ResizeColumnsModule,
-  SelectRangeModule, SortModule, Tabulator, TooltipModule, type CellComponent, type ColumnDefinition, type RowComponent,
+  SelectRangeModule, SortModule, Tabulator, type CellComponent, type ColumnDefinition, type RowComponent,
 } from 'tabulator-tables'
 
 import { writeTable, parseTable } from './clipboard'
 import type { Row, Touched } from './sheet'
 
-Tabulator.registerModule([EditModule, FilterModule, FormatModule, FrozenColumnsModule, InteractionModule, KeybindingsModule, MoveColumnsModule, ResizeColumnsModule, SelectRangeModule, SortModule, TooltipModule])
+Tabulator.registerModule([EditModule, FilterModule, FormatModule, FrozenColumnsModule, InteractionModule, KeybindingsModule, MoveColumnsModule, ResizeColumnsModule, SelectRangeModule, SortModule])
 
 export interface GridColumn {
   field: string
@@ -137,7 +137,7 @@ export class Grid {
     return {
       field: column.field,
       title: column.title,
-      headerTooltip: column.hint,
+      titleFormatter: () => heading(column),
       width: column.width,
       visible: column.visible,
       cssClass: column.live ? 'live' : '',
@@ -382,6 +382,7 @@ export class Grid {
 
   // redraw draws these rows again, since what is said of them has changed; without any, all of them.
   redraw(ids?: Iterable<number>): void {
+    if (this.gone) return
     if (!ids) {
       for (const row of this.table.getRows()) row.reformat()
       return
@@ -447,6 +448,13 @@ export class Grid {
 }
 
 const shownOf = (row: Row): Shown => ({ ...row.cells, id: row.id })
+
+// heading has what a column means as the browser's own hint.
+function heading(column: GridColumn): HTMLElement {
+  const title = plain(column.title)
+  title.title = column.hint
+  return title
+}
 
 function plain(text: string): HTMLElement {
   const span = document.createElement('span')

@@ -26,6 +26,9 @@ const areaOfView = new Map<View, Area>([
   ...(Object.entries(beside) as [View, Area][]),
 ])
 
+// views are all of them.
+export const views: readonly View[] = [...areaOfView.keys()]
+
 // areaOf is the part of the page that a view belongs to.
 export const areaOf = (view: View): Area => areaOfView.get(view) ?? 'overview'
 

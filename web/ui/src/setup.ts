@@ -21,44 +21,10 @@ export interface Draft {
   uplink?: Section
 }
 
-export interface Try {
-  took_ms: number
-  points: { name: string; unit?: string; value: unknown; raw?: string; error?: string }[]
-  problems?: { path: string[]; text: string }[]
-  error?: string
-}
-
-export interface Recognised {
-  uplink: Section
-  kind: string
-  said: { en: string; zh: string }
-  needs: string[]
-  secrets?: { path: string[]; name: string; value: string }[]
-}
-
-export interface Outage {
-  active: boolean
-  started?: string
-  until?: string
-  peak_backlog: number
-  backlog: number
-  drained: boolean
-  checked: number
-  gaps: number
-  repeats: number
-  verdict: 'none' | 'running' | 'draining' | 'passed' | 'failed'
-}
-
-export interface TraceStep {
-  step: 'polled' | 'stored' | 'sent' | 'acknowledged'
-  at: string
-  device: string
-  seq: number
-  position?: number
-  uplink?: string
-  bytes?: number
-  value?: Record<string, unknown>
-}
+export type Try = Schemas['Trial']
+export type Recognised = Schemas['Recognised']
+export type Outage = Schemas['Outage']
+export type TraceStep = Schemas['TraceStep']
 
 const long = 30_000 // milliseconds: a device has its turn on a slow line
 
@@ -157,8 +123,8 @@ export function withCandidates(draft: Draft, chosen: Candidate[], taken: string[
       if (!same) buses.push({ ...bus, name: called })
       address = String(address).replace(/:\/\/.*$/, '://' + called)
     }
-    const { name: _, driver, profile, ...rest } = device
-    devices.push({ name, ...(driver ? { driver } : {}), ...(profile ? { profile } : {}), ...rest, ...(address === undefined ? {} : { address }) })
+    // In the order in which people write a device.
+    devices.push({ ...Object.fromEntries(['name', 'driver', 'profile'].filter((key) => key in device).map((key) => [key, device[key]])), ...device, name, ...(address === undefined ? {} : { address }) })
   }
   return { ...draft, devices, buses }
 }
@@ -188,8 +154,12 @@ export interface Blank {
 // top, with its line. Secrets are hidden in it already.
 export function forNextBox(text: string, head: (blanks: Blank[]) => string[]): string {
   const lines = text.replace(/\s+$/, '').split('\n')
-  const different = /^\s*(?:-\s*)?(?:\{\s*)?["']?(?:name|address|serial|secret_key|password|[a-z_]+_file|cert|key)["']?\s*:/
-  const blanks = lines.flatMap((line, i) => (line.includes('***') || /_file["']?\s*:\s*[^\s"']|_file["']?\s*:\s*["'][^"']/.test(line) || (different.test(line) && inGateway(lines, i)) ? [{ line: i, text: line.trim() }] : []))
+  const file = /\b(?:[a-z]+_file|cert|key|ca)["']?\s*:\s*(?!["']{2})["']?[^\s"',}]/
+  const blanks = lines.flatMap((line, i) => {
+    if (/^\s*#/.test(line)) return []
+    const different = line.includes('***') || file.test(line) || (/\bname["']?\s*:/.test(line) && inGateway(lines, i))
+    return different ? [{ line: i, text: line.trim() }] : []
+  })
   const own = head(blanks.map(({ text }) => ({ line: 0, text }))).length
   return [...head(blanks.map(({ line, text }) => ({ line: line + 1 + own, text }))), ...lines, ''].join('\n')
 }

@@ -6,7 +6,7 @@ export default {
     skip: 'Skip for now',
     skipped: 'left for later',
     done: 'done',
-    steps: { password: 'Password', time: 'Clock', device: 'Devices', uplink: 'Cloud', start: 'First reading' },
+    steps: { password: 'Password', time: 'Clock', device: 'Devices', uplink: 'Cloud', start: 'Reading' },
     busy: 'One moment …',
 
     line: { text: 'Finish setting up: {n} of {of} done', next: 'Next: {step}', go: 'Go on', dismiss: 'Do not remind me' },
@@ -15,7 +15,7 @@ export default {
       title: 'Choose your password',
       code: 'One-time code',
       codeIntro: 'The code stands in what the gateway printed when it started. It proves that you have the box in hand.',
-      codeHint: 'In the terminal, or in the journal of the service',
+      codeHint: 'In the terminal or journal',
       password: 'Password for admin',
       hint: 'At least 8 characters. The eye shows what you type.',
       go: 'Set password',

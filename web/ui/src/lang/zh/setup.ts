@@ -28,7 +28,7 @@ export default {
       title: '时间对吗？',
       intro: '每条数据都带时间戳。时钟不准，历史数据就没有意义。',
       gateway: '网关',
-      computer: '本机（电脑）',
+      computer: '本机电脑',
       right: '时钟准确。',
       behind: '网关慢了 {time}。',
       ahead: '网关快了 {time}。',

@@ -80,8 +80,7 @@ export class Box {
     execFileSync('/usr/bin/mosquitto_passwd', ['-b', '-c', this.#at('users'), 'plant', 'sesame'])
     execFileSync('chmod', ['644', this.#at('users')])
     await writeFile(this.#at('cloud.conf'), `listener ${this.ports.cloud} 127.0.0.1\nallow_anonymous false\npassword_file ${this.#at('users')}\nuser root\n`)
-    this.#spawn('cloud', mosquitto, ['-c', this.#at('cloud.conf')])
-    await until('the cloud listens', () => open(this.ports.cloud))
+    await this.mendCloud()
   }
 
   // start runs the gateway so that it can change neither clock nor zone of the machine: without the right to the
@@ -97,6 +96,23 @@ export class Box {
   async stop() {
     this.gateway.child.kill('SIGTERM')
     await this.gateway.over
+  }
+
+  // kill ends the gateway as a power failure does.
+  async kill() {
+    this.gateway.child.kill('SIGKILL')
+    await this.gateway.over
+  }
+
+  // cutCloud ends the cloud, and mendCloud begins it again.
+  async cutCloud() {
+    this.cloudProcess.child.kill('SIGKILL')
+    await this.cloudProcess.over
+  }
+
+  async mendCloud() {
+    this.cloudProcess = this.#spawn('cloud', mosquitto, ['-c', this.#at('cloud.conf')])
+    await until('the cloud listens', () => open(this.ports.cloud))
   }
 
   // code is the one-time code that the gateway prints.
