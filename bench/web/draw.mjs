@@ -1,20 +1,8 @@
 // Lets a real browser draw a chart and prints how long that took, in milliseconds: open, from another part of the
 // page, and whole, with the page itself and an empty cache.
-import { createRequire } from 'node:module'
-import { join } from 'node:path'
+import { context, done, signIn, want } from './browser.mjs'
 
-const want = JSON.parse(process.argv[2])
-const { chromium } = createRequire(join(want.modules, 'package.json'))('playwright-core')
-const browser = await chromium.launch({
-  executablePath: process.env.SLUICE_CHROMIUM ?? '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-})
-const context = await browser.newContext({ viewport: { width: 1280, height: 900 } })
-const page = await context.newPage()
-await page.goto(want.url)
-await page.fill('#password', want.password)
-await page.keyboard.press('Enter')
-await page.waitForSelector('[data-verdict]')
+const page = await signIn()
 
 const points = want.points.map((p) => p.split('/').map(encodeURIComponent).join('/')).join(',')
 const hash = '#/trends?' + new URLSearchParams({ p: points, range: '24h', from: want.from, to: want.to })
@@ -46,5 +34,4 @@ const began = performance.now()
 await fresh.goto(want.url + '/' + hash, { waitUntil: 'commit' })
 await fresh.evaluate(drawn)
 const whole = performance.now() - began
-console.log(JSON.stringify({ open, whole }))
-await browser.close()
+await done({ open, whole })

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -14,9 +13,8 @@ import (
 )
 
 const (
-	gatewayName = "bench"
-	alone       = "press" // the device with four points
-	beside      = 4       // devices with a point each, named by besideName
+	alone  = "press" // the device with four points
+	beside = 4       // devices with a point each, named by besideName
 )
 
 var pointNames = [...]string{"temperature", "pressure", "flow", "level"}
@@ -107,5 +105,3 @@ func wave(second, kind int) float32 {
 	v := 50 + 30*math.Sin(float64(second)/float64(600+kind*137)) + noise
 	return float32(math.Round(v*100) / 100)
 }
-
-func logDir(dir string) string { return filepath.Join(dir, "data") }

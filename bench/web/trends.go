@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,15 +9,12 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"time"
 
 	"sluice/bench/measure"
 )
 
 const (
-	password  = "bench-password-of-a-day"
 	most      = 1000.0 // milliseconds to the drawn chart
 	chartWide = 1264   // columns, as the page asks for in a window of 1280
 )
@@ -30,25 +26,16 @@ const (
 )
 
 // trends fills a log, runs a gateway on it and looks at the whole day, over the API and in a browser.
-func (p *plan) trends(ctx context.Context) error {
-	dir, err := measure.OnRealDisk(p.dir, p.root, "sluice-web-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	binary, err := measure.Gateway(p.root, p.sluice, "", dir)
-	if err != nil {
-		return err
-	}
+func (p *plan) trends(ctx context.Context, in surroundings) error {
 	others := p.others * p.readings / p.every
 	say("filling the log with %d readings of %d devices that are looked at, and %d of %d others", p.readings*(1+beside), 1+beside, others, p.others)
 	began := time.Now()
-	end, err := p.fill(ctx, logDir(dir))
+	end, err := p.fill(ctx, logDir(in.dir))
 	if err != nil {
 		return fmt.Errorf("fill the log: %w", err)
 	}
 	say("filled in %v", time.Since(began).Round(time.Second))
-	g, err := p.start(ctx, binary, dir)
+	g, err := start(ctx, in.binary, in.dir, "")
 	if err != nil {
 		return err
 	}
@@ -67,7 +54,7 @@ func (p *plan) trends(ctx context.Context) error {
 		for _, what := range []string{oneDevice, fourDevices} {
 			api, err := g.ask(ctx, asked[what], day, p.readings)
 			all["API"][what] = append(all["API"][what], outcome{api, err})
-			open, whole, err := g.draw(ctx, p.root, asked[what], day)
+			open, whole, err := p.draw(ctx, g, asked[what], day)
 			all["chart, page open"][what] = append(all["chart, page open"][what], outcome{open, err})
 			all["chart, page and all"][what] = append(all["chart, page and all"][what], outcome{whole, err})
 			if ctx.Err() != nil {
@@ -75,11 +62,11 @@ func (p *plan) trends(ctx context.Context) error {
 			}
 		}
 	}
-	p.report(os.Stdout, all)
+	p.reportTrends(os.Stdout, all)
 	return nil
 }
 
-func (p *plan) report(w io.Writer, all map[string]map[string][]outcome) {
+func (p *plan) reportTrends(w io.Writer, all map[string]map[string][]outcome) {
 	fmt.Fprintf(w, "%s\n\n**%d readings a device, one a second, among those of %d other devices, each every %d s** (`%s`)\n\n", measure.Machine(), p.readings, p.others, p.every, caseTrends)
 	fmt.Fprintf(w, "| ms | %s | %s |\n|---|---|---|\n", oneDevice, fourDevices)
 	var goals []measure.Goal
@@ -103,54 +90,6 @@ func (p *plan) report(w io.Writer, all map[string]map[string][]outcome) {
 }
 
 type window struct{ from, to time.Time }
-
-// gateway is one that runs, and a session with it.
-type gateway struct {
-	process *measure.Process
-	base    string
-	token   string
-}
-
-func (p *plan) start(ctx context.Context, binary, dir string) (*gateway, error) {
-	address, err := measure.FreeAddress()
-	if err != nil {
-		return nil, err
-	}
-	config := fmt.Sprintf("gateway: {name: %s}\nstore: {dir: %q, limit: 32GiB}\nweb: {listen: %q}\n", gatewayName, logDir(dir), address)
-	file := filepath.Join(dir, "sluice.yaml")
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		return nil, err
-	}
-	process, err := measure.Start("the gateway", dir, filepath.Join(dir, "log"), []string{"SLUICE_ADMIN_PASSWORD=" + password}, binary, "run", "--config", file)
-	if err != nil {
-		return nil, err
-	}
-	g := &gateway{process: process, base: "http://" + address}
-	return g, process.Until(ctx, func() error { return g.signIn(ctx) })
-}
-
-func (g *gateway) signIn(ctx context.Context) error {
-	body, err := json.Marshal(map[string]string{"user": "admin", "password": password})
-	if err != nil {
-		return err
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, g.base+"/api/v1/session", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("X-Requested-With", "sluice")
-	got, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer got.Body.Close()
-	var opened struct{ Token string }
-	if err := json.NewDecoder(got.Body).Decode(&opened); err != nil || opened.Token == "" {
-		return errors.Join(fmt.Errorf("signing in is answered %s", got.Status), err)
-	}
-	g.token = opened.Token
-	return nil
-}
 
 // ask asks for the courses until they are complete, and gives the milliseconds from the first request to the last byte.
 func (g *gateway) ask(ctx context.Context, points []string, day window, readings int) (float64, error) {
@@ -195,24 +134,8 @@ func (g *gateway) ask(ctx context.Context, points []string, day window, readings
 }
 
 // draw lets a browser look, once from another part of the page that is open, and once with an empty cache.
-func (g *gateway) draw(ctx context.Context, root string, points []string, day window) (open, whole float64, err error) {
-	want, err := json.Marshal(map[string]any{
-		"url": g.base, "password": password, "points": points, "from": day.from.UTC(), "to": day.to.UTC(), "modules": filepath.Join(root, "web/ui/"),
-	})
-	if err != nil {
-		return 0, 0, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", filepath.Join(root, "bench/web/draw.mjs"), string(want))
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return 0, 0, fmt.Errorf("the browser: %w", err)
-	}
+func (p *plan) draw(ctx context.Context, g *gateway, points []string, day window) (open, whole float64, err error) {
 	var drawn struct{ Open, Whole float64 }
-	if err := json.Unmarshal(out, &drawn); err != nil {
-		return 0, 0, fmt.Errorf("the browser says %q: %w", out, err)
-	}
-	return drawn.Open, drawn.Whole, nil
+	err = p.browse(ctx, "draw.mjs", 2*time.Minute, map[string]any{"url": g.base, "points": points, "from": day.from.UTC(), "to": day.to.UTC()}, &drawn)
+	return drawn.Open, drawn.Whole, err
 }
