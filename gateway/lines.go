@@ -53,8 +53,9 @@ func (b *fieldLines) List() (list []web.Bus) {
 	for _, p := range b.gateway.buses.Ports() {
 		now := look{time.Now(), p.Stats()}
 		earlier, known := b.seen[p.Name()]
+		guest := slices.ContainsFunc(now.stats.Clients, func(c bus.ClientStats) bool { return c.Device == searcher || c.Device == trier })
 		switch {
-		case slices.ContainsFunc(now.stats.Clients, func(c bus.ClientStats) bool { return c.Device == searcher || c.Device == trier }):
+		case guest:
 			earlier = looks{now, now} // that nobody answers a search or a trial says nothing of the line
 		case !known:
 			earlier = looks{look{at: b.gateway.started}, now}
@@ -64,6 +65,9 @@ func (b *fieldLines) List() (list []web.Bus) {
 		seen[p.Name()] = earlier
 		shown := show(&now.stats)
 		evidence := diagnosis.Between(&earlier.before.stats, &now.stats)
+		if guest {
+			evidence.Busy = 0 // nor does that the line is full meanwhile
+		}
 		for i := range shown.Devices {
 			d := &shown.Devices[i]
 			of := &evidence.Devices[i]
