@@ -19,6 +19,9 @@ import (
 // it for more than twice as long, unless nobody has looked since.
 const judgedFor = 2 * time.Minute
 
+// busyFor is the time whose share bus.Stats.Busy is.
+const busyFor = time.Minute
+
 // fieldLines shows the gateway's lines.
 type fieldLines struct {
 	gateway *Gateway
@@ -53,9 +56,8 @@ func (b *fieldLines) List() (list []web.Bus) {
 	for _, p := range b.gateway.buses.Ports() {
 		now := look{time.Now(), p.Stats()}
 		earlier, known := b.seen[p.Name()]
-		guest := slices.ContainsFunc(now.stats.Clients, func(c bus.ClientStats) bool { return c.Device == searcher || c.Device == trier })
 		switch {
-		case guest:
+		case slices.ContainsFunc(now.stats.Clients, func(c bus.ClientStats) bool { return c.Device == searcher || c.Device == trier }):
 			earlier = looks{now, now} // that nobody answers a search or a trial says nothing of the line
 		case !known:
 			earlier = looks{look{at: b.gateway.started}, now}
@@ -65,8 +67,8 @@ func (b *fieldLines) List() (list []web.Bus) {
 		seen[p.Name()] = earlier
 		shown := show(&now.stats)
 		evidence := diagnosis.Between(&earlier.before.stats, &now.stats)
-		if guest {
-			evidence.Busy = 0 // nor does that the line is full meanwhile
+		if now.at.Sub(earlier.before.at) < busyFor {
+			evidence.Busy = 0 // it may be a search's or a trial's
 		}
 		for i := range shown.Devices {
 			d := &shown.Devices[i]
