@@ -40,7 +40,8 @@ mqtt:
 `))
 
 // begin writes the configuration where there is none and nothing was run before: a box that comes out of
-// its packing is set up on the page. Where there is data, a missing file is a mistake, perhaps in its name.
+// its packing is set up on the page. It is not asked about a file that was named on the command line: one
+// that is missing is a mistake, perhaps in its name, and so it is where there is data.
 func begin(path string, log *slog.Logger) error {
 	_, err := os.Stat(path)
 	if !errors.Is(err, fs.ErrNotExist) {

@@ -18,15 +18,19 @@ import (
 
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("sluice run", flag.ContinueOnError)
-	path := flags.String("config", "sluice.yaml", "the configuration file")
+	path := flags.String("config", "sluice.yaml", "the configuration file; without this flag one is written where there is none")
 	debug := flags.Bool("debug", false, "log every message too")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
 	records := journal.New()
 	log := slog.New(records.Handler(textLog(slog.LevelDebug)))
-	if err := begin(*path, log); err != nil {
-		return err
+	named := false
+	flags.Visit(func(f *flag.Flag) { named = named || f.Name == "config" })
+	if !named {
+		if err := begin(*path, log); err != nil {
+			return err
+		}
 	}
 	level := ""
 	if *debug {
