@@ -104,7 +104,7 @@ func (r *publishRequest) message() (m NewMessage, err error) {
 		m.QoS = byte(*r.QoS)
 	}
 	if r.Expiry < 0 || r.Expiry > longestNewExpiry {
-		return wrong("expiry_seconds", "expiry_seconds is a number from 0, for never, to %d", longestNewExpiry)
+		return wrong("expiry_seconds", "expiry_seconds is a number from 0, for never, to %d", int64(longestNewExpiry))
 	}
 	m.Expiry = uint32(r.Expiry)
 	if len(r.Properties) > maxNewProperties {
