@@ -53,7 +53,7 @@ func TestACutClosesTheConnectionUntilItsTimeIsOver(t *testing.T) {
 		synctest.Wait()
 		before := source.Acked()
 		s := f.State()
-		if s.State != Waiting || s.LastError != errCut.Error() || s.NextTry.Sub(time.Now()) != 30*time.Second {
+		if s.State != Waiting || s.LastError != errCut.Error() || time.Until(s.NextTry) != 30*time.Second {
 			t.Errorf("while it is cut the state is %+v", s)
 		}
 		time.Sleep(29 * time.Second)

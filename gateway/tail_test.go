@@ -63,7 +63,6 @@ func TestATailUnderLoadCountsWhatItDoesNotShow(t *testing.T) {
 		list = append(list, message.Message{Topic: fmt.Sprintf("load/%d", i%7), Payload: payload, QoS: 1})
 	}
 	filled(t, g, list)
-	list = nil
 	select {
 	case <-done:
 	case <-time.After(time.Minute): // the log and the tail are real, and so is their clock

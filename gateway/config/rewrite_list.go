@@ -7,7 +7,6 @@ import (
 
 // placedItem is an item of a block list in the text.
 type placedItem struct {
-	part       *part
 	start, end int // its lines, from the dash to behind the last
 	at         slot
 	flow       bool // it stands in braces
