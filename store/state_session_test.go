@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"log/slog"
 	"runtime"
 	"strings"
@@ -320,14 +321,19 @@ func TestSleepingSessionsNeedLittle(t *testing.T) {
 	dir := t.TempDir()
 	s := standing(t, dir, nil)
 	// Both times just after opening: what the databases hold for writes in progress differs by
-	// megabytes from one moment to the next, and is not the sessions'.
+	// megabytes from one moment to the next, and is not the sessions'. So is what other tests of
+	// this process have not let go of yet, which is why the least of three openings counts.
 	heap := func() int64 {
-		s = reopened(t, s, dir)
-		var m runtime.MemStats
-		runtime.GC()
-		runtime.GC()
-		runtime.ReadMemStats(&m)
-		return int64(m.HeapAlloc)
+		least := int64(math.MaxInt64)
+		for range 3 {
+			s = reopened(t, s, dir)
+			var m runtime.MemStats
+			runtime.GC()
+			runtime.GC()
+			runtime.ReadMemStats(&m)
+			least = min(least, int64(m.HeapAlloc))
+		}
+		return least
 	}
 	before := heap()
 	for i := range 1000 {

@@ -21,13 +21,24 @@ export function missing() {
   return lacks && `missing: ${lacks}`
 }
 
+// freePort finds one that nobody listens at, below those that the system gives to connections by itself: such a one
+// may belong to somebody else by the time it is used.
 export async function freePort() {
-  const server = net.createServer()
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return port
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000)
+    const server = net.createServer()
+    const free = await new Promise((resolve) => server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true)))
+    if (!free) continue
+    await new Promise((resolve) => server.close(resolve))
+    return port
+  }
 }
+
+// Whatever happens to a test, its processes end with it.
+const children = new Set()
+process.on('exit', () => {
+  for (const child of children) child.kill('SIGKILL')
+})
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -55,12 +66,22 @@ export class Box {
     box.ports = { web: await freePort(), mqtt: await freePort(), device: await freePort(), cloud: await freePort() }
     box.url = `http://127.0.0.1:${box.ports.web}`
     box.password = password
-    execFileSync(binary, ['init', '--config', box.#at('sluice.yaml'), '--web', `127.0.0.1:${box.ports.web}`, '--mqtt', `127.0.0.1:${box.ports.mqtt}`])
-    await box.#cloud()
-    box.#spawn('device', binary, ['simulate', 'modbus', '--listen', `127.0.0.1:${box.ports.device}`, '--unit', '1'])
-    await until('the device listens', () => open(box.ports.device))
-    await box.start()
+    try {
+      await box.#furnish()
+    } catch (error) {
+      console.log(box.said())
+      await box.remove()
+      throw error
+    }
     return box
+  }
+
+  async #furnish() {
+    execFileSync(binary, ['init', '--config', this.#at('sluice.yaml'), '--web', `127.0.0.1:${this.ports.web}`, '--mqtt', `127.0.0.1:${this.ports.mqtt}`])
+    await this.#cloud()
+    this.#spawn('device', binary, ['simulate', 'modbus', '--listen', `127.0.0.1:${this.ports.device}`, '--unit', '1'])
+    await until('the device listens', () => open(this.ports.device))
+    await this.start()
   }
 
   #at(name) {
@@ -69,7 +90,8 @@ export class Box {
 
   #spawn(name, program, args, env = {}) {
     const child = spawn(program, args, { cwd: this.folder, env: { ...process.env, SLUICE_ADMIN_PASSWORD: '', ...env } })
-    const said = { name, child, text: '', over: new Promise((resolve) => child.on('exit', resolve)) }
+    children.add(child)
+    const said = { name, child, text: '', over: new Promise((resolve) => child.on('exit', () => children.delete(child) && resolve())) }
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => (said.text += bytes))
     this.#running.push(said)
     return said
@@ -132,9 +154,16 @@ export class Box {
     return this.#running.map(({ name, text }) => `--- ${name}\n${text}`).join('\n')
   }
 
+  // remove ends what runs. What does not go when it is asked to is ended by force, and that is a failure.
   async remove() {
+    const stubborn = []
+    const force = setTimeout(() => {
+      for (const { name, child } of this.#running) if (child.kill('SIGKILL')) stubborn.push(name)
+    }, 20_000)
     for (const { child } of this.#running) child.kill('SIGTERM')
     await Promise.all(this.#running.map(({ over }) => over))
+    clearTimeout(force)
+    if (stubborn.length) throw new Error(`${stubborn.join(', ')} did not end within 20 s of SIGTERM\n${this.said()}`)
     await rm(this.folder, { recursive: true, force: true })
   }
 }
