@@ -23,6 +23,7 @@ type gate struct {
 	rebooted time.Duration
 	flickers map[string]time.Duration // when each uplink was connected last, as uptime
 	absences int
+	away     bool // an uplink is not connected now, though not for long enough to count
 }
 
 const (
@@ -189,7 +190,7 @@ func (g *gate) judge(ctx context.Context) {
 		rest -= uptime - g.held
 		stable.Said = fmt.Sprintf("all is well since %s; kept in %s", (uptime - g.held).Round(time.Second), max(0, rest).Round(time.Second))
 	}
-	if g.held != 0 && rest <= 0 {
+	if g.held != 0 && rest <= 0 && !g.away {
 		stable.State = "good"
 	}
 	late := uptime-t.Began >= settings.Within
@@ -241,6 +242,7 @@ func (g *gate) uplinks(ctx context.Context, before []string) error {
 		g.flickers = map[string]time.Duration{}
 	}
 	now, uptime := g.health.Uplinks(ctx), g.options.Machine.Uptime()
+	g.away = false
 	var away []string
 	for _, name := range slices.Sorted(maps.Keys(now)) {
 		err := now[name]
@@ -248,8 +250,11 @@ func (g *gate) uplinks(ctx context.Context, before []string) error {
 			g.flickers[name] = uptime
 			continue
 		}
-		last, seen := g.flickers[name]
-		if slices.Contains(before, name) && (!seen || uptime-last > flicker) {
+		if !slices.Contains(before, name) {
+			continue
+		}
+		g.away = true
+		if last, seen := g.flickers[name]; !seen || uptime-last > flicker {
 			away = append(away, fmt.Sprintf("%s was connected before the update and is not now: %v", name, err))
 		}
 	}

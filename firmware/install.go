@@ -112,7 +112,10 @@ func (u *Updater) Cancel() error {
 
 // store writes what arrives into a file, which is removed unless all of it came.
 func (u *Updater) store(ctx context.Context, from io.Reader, size int64) (path string, err error) {
-	if free, known := freeSpace(u.options.Dir); known && size > 0 && free < size+spaceKept {
+	if err := os.MkdirAll(u.options.Dir, 0o700); err != nil {
+		return "", fmt.Errorf("receive a bundle: %w", err)
+	}
+	if free, known := freeSpace(u.options.Dir); known && free < max(size, 0)+spaceKept {
 		return "", ErrNoSpace
 	}
 	file, err := os.CreateTemp(u.options.Dir, bundlePattern)

@@ -104,6 +104,9 @@ func (s *state) save(dir string) (err error) {
 			err = fmt.Errorf("keep the state of updates: %w", err)
 		}
 	}()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
 	// There is one writer; what a kill has left of the file is overwritten.
 	path := filepath.Join(dir, stateFile)
 	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)

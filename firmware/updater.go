@@ -81,9 +81,6 @@ const mostCrashes = 3
 // not come far is found out too. What it cannot do it logs: a gateway must start without updates as well.
 func Open(options Options) *Updater {
 	u := &Updater{options: options, log: options.Log, jobs: make(chan job, 1), tell: func(Event) {}}
-	if err := os.MkdirAll(options.Dir, 0o700); err != nil {
-		u.log.Error("no folder for updates", "err", err)
-	}
 	var err error
 	if u.state, err = load(options.Dir); err != nil {
 		u.log.Error("the state of updates begins anew", "err", err)
@@ -178,7 +175,7 @@ func (u *Updater) end() {
 // resume settles what an earlier start of the gateway has left behind: an installation that goes on
 // without it, one that ended meanwhile, and bundles that nobody needs any more.
 func (u *Updater) resume(ctx context.Context) {
-	for {
+	for tries := 0; ; tries++ {
 		was, err := u.options.Installer.Await(ctx, func(percent int, doing string) {
 			u.mu.Lock()
 			defer u.mu.Unlock()
@@ -194,10 +191,14 @@ func (u *Updater) resume(ctx context.Context) {
 			return
 		}
 		if errors.Is(err, ErrNoInstaller) && !was {
+			wait := lookEvery
+			if tries > 6 {
+				wait = lookSeldom
+			}
 			select { // RAUC may start later than the gateway
 			case <-ctx.Done():
 				return
-			case <-time.After(lookEvery):
+			case <-time.After(wait):
 				continue
 			}
 		}
