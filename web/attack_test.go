@@ -46,6 +46,7 @@ var forAdministrators = []string{
 	"/api/v1/users", "/api/v1/tokens", "/api/v1/audit", "/api/v1/revisions", "/api/v1/backup", "/api/v1/log/cursors",
 	"/api/v1/diagnostics", "/api/v1/restore", "/api/v1/restart", "/api/v1/secrets", "/api/v1/config/reload", "/api/v1/config/confirm", "/api/v1/config/pending",
 	"/api/v1/uplinks/recognise", "/api/v1/uplinks/examples", "POST /api/v1/uplinks/test", "POST /api/v1/alarms/notify/:name/test", "PUT /api/v1/config", "PUT /api/v1/setup/checklist", "PUT /api/v1/time",
+	"POST /api/v1/firmware", "/api/v1/firmware/install", "/api/v1/firmware/restart",
 	"PUT /api/v1/certificate", "POST /api/v1/certificate", "DELETE /api/v1/certificate",
 }
 

@@ -123,7 +123,7 @@ type FirmwareEvent struct {
 const firmwarePath = "/api/v1/firmware"
 
 func (s *Server) firmwareRoutes(signedIn *gin.RouterGroup) {
-	signedIn.GET("/firmware", func(c *gin.Context) { answer(c, http.StatusOK, s.options.Firmware.FirmwareState()) })
+	signedIn.GET("/firmware", operatorsOnly, func(c *gin.Context) { answer(c, http.StatusOK, s.options.Firmware.FirmwareState()) })
 	administrators := signedIn.Group("", administratorsOnly)
 	administrators.POST("/firmware", s.installFirmware)
 	administrators.DELETE("/firmware/install", s.cancelFirmware)
