@@ -70,6 +70,9 @@ func (Linux) Modules() error {
 // the next update.
 func modules(root fs.FS, release string) error {
 	dir := path.Join("lib/modules", release)
+	if _, err := fs.Stat(root, path.Join(dir, "modules.dep")); errors.Is(err, fs.ErrPermission) {
+		return nil // ProtectKernelModules=yes of the unit hides them: then this is not known, which is no fault
+	}
 	builtin := map[string]bool{}
 	text, err := fs.ReadFile(root, path.Join(dir, "modules.builtin"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

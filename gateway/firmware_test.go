@@ -29,8 +29,8 @@ store: {dir: %s}
 web: {listen: %q}
 mqtt: {listen: [%q], anonymous: true}
 uplinks:
-  - {name: up, driver: mqtt, address: "mqtt://%s", forward: [{from: "#"}]}
-  - {name: down, driver: mqtt, address: "mqtt://%s", forward: [{from: "#"}]}
+  - {name: up, driver: mqtt, address: "tcp://%s", forward: [{from: "#", to: "{topic}"}]}
+  - {name: down, driver: mqtt, address: "tcp://%s", forward: [{from: "#", to: "{topic}"}]}
 `, dir, page, mqtt, cloud.Addr(), freePort(t))))
 	h := health{g}
 	ended := make(chan error, 1)

@@ -136,11 +136,10 @@ type bundleURL struct {
 }
 
 func (s *Server) installFirmware(c *gin.Context) {
-	kind, _, err := mime.ParseMediaType(c.GetHeader("Content-Type"))
-	switch {
-	case err == nil && kind == "application/octet-stream":
+	switch kind, _, _ := mime.ParseMediaType(c.GetHeader("Content-Type")); kind {
+	case "application/octet-stream":
 		s.uploadFirmware(c)
-	case err == nil && kind == "application/json":
+	case "application/json", "":
 		c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxBody)
 		var wanted bundleURL
 		if !read(c, &wanted) {

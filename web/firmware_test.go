@@ -76,7 +76,7 @@ func TestFirmwareIsInstalled(t *testing.T) {
 	}
 	wantProblem(t, ask(s, "POST", "/api/v1/firmware", `{"url":7}`, named...), http.StatusBadRequest)
 	wantProblem(t, ask(s, "POST", "/api/v1/firmware", `{"url":"`+large+`"}`, named...), http.StatusRequestEntityTooLarge)
-	wantProblem(t, ask(s, "POST", "/api/v1/firmware", "x", administrator...), http.StatusUnsupportedMediaType)
+	wantProblem(t, ask(s, "POST", "/api/v1/firmware", "x", append([]string{"Content-Type", "text/plain"}, administrator...)...), http.StatusUnsupportedMediaType)
 
 	if got := ask(s, "POST", "/api/v1/firmware/restart", "", administrator...); got.Code != http.StatusAccepted || gateway.firmware.restarts != 1 {
 		t.Errorf("restart: %d, %d", got.Code, gateway.firmware.restarts)
