@@ -16,6 +16,7 @@ import (
 	"sluice/collectors"
 	drivers "sluice/collectors/all"
 	"sluice/collectors/bus"
+	"sluice/firmware"
 	"sluice/gateway/broker"
 	"sluice/gateway/config"
 	"sluice/gateway/journal"
@@ -47,6 +48,9 @@ type Options struct {
 	Level   string
 	// Restarts says that whoever calls Run runs a new gateway when it ends with ErrRestarting.
 	Restarts bool
+	// Firmware updates the system that the gateway runs on, which Release names; nil: nobody does.
+	Firmware *firmware.Updater
+	Release  firmware.Release
 	// Line and Demo are the demo's simulated line and what its cloud has seen; nil elsewhere.
 	Line web.Line
 	Demo func() *web.Demo
@@ -178,6 +182,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 		return g.gaps.run(ctx, func() string { return g.Config().Gateway.Name }, g.broker)
 	})
 	g.parts.start("restore", restorer{g}.prove)
+	if g.options.Firmware != nil {
+		g.parts.start(partFirmware, firmwarePart{g, g.options.Firmware}.run)
+	}
 	g.mu.Lock()
 	for _, p := range g.placed {
 		g.parts.start(p.name, p.part.Run)
@@ -227,7 +234,8 @@ func (g *Gateway) Broker() *broker.Broker { return g.broker }
 
 const partStore = "store"
 
-// urgent messages are taken by a full log too: it is with commands that a person puts things right.
+// urgent messages are taken by a full log too: it is with commands that a person puts things right, and a
+// log that was full before an update says nothing against the update.
 func urgent(m *message.Message) bool {
-	return strings.HasPrefix(m.Topic, "commands/") || strings.HasPrefix(m.Topic, "replies/")
+	return strings.HasPrefix(m.Topic, "commands/") || strings.HasPrefix(m.Topic, "replies/") || m.Topic == probeTopic
 }

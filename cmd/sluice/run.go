@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"sluice/firmware"
 	"sluice/gateway"
 	"sluice/gateway/config"
 	"sluice/gateway/journal"
@@ -36,9 +37,15 @@ func run(ctx context.Context, args []string) error {
 	if *debug {
 		level = "debug"
 	}
+	release := firmware.ReadRelease(os.DirFS("/"))
+	updater := updates(log, release)
 	c, err := load(*path)
 	if err != nil {
+		unfit(ctx, updater, err)
 		return err
+	}
+	if updater == nil {
+		updater = openUpdates(c.Store.Dir, log, release)
 	}
 	warn(log, c)
 	limitMemory(c, log)
@@ -50,6 +57,8 @@ func run(ctx context.Context, args []string) error {
 		Journal:       records,
 		Level:         level,
 		Restarts:      true,
+		Firmware:      updater,
+		Release:       release,
 		AdminPassword: os.Getenv("SLUICE_ADMIN_PASSWORD"),
 		SetupCode: func(code string) {
 			fmt.Fprint(os.Stderr, welcome(&c.Web, code))
@@ -59,6 +68,7 @@ func run(ctx context.Context, args []string) error {
 		},
 	})
 	if err != nil {
+		unfit(ctx, updater, err)
 		return err
 	}
 	hangups := make(chan os.Signal, 1)
