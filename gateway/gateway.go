@@ -84,6 +84,7 @@ type Gateway struct {
 	restarts chan struct{} // one place
 	setup    string        // the one-time code, empty when there is a password
 	applying sync.Mutex
+	begun    atomic.Bool // every part was started
 
 	mu     sync.Mutex // guards what follows
 	config *config.Config
@@ -190,6 +191,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		g.parts.start(p.name, p.part.Run)
 	}
 	g.mu.Unlock()
+	g.begun.Store(true)
 	g.log.Info("the gateway runs", "gateway", g.Config().Gateway.Name, "version", g.options.Version)
 
 	var err error
