@@ -37,6 +37,9 @@ type Options struct {
 	Log     *slog.Logger
 	// AdminPassword becomes the administrator's on a data directory that has none yet.
 	AdminPassword string
+	// GivenCode is the one-time code of a gateway without a password, as its label says; empty: one is made
+	// at each start.
+	GivenCode string
 	// SetupCode is called with the one-time code of a gateway without a password.
 	SetupCode func(code string)
 	// Fingerprint is called with the SHA-256 of the certificate that the gateway made itself, whenever

@@ -19,6 +19,9 @@ import (
 	"sluice/gateway/journal"
 )
 
+// shortestCode is as long as the codes that the gateway makes itself.
+const shortestCode = 8
+
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("sluice run", flag.ContinueOnError)
 	path := flags.String("config", "sluice.yaml", "the configuration file; without this flag one is written where there is none")
@@ -34,6 +37,10 @@ func run(ctx context.Context, args []string) error {
 		if err := begin(*path, log); err != nil {
 			return err
 		}
+	}
+	code := os.Getenv("SLUICE_SETUP_CODE")
+	if code != "" && len(code) < shortestCode {
+		return usageErrorf("SLUICE_SETUP_CODE has %d characters, and needs %d to withstand guessing", len(code), shortestCode)
 	}
 	level := ""
 	if *debug {
@@ -77,6 +84,7 @@ func run(ctx context.Context, args []string) error {
 		Firmware:      updater,
 		Release:       release,
 		AdminPassword: os.Getenv("SLUICE_ADMIN_PASSWORD"),
+		GivenCode:     code,
 		SetupCode: func(code string) {
 			fmt.Fprint(os.Stderr, welcome(&c.Web, code))
 		},
