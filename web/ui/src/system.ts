@@ -1,6 +1,6 @@
 // What the gateway tells of its machine, its own records, and the backup that takes the log's place.
 
-import { call, query } from './api'
+import { call, Problem, query } from './api'
 import type { Schemas } from './schemas'
 import type { Tone } from './verdict'
 
@@ -40,7 +40,7 @@ export const restore = async (backup: Blob, keep: boolean): Promise<Restore> => 
     signal: AbortSignal.timeout(upload),
   })
   const answer = (await response.json()) as Restore & { detail?: string; title?: string }
-  if (!response.ok) throw new Error(answer.detail ?? answer.title ?? response.statusText)
+  if (!response.ok) throw new Problem(response.status, answer.detail ?? answer.title ?? response.statusText, undefined, undefined)
   return answer
 }
 
