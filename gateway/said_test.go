@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"sluice/collectors/profiles"
 	"sluice/gateway/config"
 )
 
@@ -55,6 +56,7 @@ var inJournal = map[string]string{
 
 // Of those these do reach the page all the same.
 var heard = []string{
+	"gateway/mqtt/listening.go", "gateway/rocketmq/server.go", // a port that another program has
 	"store/export.go", "store/exportread.go", "store/exportsmall.go", "store/restore.go", "store/replace.go", // backup and restore
 }
 
@@ -95,6 +97,7 @@ var unsaid = map[string][]string{
 
 var (
 	placeholder = regexp.MustCompile(`%[-+# 0-9.*]*(\[\d+\])?[a-zA-Z]`)
+	worded      = regexp.MustCompile(`[a-z]{2,} [a-z]{2,}`)
 	word        = regexp.MustCompile(`[A-Za-z]{2,}`)
 	simulator   = regexp.MustCompile(`sim$|test$|/peers$|/clients$|/conformance$`)
 	aside       = regexp.MustCompile(`^(panic|regexp\.MustCompile|.*\.Debug|strings\.\w+|\.?bytes\.\w+|fmt\.Fprint\w*|fmt\.Sscan\w*|fmt\.Append\w*|.*\.(Header|Set|Data|WriteString|DELETE|GET|POST|PUT|PATCH|Add|Write))$`)
@@ -133,6 +136,16 @@ func TestPageSaysEverythingInChinese(t *testing.T) {
 	}
 	docs := map[string]string{}
 	explained(docs)
+	for _, name := range profiles.Names() {
+		profile, err := profiles.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Others are names as their makers have them: Janitza UMG 96RM.
+		if title := profile.Title(); worded.MatchString(title) {
+			wanted[title] = "collectors/profiles/models/" + name + ".yaml"
+		}
+	}
 	for _, text := range slices.Sorted(maps.Keys(wanted)) {
 		if said[text] == "" {
 			t.Errorf("%s says it, and nothing in %s has it in Chinese:\n  %s: \"\",", wanted[text], catalogue, quoted(t, text))

@@ -44,6 +44,12 @@ test('what is not known stays, and what is known beside it does not', () => {
   expect(tell('no answer; nobody listens there\nno answer')).toBe('没有应答；无人监听\n没有应答')
 })
 
+test('what a library said stands in brackets, and what is quoted within Chinese', () => {
+  expect(tell('nobody listens there (no answer)')).toBe('无人监听（没有应答）')
+  expect(tell('nobody listens there (ECONNREFUSED)')).toBe('无人监听（ECONNREFUSED）')
+  expect(tell('线路未打开：device press: no answer。')).toBe('线路未打开：设备 press：没有应答。')
+})
+
 test('names and numbers are no sentences', () => {
   expect(tell('')).toBe('')
   expect(tell('12.5')).toBe('12.5')

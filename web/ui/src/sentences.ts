@@ -11,7 +11,9 @@ export type Translate = (text: string) => string
 const verbs = /%(?:\[(\d+)\])?[-+# 0-9.*]*([a-zA-Z%])/g
 const kept = 2000 // texts whose translation is remembered
 const longest = 4000 // characters of a text that is looked at
+const beyond = /[\u3000-\u9fff\uff00-\uffef]/ // Chinese signs
 const weak = 8 // letters below which a format alone does not tell a sentence
+const several = /[:;] / // sentences one behind the other
 
 interface Rule {
   english: string
@@ -54,6 +56,7 @@ export function translator(catalogue: Catalogue): Translate {
   }
 
   const filled = (rule: Rule, text: string): string | undefined => {
+    if (rule.letters < weak && several.test(text) && !several.test(rule.english)) return undefined
     rule.pattern ??= patternOf(rule.english)
     const found = rule.pattern.exec(text)
     if (!found) return undefined
@@ -61,7 +64,7 @@ export function translator(catalogue: Catalogue): Translate {
     for (let i = 0; i < rule.order.length; i++) {
       const part = found[i + 1] ?? ''
       const said = rule.spoken[i] ? translate(part) : part
-      if (rule.letters < weak && said === part && rule.spoken[i] && sentence(part)) return undefined
+      if (rule.letters < weak && said === part && rule.spoken[i] && words(part) > 1) return undefined
       parts[rule.order[i] ?? i] = said
     }
     return fill(rule.chinese, parts)
@@ -72,8 +75,20 @@ export function translator(catalogue: Catalogue): Translate {
       const found = filled(rule, text)
       if (found !== undefined) return found
     }
-    return joined(text, '\n', '\n') ?? joined(text, ': ', '：') ?? joined(text, '; ', '；') ?? listed(text) ?? text
+    if (beyond.test(text.charAt(0))) return quoting(text)
+    return joined(text, '\n', '\n') ?? bracketed(text) ?? joined(text, ': ', '：') ?? joined(text, '; ', '；') ?? listed(text) ?? quoting(text)
   }
+
+  // bracketed is what a library said, behind what it means.
+  const bracketed = (text: string): string | undefined => {
+    const [, before, within] = /^(.+?) \((.+)\)$/s.exec(text) ?? []
+    if (before === undefined || within === undefined) return undefined
+    const said = [translate(before), translate(within)]
+    return said[0] !== before || said[1] !== within ? `${said[0]}（${said[1]}）` : undefined
+  }
+
+  // quoting is a sentence of the other language with one of the gateway's within.
+  const quoting = (text: string): string => (beyond.test(text) ? text.replace(/[\x20-\x7e]{8,}/g, translate) : text)
 
   // joined are sentences that were put one behind the other.
   const joined = (text: string, mark: string, own: string): string | undefined => {
@@ -88,7 +103,7 @@ export function translator(catalogue: Catalogue): Translate {
     const parts = text.split(', ')
     if (parts.length < 2) return undefined
     const said = parts.map(translate)
-    if (said.every((part, i) => part === parts[i]) || said.some((part, i) => part === parts[i] && sentence(part))) return undefined
+    if (said.every((part, i) => part === parts[i]) || said.some((part, i) => part === parts[i] && words(part) > 2)) return undefined
     return said.join('，')
   }
 
@@ -174,5 +189,5 @@ function fill(format: string, parts: string[]): string {
   })
 }
 
-// sentence tells words that mean something together from names and values.
-const sentence = (text: string) => (text.match(/\b[a-z]{2,}\b/g) ?? []).length > 2
+// words counts what may well mean something together, unlike names and values.
+const words = (text: string) => (text.match(/\b[a-z]{2,}\b/g) ?? []).length
