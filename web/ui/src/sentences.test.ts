@@ -17,6 +17,8 @@ const tell = translator({
   '%s of %s': '%[2]s 的 %[1]s',
   'letters are possible, 100 %% of them': '全部 100 %% 可用字母',
   'group %s: ': '分组 %s：',
+  'the cloud %s (0x%02x)': '云端%s（0x%s）',
+  'does not allow it (not authorised)': '不允许（未授权）',
   'the values %v': '数值 %v',
   'nobody listens there': '无人监听',
 })
@@ -33,6 +35,7 @@ test.each([
   ['the answer begins with 01 83 02', '应答开头为 01 83 02'],
   ['letters are possible, 100 % of them', '全部 100 % 可用字母'],
   ['group fast: no answer', '分组 fast：没有应答'],
+  ['10.0.0.1: the cloud does not allow it (not authorised) (0x87)', '10.0.0.1：云端不允许（未授权）（0x87）'],
 ])('%s', (english, chinese) => {
   expect(tell(english)).toBe(chinese)
 })

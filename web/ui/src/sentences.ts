@@ -76,13 +76,13 @@ export function translator(catalogue: Catalogue): Translate {
       if (found !== undefined) return found
     }
     if (beyond.test(text.charAt(0))) return quoting(text)
-    return joined(text, '\n', '\n') ?? bracketed(text) ?? joined(text, ': ', '：') ?? joined(text, '; ', '；') ?? listed(text) ?? quoting(text)
+    return joined(text, '\n', '\n') ?? bracketed(text, 1) ?? joined(text, ': ', '：') ?? joined(text, '; ', '；') ?? bracketed(text, 0) ?? listed(text) ?? quoting(text)
   }
 
   // bracketed is what a library said, behind what it means.
-  const bracketed = (text: string): string | undefined => {
-    const [, before, within] = /^(.+?) \((.+)\)$/s.exec(text) ?? []
-    if (before === undefined || within === undefined) return undefined
+  const bracketed = (text: string, least: number): string | undefined => {
+    const [, before, within] = /^(.+?) \(([^()]+)\)$/s.exec(text) ?? []
+    if (before === undefined || within === undefined || words(within) < least) return undefined
     const said = [translate(before), translate(within)]
     return said[0] !== before || said[1] !== within ? `${said[0]}（${said[1]}）` : undefined
   }
