@@ -24,7 +24,7 @@ function faulty(box, secret) {
     buses: [{ name: 'rs', serial: '/dev/ttyS77' }],
     devices: [
       modbus('nowhere', 'tcp://127.0.0.1:9'),
-      modbus('wrong-register', `tcp://127.0.0.1:${device}`, { points: [point, { name: 'beyond', address: 'holding:60000', type: 'uint16' }] }),
+      modbus('press', `tcp://127.0.0.1:${device}`),
       modbus('wrong-unit', `tcp://127.0.0.1:${device}`, { unit: 9 }),
       modbus('wrong-dialect', `rtu+tcp://127.0.0.1:${device}`),
       modbus('no-port', 'rtu://rs'),
@@ -36,7 +36,7 @@ function faulty(box, secret) {
       way('wrong-password-5', `tcp://127.0.0.1:${cloud}`, { driver: 'mqtt5', username: 'plant', password_file: secret }),
       way('no-tls', `ssl://127.0.0.1:${cloud}`),
     ],
-    alarms: [{ name: 'cold', device: 'wrong-register', point: 'temperature', when: 'below', limit: 1_000_000, notify: ['hook'] }],
+    alarms: [{ name: 'cold', device: 'press', point: 'temperature', when: 'below', limit: 1_000_000, notify: ['hook'] }],
     notify: [{ name: 'hook', webhook: { url: 'http://127.0.0.1:9/x' } }],
   }
 }
@@ -63,10 +63,10 @@ test('errors of devices, clouds and people are Chinese on the Chinese page', { s
   // Devices and connections fail at their own pace.
   await until('everything that is wrong has been seen', async () => {
     const { devices, uplinks } = await caller.call('GET', 'status')
-    return [...devices, ...uplinks].every((one) => one.last_error || one.state === 'degraded' || one.name === 'wrong-register')
+    return [...devices, ...uplinks].every((one) => one.last_error || one.name === 'press')
   })
   await page.getByText('连接被拒绝').first().waitFor() // the catalogue has come
-  for (const address of ['#/', '#/devices', '#/devices/wrong-register', '#/devices/wrong-dialect', '#/buses', '#/buses/rs', '#/uplinks', '#/uplinks/no-tls', '#/alarms', '#/logs', '#/audit', '#/profiles', '#/configuration']) {
+  for (const address of ['#/', '#/devices', '#/devices/press', '#/devices/wrong-dialect', '#/buses', '#/buses/rs', '#/uplinks', '#/uplinks/no-tls', '#/alarms', '#/logs', '#/audit', '#/profiles', '#/configuration']) {
     await visit(page, address)
     await look(address)
   }
@@ -94,7 +94,7 @@ test('errors of devices, clouds and people are Chinese on the Chinese page', { s
     await page.getByRole('button', { name: '添加用户' }).first().click()
     await page.fill('[name=new-user]', 'admin')
     await page.fill('[name=new-password]', 'correct horse battery')
-    await page.keyboard.press('Enter')
+    await page.locator('dialog .yes').click()
     await page.getByText(/已有用户/).first().waitFor()
     await look('a name that is taken')
   })
