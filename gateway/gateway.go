@@ -37,6 +37,9 @@ type Options struct {
 	Log     *slog.Logger
 	// AdminPassword becomes the administrator's on a data directory that has none yet.
 	AdminPassword string
+	// GivenCode is the one-time code of a gateway without a password, as its label says; empty: one is made
+	// at each start.
+	GivenCode string
 	// SetupCode is called with the one-time code of a gateway without a password.
 	SetupCode func(code string)
 	// Fingerprint is called with the SHA-256 of the certificate that the gateway made itself, whenever
@@ -84,6 +87,7 @@ type Gateway struct {
 	restarts chan struct{} // one place
 	setup    string        // the one-time code, empty when there is a password
 	applying sync.Mutex
+	begun    atomic.Bool // every part was started
 
 	mu     sync.Mutex // guards what follows
 	config *config.Config
@@ -190,6 +194,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		g.parts.start(p.name, p.part.Run)
 	}
 	g.mu.Unlock()
+	g.begun.Store(true)
 	g.log.Info("the gateway runs", "gateway", g.Config().Gateway.Name, "version", g.options.Version)
 
 	var err error
