@@ -305,13 +305,20 @@ func (u *Updater) Restart(ctx context.Context, health Health, by string) error {
 		up.Uplinks, event.Slot, event.Version = connected, up.Slot, up.Version
 	}
 	told := u.noteLocked(event)
-	saved := u.saveLocked()
+	saved := u.saveLocked() // before the machine goes: the proof of the update compares with it
 	u.mu.Unlock()
 	if !saved {
 		return errors.New("the machine is not restarted: how the uplinks are could not be kept for the proof of the update; is the disk full?")
 	}
+	if err := u.options.Machine.Reboot(ctx); err != nil {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		u.state.History = u.state.History[:len(u.state.History)-1] // it did not happen
+		u.saveLocked()
+		return err
+	}
 	told()
-	return u.options.Machine.Reboot(ctx)
+	return nil
 }
 
 // connected names the uplinks that are.

@@ -100,7 +100,7 @@ func (f *firmwareShown) text() string {
 	if f.Trial != nil {
 		lines = append(lines, "it is on trial:")
 		for _, c := range f.Trial.Checks {
-			lines = append(lines, strings.TrimSpace(fmt.Sprintf("  %-14s %-8s %s", c.Name, c.State, c.Said)))
+			lines = append(lines, strings.TrimRight(fmt.Sprintf("  %-14s %-8s %s", c.Name, c.State, c.Said), " "))
 		}
 	}
 	return strings.Join(lines, "\n")
