@@ -13,10 +13,14 @@ import (
 	"syscall"
 	"time"
 
+	"sluice/firmware"
 	"sluice/gateway"
 	"sluice/gateway/config"
 	"sluice/gateway/journal"
 )
+
+// shortestCode is as long as the codes that the gateway makes itself.
+const shortestCode = 8
 
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("sluice run", flag.ContinueOnError)
@@ -34,13 +38,23 @@ func run(ctx context.Context, args []string) error {
 			return err
 		}
 	}
+	code := os.Getenv("SLUICE_SETUP_CODE")
+	if code != "" && len(code) < shortestCode {
+		return usageErrorf("SLUICE_SETUP_CODE has %d characters, and needs %d to withstand guessing", len(code), shortestCode)
+	}
 	level := ""
 	if *debug {
 		level = "debug"
 	}
+	release := firmware.ReadRelease(os.DirFS("/"))
+	updater := updates(log, release)
 	c, err := load(*path)
 	if err != nil {
+		unfit(ctx, updater, err)
 		return err
+	}
+	if updater == nil {
+		updater = openUpdates(c.Store.Dir, log, release)
 	}
 	warn(log, c)
 	limitMemory(c, log)
@@ -67,7 +81,10 @@ func run(ctx context.Context, args []string) error {
 		Journal:       records,
 		Level:         level,
 		Restarts:      true,
+		Firmware:      updater,
+		Release:       release,
 		AdminPassword: os.Getenv("SLUICE_ADMIN_PASSWORD"),
+		GivenCode:     code,
 		SetupCode: func(code string) {
 			fmt.Fprint(os.Stderr, welcome(&c.Web, code))
 		},
@@ -76,6 +93,7 @@ func run(ctx context.Context, args []string) error {
 		},
 	})
 	if err != nil {
+		unfit(ctx, updater, err)
 		return err
 	}
 	hangups := make(chan os.Signal, 1)
