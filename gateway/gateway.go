@@ -38,6 +38,14 @@ type Options struct {
 	AdminPassword string
 	// SetupCode is called with the one-time code of a gateway without a password.
 	SetupCode func(code string)
+	// OwnCode is the one-time code that is on the machine's label; empty: one is made at each start. CodeFile
+	// is a file that has the code while there is no password; empty: none has.
+	OwnCode, CodeFile string
+	// ResetFile is the marker after which somebody else removes all data and starts the machine anew; empty:
+	// the gateway removes its own data at its next start, which needs Restarts.
+	ResetFile string
+	// Built is when the program was built: it cannot be earlier. Zero: not known.
+	Built time.Time
 	// Fingerprint is called with the SHA-256 of the certificate that the gateway made itself, whenever
 	// the page begins to show it.
 	Fingerprint func(fingerprint string)
@@ -72,6 +80,7 @@ type Gateway struct {
 	trials   *trials
 
 	configurator *configurator
+	network      *machineNetwork
 
 	gaps     *gaps
 	readable readable
@@ -152,6 +161,7 @@ func New(options Options) (*Gateway, error) {
 	g.lines = newFieldLines(g)
 	g.trials = newTrials(g)
 	g.configurator = newConfigurator(g)
+	g.network = newNetwork(g)
 	if err := g.prepareAdmin(); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
@@ -174,6 +184,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.parts.start("watcher", g.watcher.Run)
 	g.parts.start("searches", g.searches.Run)
 	g.parts.start("configurator", g.configurator.run)
+	g.parts.start("network", g.network.Run)
 	g.parts.start("gaps", func(ctx context.Context) error {
 		return g.gaps.run(ctx, func() string { return g.Config().Gateway.Name }, g.broker)
 	})

@@ -40,6 +40,9 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if c, err = finishReset(c, *path, log); err != nil {
+		return err
+	}
 	warn(log, c)
 	limitMemory(c, log)
 	g, err := gateway.New(gateway.Options{
@@ -51,6 +54,9 @@ func run(ctx context.Context, args []string) error {
 		Level:         level,
 		Restarts:      true,
 		AdminPassword: os.Getenv("SLUICE_ADMIN_PASSWORD"),
+		OwnCode:       os.Getenv("SLUICE_SETUP_CODE"),
+		CodeFile:      os.Getenv("SLUICE_CODE_FILE"),
+		ResetFile:     os.Getenv("SLUICE_RESET_FILE"),
 		SetupCode: func(code string) {
 			fmt.Fprint(os.Stderr, welcome(&c.Web, code))
 		},

@@ -21,6 +21,7 @@ func (d *decoder) check(c *Config) {
 	d.checkStore(&c.Store)
 	d.checkListeners(c)
 	d.checkWeb(&c.Web)
+	d.checkNetwork(&c.Network)
 	d.checkSyslog(c.Log.Syslog)
 	d.checkMQTT(&c.MQTT)
 	d.checkUsers(&c.MQTT)

@@ -36,6 +36,7 @@ export default {
     logs: 'Logs',
     backup: 'Backup',
     users: 'Users',
+    network: 'Network',
     certificates: 'Certificate',
     audit: 'Audit log',
   },

@@ -8,6 +8,7 @@ import door from './door'
 import find from './find'
 import fleet from './fleet'
 import messages from './messages'
+import network from './network'
 import news from './news'
 import overview from './overview'
 import security from './security'
@@ -27,6 +28,7 @@ export default {
   ...cloud,
   ...devices,
   ...messages,
+  ...network,
   ...news,
   ...trends,
   ...buses,
