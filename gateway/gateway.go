@@ -85,6 +85,7 @@ type Gateway struct {
 	gaps     *gaps
 	readable readable
 	clock    *clock
+	floor    *floor
 	usage    usage
 	restarts chan struct{} // one place
 	setup    string        // the one-time code, empty when there is a password
@@ -133,14 +134,19 @@ func New(options Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	floor, err := newFloor(options.Built, lastTime(log), limits.Dir)
+	if err != nil {
+		options.Log.Warn("what an earlier run knew of the time is lost", "err", err)
+	}
 	g := &Gateway{
 		options: options,
+		floor:   floor,
 		log:     options.Log,
 		started: time.Now(),
 		store:   log,
 		admin:   admin,
 		broker:  broker.New(durableLog{log}),
-		queues:  queue.New(durable.Log{Store: log, Idle: store.DefaultGroupIdle}, queue.Options{Log: options.Log.With("part", "queues")}),
+		queues:  queue.New(durable.Log{Store: log, Idle: store.DefaultGroupIdle}, queue.Options{Log: options.Log.With("part", "queues"), Clock: floor.stamp}),
 		buses:   buses,
 		drivers: drivers.Drivers(buses, options.Log),
 		gaps:    gaps,
@@ -149,6 +155,7 @@ func New(options Options) (*Gateway, error) {
 
 		restarts: make(chan struct{}, 1),
 	}
+	g.broker.StampBy(floor.stamp)
 	g.readable.log = options.Log.With("part", "queues")
 	queues.Store(g.queues)
 	if err := (backend{g.broker, g.store}).sleepAll(); err != nil {
@@ -185,6 +192,10 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.parts.start("searches", g.searches.Run)
 	g.parts.start("configurator", g.configurator.run)
 	g.parts.start("network", g.network.Run)
+	g.parts.start("clock", func(ctx context.Context) error {
+		g.floor.run(ctx, g.clock.right, func(err error) { g.log.Warn("the clock's floor could not be written", "err", err) })
+		return nil
+	})
 	g.parts.start("gaps", func(ctx context.Context) error {
 		return g.gaps.run(ctx, func() string { return g.Config().Gateway.Name }, g.broker)
 	})

@@ -11,7 +11,7 @@ import (
 func TestAResetLeavesAGatewayThatIsNew(t *testing.T) {
 	dir := t.TempDir()
 	path, data := filepath.Join(dir, "sluice.yaml"), filepath.Join(dir, "store")
-	text := "gateway: {name: line-3}\nstore: {dir: " + data + "}\nweb: {listen: '127.0.0.1:9099'}\ndevices:\n  - {name: press, driver: simulated, interval: 1s}\n"
+	text := "gateway: {name: line-3}\nstore: {dir: " + data + "}\nweb: {listen: '127.0.0.1:9099'}\ndevices:\n  - {name: press, driver: simulated, interval: 1s, points: [{name: a, wave: sine, period: 1m, min: 0, max: 1}]}\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
