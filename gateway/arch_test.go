@@ -94,7 +94,7 @@ var confined = map[string][]string{
 	"github.com/eclipse/paho.golang":      {"bridge/mqtt5"},
 	"github.com/expr-lang/expr":           {"bridge/payload", "collectors/formula"},
 	"github.com/goburrow/modbus":          {"collectors/modbus"},
-	"github.com/godbus/dbus":              {"gateway/network/manager", "firmware"},
+	"github.com/godbus/dbus":              {"firmware", "gateway/network/manager"},
 	"github.com/goburrow/serial":          {"collectors/modbus"},
 	"github.com/tarm/serial":              {"collectors/bus"},
 	"github.com/twmb/franz-go":            {"bridge/kafka"},

@@ -16,6 +16,7 @@ import (
 	"sluice/collectors"
 	drivers "sluice/collectors/all"
 	"sluice/collectors/bus"
+	"sluice/firmware"
 	"sluice/gateway/broker"
 	"sluice/gateway/config"
 	"sluice/gateway/journal"
@@ -36,11 +37,13 @@ type Options struct {
 	Log     *slog.Logger
 	// AdminPassword becomes the administrator's on a data directory that has none yet.
 	AdminPassword string
+	// GivenCode is the one-time code of a gateway without a password, as its label says; empty: one is made
+	// at each start.
+	GivenCode string
 	// SetupCode is called with the one-time code of a gateway without a password.
 	SetupCode func(code string)
-	// OwnCode is the one-time code that is on the machine's label; empty: one is made at each start. CodeFile
-	// is a file that has the code while there is no password; empty: none has.
-	OwnCode, CodeFile string
+	// CodeFile is a file that has the one-time code while there is no password; empty: none has.
+	CodeFile string
 	// ResetFile is the marker after which somebody else removes all data and starts the machine anew; empty:
 	// the gateway removes its own data at its next start, which needs Restarts.
 	ResetFile string
@@ -55,6 +58,9 @@ type Options struct {
 	Level   string
 	// Restarts says that whoever calls Run runs a new gateway when it ends with ErrRestarting.
 	Restarts bool
+	// Firmware updates the system that the gateway runs on, which Release names; nil: nobody does.
+	Firmware *firmware.Updater
+	Release  firmware.Release
 	// Line and Demo are the demo's simulated line and what its cloud has seen; nil elsewhere.
 	Line web.Line
 	Demo func() *web.Demo
@@ -90,6 +96,7 @@ type Gateway struct {
 	restarts chan struct{} // one place
 	setup    string        // the one-time code, empty when there is a password
 	applying sync.Mutex
+	begun    atomic.Bool // every part was started
 
 	mu     sync.Mutex // guards what follows
 	config *config.Config
@@ -200,11 +207,15 @@ func (g *Gateway) Run(ctx context.Context) error {
 		return g.gaps.run(ctx, func() string { return g.Config().Gateway.Name }, g.broker)
 	})
 	g.parts.start("restore", restorer{g}.prove)
+	if g.options.Firmware != nil {
+		g.parts.start(partFirmware, firmwarePart{g, g.options.Firmware}.run)
+	}
 	g.mu.Lock()
 	for _, p := range g.placed {
 		g.parts.start(p.name, p.part.Run)
 	}
 	g.mu.Unlock()
+	g.begun.Store(true)
 	g.log.Info("the gateway runs", "gateway", g.Config().Gateway.Name, "version", g.options.Version)
 
 	var err error
@@ -249,7 +260,8 @@ func (g *Gateway) Broker() *broker.Broker { return g.broker }
 
 const partStore = "store"
 
-// urgent messages are taken by a full log too: it is with commands that a person puts things right.
+// urgent messages are taken by a full log too: it is with commands that a person puts things right, and a
+// log that was full before an update says nothing against the update.
 func urgent(m *message.Message) bool {
-	return strings.HasPrefix(m.Topic, "commands/") || strings.HasPrefix(m.Topic, "replies/")
+	return strings.HasPrefix(m.Topic, "commands/") || strings.HasPrefix(m.Topic, "replies/") || m.Topic == probeTopic
 }

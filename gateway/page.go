@@ -56,6 +56,7 @@ func (g *Gateway) pagePlace(c *config.Config) place {
 			System:       system{g},
 			Logs:         g.records(),
 			Restorer:     restorer{g},
+			Firmware:     firmwarePart{g, g.options.Firmware},
 			Configurator: g.configurator,
 			Network:      g.network,
 			Resetter:     resetter{g},
@@ -140,7 +141,7 @@ func (g *Gateway) prepareAdmin() error {
 		return nil
 	}
 	if g.options.AdminPassword == "" {
-		g.setup = cmp.Or(g.options.OwnCode, rand.Text()[:8])
+		g.setup = cmp.Or(g.options.GivenCode, rand.Text()[:8])
 		g.keepCode()
 		if g.options.SetupCode != nil {
 			g.options.SetupCode(g.setup)

@@ -113,6 +113,8 @@ func TestTheDocumentDescribesTheTypes(t *testing.T) {
 		"NetworkConnection": reflect.TypeFor[network.Connection](), "NetworkIP": reflect.TypeFor[network.IP](), "NetworkWiFi": reflect.TypeFor[network.WiFi](), "NetworkModem": reflect.TypeFor[network.Modem](),
 		"NetworkWireGuard": reflect.TypeFor[network.WireGuard](), "NetworkPeer": reflect.TypeFor[network.Peer](), "NetworkAccessPoint": reflect.TypeFor[network.AccessPoint](), "NetworkApplied": reflect.TypeFor[network.Applied](),
 		"NetworkChange": reflect.TypeFor[networkChange](), "NetworkScan": reflect.TypeFor[networkScan](), "NetworkAir": reflect.TypeFor[networkAir](), "FactoryResetRequest": reflect.TypeFor[factoryResetRequest](),
+		"FirmwareState": reflect.TypeFor[FirmwareState](), "FirmwareSlot": reflect.TypeFor[FirmwareSlot](), "FirmwareInstall": reflect.TypeFor[FirmwareInstall](), "FirmwareWaiting": reflect.TypeFor[FirmwareWaiting](),
+		"FirmwareTrial": reflect.TypeFor[FirmwareTrial](), "FirmwareCheck": reflect.TypeFor[FirmwareCheck](), "FirmwareEvent": reflect.TypeFor[FirmwareEvent](), "BundleURL": reflect.TypeFor[bundleURL](),
 		"Restarting": reflect.TypeFor[restarting](), "Restore": reflect.TypeFor[Restore](), "LogPage": reflect.TypeFor[logPage](), "LogRecord": reflect.TypeFor[LogRecord](), "LogAttr": reflect.TypeFor[LogAttr](),
 		"LogLevel": reflect.TypeFor[LogLevel](), "LogOverride": reflect.TypeFor[LogOverride](), "SyslogState": reflect.TypeFor[SyslogState](),
 		"Revision": reflect.TypeFor[Revision](), "RevisionText": reflect.TypeFor[RevisionText](),

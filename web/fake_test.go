@@ -37,6 +37,7 @@ type fakeGateway struct {
 	logs         fakeLogs
 	restorer     fakeRestorer
 	network      fakeNetwork
+	firmware     fakeFirmware
 }
 
 const (

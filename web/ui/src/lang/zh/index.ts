@@ -7,6 +7,7 @@ import config from './config'
 import devices from './devices'
 import door from './door'
 import find from './find'
+import firmware from './firmware'
 import fleet from './fleet'
 import messages from './messages'
 import network from './network'
@@ -35,6 +36,7 @@ const zh: typeof en = {
   ...buses,
   ...config,
   ...find,
+  ...firmware,
   ...fleet,
   ...setup,
   ...security,
