@@ -133,3 +133,23 @@ func TestAResetWantsThePasswordAgain(t *testing.T) {
 	gateway.system.err = ErrNoRestart
 	wantProblem(t, ask(s, "POST", "/api/v1/reset", `{"password":"`+testPassword+`"}`, bearer(s)...), http.StatusConflict)
 }
+
+func TestSecretsOfTheNetworkAreInNoRecord(t *testing.T) {
+	gateway := newFakeGateway()
+	s := newServer(t, gateway, signedUp(t))
+	modem := strings.Replace(cable, `"kind":"ethernet"`, `"modem":{"apn":"net","user":"u","password":"pass-4711-word","pin":"4711"},"kind":"modem"`, 1)
+	tunnel := strings.Replace(cable, `"kind":"ethernet"`, `"wireguard":{"private_key":"yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=","peers":[]},"kind":"wireguard"`, 1)
+	tunnel = strings.ReplaceAll(tunnel, `"method":"auto"`, `"method":"disabled"`)
+	if got := ask(s, "PUT", networkPath, `{"connections":[`+modem+`,`+tunnel+`]}`, append(bearer(s), "If-Match", fakeTag)...); got.Code != http.StatusOK {
+		t.Fatalf("%d %s", got.Code, got.Body)
+	}
+	records, err := gateway.keeper.Audits(0, 10)
+	if err != nil || len(records) != 1 || !strings.Contains(records[0].After, `"apn":"net"`) {
+		t.Fatalf("%+v, %v", records, err)
+	}
+	for _, secret := range []string{"4711", "yAnz5TF"} {
+		if strings.Contains(records[0].After, secret) {
+			t.Errorf("the record has %s: %s", secret, records[0].After)
+		}
+	}
+}
