@@ -79,6 +79,23 @@ func (f *floor) now() (now time.Time, set bool) {
 	return now, true
 }
 
+// least is the floor itself.
+func (f *floor) least() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.base.Add(time.Since(f.at))
+}
+
+// raise lifts the floor to a time that is known to have come.
+func (f *floor) raise(known time.Time) {
+	now := time.Now()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if known.After(f.base.Add(now.Sub(f.at))) {
+		f.base, f.at = known.Round(0), now
+	}
+}
+
 // lower believes a clock that is right: what a wrong one has left in the log must not hold it up.
 func (f *floor) lower(now time.Time) {
 	f.mu.Lock()
@@ -93,11 +110,21 @@ func (f *floor) stamp() time.Time {
 }
 
 // run keeps the floor in its file while the clock is right, until ctx ends.
-func (f *floor) run(ctx context.Context, right func() bool, complain func(error)) {
+//
+// While nobody vouches for the clock, ask is called after a minute, in which a time server usually answers,
+// then every minute until it succeeds, and every hour after that.
+func (f *floor) run(ctx context.Context, right func() bool, ask func(context.Context) bool, complain func(error)) {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	var kept time.Time
+	asked := time.Now()
 	for {
+		if !right() && time.Since(asked) >= time.Minute {
+			asked = time.Now()
+			if ask(ctx) {
+				asked = asked.Add(floorKept)
+			}
+		}
 		if right() {
 			now := time.Now()
 			f.lower(now)

@@ -65,16 +65,22 @@ func TestAClockThatIsRightGoesBeforeTheFloor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		right := false
+		right, asked := false, 0
 		ctx, cancel := context.WithCancel(t.Context())
 		ran := make(chan struct{})
 		go func() {
 			defer close(ran)
-			f.run(ctx, func() bool { return right }, func(err error) { t.Error(err) })
+			f.run(ctx, func() bool { return right }, func(context.Context) bool {
+				asked++
+				return true
+			}, func(err error) { t.Error(err) })
 		}()
 		time.Sleep(90 * time.Second)
 		if _, err := os.Stat(f.path); err == nil {
 			t.Error("a clock that nobody vouches for was written down")
+		}
+		if asked != 1 {
+			t.Errorf("in 90 seconds the clouds were asked %d times", asked)
 		}
 		right = true
 		time.Sleep(time.Minute)
@@ -94,6 +100,14 @@ func TestAClockThatIsRightGoesBeforeTheFloor(t *testing.T) {
 		synctest.Wait()
 		if now, _ := os.ReadFile(f.path); string(now) == string(first) {
 			t.Error("after an hour the file says what it said")
+		}
+		if asked != 1 {
+			t.Errorf("with the right time the clouds were asked, %d times", asked)
+		}
+		right = false
+		time.Sleep(3 * time.Hour)
+		if asked < 3 || asked > 5 {
+			t.Errorf("in three hours without it they were asked %d times", asked-1)
 		}
 		cancel()
 		<-ran

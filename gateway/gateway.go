@@ -200,7 +200,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.parts.start("configurator", g.configurator.run)
 	g.parts.start("network", g.network.Run)
 	g.parts.start("clock", func(ctx context.Context) error {
-		g.floor.run(ctx, g.clock.right, func(err error) { g.log.Warn("the clock's floor could not be written", "err", err) })
+		g.floor.run(ctx, g.clock.right, g.askClouds, func(err error) { g.log.Warn("the clock's floor could not be written", "err", err) })
 		return nil
 	})
 	g.parts.start("gaps", func(ctx context.Context) error {
