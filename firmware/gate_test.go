@@ -401,7 +401,7 @@ func TestKillsBetweenAnyTwoSteps(t *testing.T) {
 					}
 				}
 				w.update(t)
-				w.live(t, 3*time.Hour)
+				w.live(t, 80*time.Minute)
 				w.step = nil
 			})
 			if len(moments) < 8 {
@@ -416,7 +416,7 @@ func TestKillsBetweenAnyTwoSteps(t *testing.T) {
 						if cut || m.reboot {
 							w.start()
 						}
-						w.live(t, 2*time.Hour)
+						w.live(t, 80*time.Minute)
 						w.judgeEnd(t, i, cut, sick)
 					})
 				}

@@ -1,21 +1,16 @@
 package firmware
 
-// sayings are by which words of RAUC's, from 1.8 to 1.15, a kind is known. The first that is found counts.
+// sayings are by which words of RAUC's, of 1.8 and 1.13, a kind is known. The first that is found counts.
 var sayings = []struct{ kind, words string }{
 	{"busy", "already processing"},
 	{"board", "compatible mismatch"},
 	{"board", "variant mismatch"},
-	{"version", "version limit"},
-	{"version", "bundle version"},
-	{"version", "is too old"},
-	{"version", "older than"},
+	{"version", "version mismatch"},
 	{"time", "not yet valid"},
 	{"time", "has expired"},
 	{"time", "certificate expired"},
 	{"signature", "no valid cms"},
-	{"format", "bundle format not allowed"},
-	{"format", "format 'plain' not allowed"},
-	{"format", "format not supported"},
+	{"format", "' not allowed"},
 	{"signer", "self-signed certificate"},
 	{"signer", "self signed certificate"},
 	{"signer", "unable to get local issuer"},
