@@ -54,6 +54,7 @@ func (g *Gateway) pagePlace(c *config.Config) place {
 			System:       system{g},
 			Logs:         g.records(),
 			Restorer:     restorer{g},
+			Firmware:     firmwarePart{g, g.options.Firmware},
 			Configurator: g.configurator,
 			SetupCode:    g.setup,
 			Version:      g.options.Version,
