@@ -148,7 +148,7 @@ func TestBundlesThatAreNotForThisBoxAreRefused(t *testing.T) {
 	path := func(name string) string { return filepath.Join(folder, name+".raucb") }
 	bundle(t, path("foreign-key"), foreign, "uefi-arm64", "1.0.0")
 	bundle(t, path("other-board"), keys, "cm4", "1.0.0")
-	bundle(t, path("too-old"), keys, "uefi-arm64", "0.0.0-alpha")
+	bundle(t, path("too-old"), keys, "uefi-arm64", "0.0.0")
 	bundle(t, path("good"), keys, "uefi-arm64", "1.0.0")
 	whole, err := os.ReadFile(path("good"))
 	if err != nil {
