@@ -1,7 +1,6 @@
 // Package image_test boots the built image in QEMU, through UEFI, as a box would start that was just flashed.
 //
-// SLUICE_IMAGE names the folder that `build` made; without it nothing is tried. SLUICE_LONG=1 adds what takes
-// minutes. Emulated time is real time here: whatever is waited for is polled with a deadline.
+// SLUICE_IMAGE names the folder that `build` made; without it nothing is tried. Emulated time is real time here: whatever is waited for is polled with a deadline.
 package image_test
 
 import (
@@ -9,7 +8,6 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -38,12 +36,9 @@ type box struct {
 	disk    string
 	page    string // the forwarded loopback port of its page
 	meter   string // the far end of its second serial port
-	shell   net.Listener
-	hands   net.Conn // the root shell, once it was asked for
 	machine *exec.Cmd
 	client  *http.Client
 	token   string
-	rtc     string // what its clock says at the start; empty: the time
 }
 
 // images is the folder that `build` made.
@@ -111,12 +106,6 @@ func (b *box) start() {
 		host, port, _ := net.SplitHostPort(b.meter)
 		args = append(args, "-device", "qemu-xhci", "-chardev", "socket,id=meter,reconnect=1,host="+host+",port="+port, "-device", "usb-serial,chardev=meter")
 	}
-	if b.shell != nil {
-		args = append(args, "-chardev", "socket,id=shell,path="+b.shell.Addr().String(), "-device", "virtio-serial-pci", "-device", "virtconsole,chardev=shell")
-	}
-	if b.rtc != "" {
-		args = append(args, "-rtc", "base="+b.rtc)
-	}
 	b.machine = exec.Command("nice", args...)
 	var said bytes.Buffer
 	b.machine.Stdout, b.machine.Stderr = &said, &said
@@ -128,13 +117,6 @@ func (b *box) start() {
 			b.t.Logf("the console: %s\nqemu: %s", b.console(), said.String())
 		}
 	})
-	if b.shell != nil {
-		conn, err := b.shell.Accept()
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		b.hands = conn
-	}
 }
 
 // cutPower is what it says: nothing is written any more.
@@ -143,10 +125,6 @@ func (b *box) cutPower() {
 		_ = b.machine.Process.Kill()
 		_ = b.machine.Wait()
 		b.machine = nil
-	}
-	if b.hands != nil {
-		b.hands.Close()
-		b.hands = nil
 	}
 }
 
@@ -357,10 +335,4 @@ func TestAFlashedBoxReadsItsMeterAndTellsTheCloud(t *testing.T) {
 func (b *box) onBootPartition(name string) string {
 	b.t.Helper()
 	return run(b.t, "mtype", "-i", b.disk+"@@1M", "::"+name)
-}
-
-func long(t *testing.T) {
-	if os.Getenv("SLUICE_LONG") == "" {
-		t.Skip(fmt.Sprintf("%s takes minutes: SLUICE_LONG=1", t.Name()))
-	}
 }
