@@ -48,3 +48,21 @@ func (r *requests) end(holder [sha256.Size]byte) {
 		cancel()
 	}
 }
+
+// untilStop gives a context for a request that may take long: it ends when the server stops, too. done ends it and
+// must be called before the request has been answered; nothing is left behind when it returns.
+func (s *Server) untilStop(request context.Context) (_ context.Context, done func()) {
+	ctx, cancel := context.WithCancel(request)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-s.stopping:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() {
+		cancel()
+		watching.Wait()
+	}
+}
