@@ -176,10 +176,8 @@ func (s *Server) watchBus(c *gin.Context) {
 		refuse(c, problem{Status: http.StatusServiceUnavailable, Title: "Busy", Detail: "too many watch already"})
 		return
 	}
-	ctx, done := s.untilStop(c.Request.Context())
-	defer done()
-	ctx, gone := context.WithCancel(ctx)
-	defer gone()
+	ctx, end := s.untilStop(c.Request.Context())
+	defer end()
 	control := http.NewResponseController(c.Writer)
 	// The server's limits are for requests that are over soon.
 	if err := control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
@@ -192,7 +190,7 @@ func (s *Server) watchBus(c *gin.Context) {
 	}}
 	err := s.options.Buses.Watch(ctx, c.Query("bus"), after, func(f BusFrame) {
 		if lines.write(f); lines.broken {
-			gone()
+			end()
 		}
 	})
 	if err != nil && !lines.begun && ctx.Err() == nil {

@@ -20,7 +20,7 @@ func newRequests() *requests {
 }
 
 // begin gives a context for a request; done must be called when it has been answered.
-func (r *requests) begin(ctx context.Context, holder [sha256.Size]byte) (_ context.Context, done func()) {
+func (r *requests) begin(ctx context.Context, holder [sha256.Size]byte) (_ context.Context, end func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -49,9 +49,9 @@ func (r *requests) end(holder [sha256.Size]byte) {
 	}
 }
 
-// untilStop gives a context for a request that may take long: it ends when the server stops, too. done ends it and
-// must be called before the request has been answered; nothing is left behind when it returns.
-func (s *Server) untilStop(request context.Context) (_ context.Context, done func()) {
+// untilStop gives a context for a request that may take long: it ends when the server stops, too. end ends it
+// earlier, as often as one likes, and must be called; nothing is left behind when it returns.
+func (s *Server) untilStop(request context.Context) (_ context.Context, end func()) {
 	ctx, cancel := context.WithCancel(request)
 	var watching sync.WaitGroup
 	watching.Go(func() {

@@ -78,8 +78,8 @@ func (s *Server) restoreBackup(c *gin.Context) {
 		refuse(c, problem{Status: http.StatusUnprocessableEntity, Field: "keep", Detail: "keep is true or false"})
 		return
 	}
-	ctx, done := s.untilStop(c.Request.Context())
-	defer done()
+	ctx, end := s.untilStop(c.Request.Context())
+	defer end()
 	control := http.NewResponseController(c.Writer)
 	if err := control.SetWriteDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		_ = c.Error(err)

@@ -70,8 +70,8 @@ func (d *tailDesk) tail(c *gin.Context) {
 		_ = c.Error(err)
 		return
 	}
-	ctx, done := d.untilStop(c.Request.Context())
-	defer done()
+	ctx, end := d.untilStop(c.Request.Context())
+	defer end()
 	c.Header("Content-Type", "text/event-stream")
 	c.Header("X-Accel-Buffering", "no") // a proxy must not collect events
 	token, _ := token(c)

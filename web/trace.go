@@ -45,8 +45,8 @@ const traceTime = 60 * time.Second
 
 func (s *Server) trace(c *gin.Context) {
 	device := c.Query("device")
-	ctx, done := s.untilStop(c.Request.Context())
-	defer done()
+	ctx, end := s.untilStop(c.Request.Context())
+	defer end()
 	ctx, cancel := context.WithTimeout(ctx, traceTime)
 	defer cancel()
 	control := http.NewResponseController(c.Writer)

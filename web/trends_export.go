@@ -46,8 +46,8 @@ func (d *trendDesk) export(c *gin.Context) {
 		refuse(c, problem{Status: http.StatusServiceUnavailable, Title: "Busy", Detail: "another table is being written; try again when it is done", retryAfter: 5 * time.Second})
 		return
 	}
-	ctx, done := d.untilStop(c.Request.Context())
-	defer done()
+	ctx, end := d.untilStop(c.Request.Context())
+	defer end()
 	table.units = d.options.Trends.TrendUnits(wanted.Points)
 	out := &slowWriter{to: c.Writer, control: http.NewResponseController(c.Writer), begin: func() {
 		c.Header("Content-Type", "text/csv; charset=utf-8; header=present")

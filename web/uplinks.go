@@ -68,8 +68,8 @@ func (s *Server) tested(c *gin.Context, name string, test func(context.Context, 
 		refuse(c, problem{Status: http.StatusConflict, Title: "Busy", Detail: "another uplink is being tested"})
 		return
 	}
-	ctx, done := s.untilStop(c.Request.Context())
-	defer done()
+	ctx, end := s.untilStop(c.Request.Context())
+	defer end()
 	ctx, cancel := context.WithTimeout(ctx, testTime)
 	defer cancel()
 	control := http.NewResponseController(c.Writer)
