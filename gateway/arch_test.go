@@ -28,6 +28,7 @@ var rules = []struct {
 	{"gateway/mqtt/packet", nil, "a codec has no sockets and no state"},
 	{"collectors/bus", nil, "a bus moves bytes and knows no protocol"},
 	{"firmware", nil, "an update must work when everything else is broken"},
+	{"firmware/release", nil, "it looks at what was built from outside"},
 	{"store/storetest", []string{"store", "gateway/message"}, "it opens stores for tests"},
 	{"store/crashtest", []string{"store", "gateway/message"}, "it kills a process that has nothing but a log"},
 	{"store", []string{"gateway/message"}, "the log knows no protocol and no broker"},
