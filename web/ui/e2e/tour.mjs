@@ -26,7 +26,7 @@ const tallest = 2000
 async function shoot(page, name) {
   await page.waitForTimeout(500) // charts are drawn a moment after their values have come
   const { width } = page.viewportSize()
-  const over = await page.locator('[role=dialog]:visible').count() // it covers the screen, not the page
+  const over = await page.locator('dialog[open]').count() // it covers the screen, not the page
   if (over > 0) return page.screenshot({ path: join(folder, name + '.png') })
   const height = await page.evaluate(() => document.documentElement.scrollHeight)
   await page.screenshot({ path: join(folder, name + '.png'), fullPage: true, clip: { x: 0, y: 0, width, height: Math.min(height, tallest) } })
@@ -130,13 +130,12 @@ async function firstRun(language, look) {
     await page.locator('[name=password]').fill('correct horse battery')
     await page.keyboard.press('Enter')
     await at('device')
-    await take('3-device')
-    await page.locator('[data-item=clock]').first().click().catch(() => undefined)
-    await page.waitForTimeout(400)
+    await page.evaluate(() => (location.hash = '#/setup/time')) // it has passed by itself
+    await at('time')
     await take('2-clock')
-    await page.goto(box.url + '/#/')
-    await page.reload()
+    await page.evaluate(() => (location.hash = '#/setup/device'))
     await at('device')
+    await take('3-device')
     await page.locator('[name=where]').selectOption('network')
     await page.locator('[name=network]').fill('127.0.0.1')
     await page.locator('[name=ports]').fill(String(box.ports.device))
