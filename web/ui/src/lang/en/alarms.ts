@@ -76,7 +76,7 @@ export default {
       silence: 'sends nothing for {for}',
       state: 'is {states}',
     },
-    forShort: 'for {for}',
+    forShort: ', for {for}',
     limit: 'Limit',
     low: 'Lowest good value',
     high: 'Highest good value',

@@ -76,7 +76,7 @@ export default {
       silence: '{for} 没有数据',
       state: '状态为 {states}',
     },
-    forShort: '持续 {for}',
+    forShort: '，持续 {for}',
     limit: '限值',
     low: '正常下限',
     high: '正常上限',
