@@ -96,6 +96,7 @@ var confined = map[string][]string{
 	"github.com/tarm/serial":              {"collectors/bus"},
 	"github.com/twmb/franz-go":            {"bridge/kafka"},
 	"github.com/xuri/excelize":            {"collectors/sheet"},
+	"github.com/godbus/dbus":              {"firmware", "gateway/network"},
 	"github.com/wneessen/go-mail":         {"gateway/notify"},
 }
 

@@ -90,7 +90,8 @@ func (c *configurator) Configuration() (web.Configuration, error) {
 type proposal struct {
 	running  *config.Config
 	text     string
-	next     *config.Config // nil with problems
+	document *config.Document // the text taken apart; nil when it cannot be
+	next     *config.Config   // nil with problems
 	problems []web.SectionProblem
 	warnings []web.SectionProblem
 }
@@ -101,27 +102,31 @@ func (c *configurator) propose(change web.ConfigChange) (*proposal, error) {
 	if p.running.Text == "" {
 		return nil, web.ErrNoFile
 	}
-	text, err := changed(c.gateway.options.Path, p.running.Text, change)
+	document, text, err := changed(c.gateway.options.Path, p.running.Text, change)
 	if wrong, ok := errors.AsType[*config.EditError](err); ok {
 		p.problems = append(p.problems, web.SectionProblem{Path: append([]string{}, wrong.Path...), Line: wrong.Line, Text: wrong.Text})
-		p.text = p.running.Text
+		p.text, p.document = p.running.Text, takenApart(p.running.Text)
 		return p, nil
 	}
 	if wrong, ok := errors.AsType[config.Problems](err); ok {
-		c.show(p, wrong)
 		p.text = p.running.Text
+		c.show(p, wrong)
 		return p, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	p.text = text
+	p.document, p.text = document, text
 	return p, c.check(p)
 }
 
 // check reads the new text, as the gateway would read its file.
-func (c *configurator) check(p *proposal) error {
-	next, err := config.Parse(c.name(), []byte(p.text), Kinds())
+func (c *configurator) check(p *proposal) (err error) {
+	if p.document != nil {
+		p.next, err = p.document.Config(c.name(), Kinds())
+	} else {
+		p.next, err = config.Parse(c.name(), []byte(p.text), Kinds())
+	}
 	wrong, mistaken := errors.AsType[config.Problems](err)
 	switch {
 	case mistaken:
@@ -129,8 +134,7 @@ func (c *configurator) check(p *proposal) error {
 	case err != nil:
 		return err
 	default:
-		p.next = next
-		c.show(p, next.Warnings)
+		c.show(p, p.next.Warnings)
 	}
 	return nil
 }
@@ -148,11 +152,10 @@ func (c *configurator) show(p *proposal, said config.Problems) {
 	if len(said) == 0 {
 		return
 	}
-	d, err := config.ReadDocument("", []byte(p.text))
 	for _, each := range said {
 		shown := web.SectionProblem{Path: []string{}, Line: each.Line, Text: each.Message}
-		if err == nil {
-			shown.Path = d.Steps(each.Path)
+		if p.document != nil {
+			shown.Path = p.document.Steps(each.Path)
 		}
 		if each.Warning {
 			p.warnings = append(p.warnings, shown)
@@ -162,24 +165,38 @@ func (c *configurator) show(p *proposal, said config.Problems) {
 	}
 }
 
-// changed gives the new text, in which nothing else differs from the old.
-func changed(name, text string, change web.ConfigChange) (string, error) {
+// changed gives the new text, in which nothing else differs from the old, and the same taken apart, unless it
+// cannot be.
+func changed(name, text string, change web.ConfigChange) (*config.Document, string, error) {
 	if change.Text != nil {
-		return putSecretsBack(text, *change.Text)
+		whole, err := putSecretsBack(text, *change.Text)
+		return takenApart(whole), whole, err
 	}
 	d, err := config.ReadDocument(name, []byte(text))
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
 	edits := make([]config.Edit, len(change.Edits))
 	for i, e := range change.Edits {
 		edits[i] = config.Edit(e)
 	}
 	if err := d.Edit(edits, secretKeys()); err != nil {
-		return "", err
+		return nil, "", err
 	}
-	next, err := d.Text()
-	return string(next), err
+	next, err := d.Edited()
+	if err != nil {
+		return nil, "", err
+	}
+	return next, next.Source(), nil
+}
+
+// takenApart is nil for what cannot be edited; what is wrong with it is found elsewhere.
+func takenApart(text string) *config.Document {
+	d, err := config.ReadDocument("", []byte(text))
+	if err != nil {
+		return nil
+	}
+	return d
 }
 
 // Apply makes a change.
@@ -207,7 +224,7 @@ func (c *configurator) Restore(revision uint64, etag, user string) (web.ConfigAp
 	if err != nil {
 		return web.ConfigApplied{}, err
 	}
-	p := &proposal{running: c.gateway.Config(), text: text, problems: []web.SectionProblem{}}
+	p := &proposal{running: c.gateway.Config(), text: text, document: takenApart(text), problems: []web.SectionProblem{}}
 	if err := c.check(p); err != nil {
 		return web.ConfigApplied{}, err
 	}
@@ -291,7 +308,7 @@ func (c *configurator) Reload(user string) (web.ConfigApplied, error) {
 	}
 	_, err := c.gateway.Reload(user)
 	if wrong, ok := errors.AsType[config.Problems](err); ok {
-		p := &proposal{}
+		p := &proposal{document: takenApart("")}
 		c.show(p, wrong)
 		return web.ConfigApplied{}, &web.SectionError{Problems: p.problems}
 	}
@@ -362,7 +379,7 @@ func (c *configurator) Diff(from, to uint64) ([]web.DiffLine, error) {
 			return nil, err
 		}
 	}
-	return compare(old, now), nil
+	return compare(old, now, nil), nil
 }
 
 func (c *configurator) revision(number uint64) (string, error) {
@@ -373,9 +390,10 @@ func (c *configurator) revision(number uint64) (string, error) {
 	return r.Text, err
 }
 
-// compare shows what lies between two texts, without their secrets.
-func compare(old, now string) []web.DiffLine {
-	before, known := hideBoth(old, nil)
-	after, _ := hideBoth(now, known)
+// compare shows what lies between two texts, without their secrets. read is the second one taken apart, if it is
+// already, and of no use afterwards.
+func compare(old, now string, read *config.Document) []web.DiffLine {
+	before, known := hideBoth(old, nil, nil)
+	after, _ := hideBoth(now, read, known)
 	return diffLines(before, after)
 }

@@ -20,23 +20,19 @@ func (c *configurator) Preview(change web.ConfigChange, document bool) (web.Conf
 		ETag: etagOf(p.running.Text), Changed: p.text != p.running.Text, Diff: []web.DiffLine{},
 		Starts: []string{}, Stops: []string{}, Restarts: []string{}, Problems: p.problems, Warnings: p.warnings,
 	}
-	if shown.Changed {
-		shown.Diff = compare(p.running.Text, p.text)
-	}
 	if p.next != nil {
 		next := c.gateway.withStore(p.running, p.next)
 		shown.RestartNeeded = next != p.next
 		shown.Risky = !reflect.DeepEqual(p.running.Web, next.Web)
 		shown.Starts, shown.Stops, shown.Restarts = c.gateway.moves(p.running, next)
 	}
-	if document {
-		d, err := config.ReadDocument("", []byte(p.text))
-		if err != nil {
-			return shown, nil // the problems say it
-		}
-		if shown.Document, err = d.JSON(secretKeys()); err != nil {
+	if document && p.document != nil { // else the problems say it
+		if shown.Document, err = p.document.JSON(secretKeys()); err != nil {
 			return shown, err
 		}
+	}
+	if shown.Changed {
+		shown.Diff = compare(p.running.Text, p.text, p.document)
 	}
 	return shown, nil
 }

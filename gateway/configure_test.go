@@ -18,7 +18,7 @@ import (
 )
 
 // fromFile makes a gateway of a configuration file with that text, in a folder of its own or the one given.
-func fromFile(t *testing.T, dir, text string) *Gateway {
+func fromFile(t testing.TB, dir, text string) *Gateway {
 	t.Helper()
 	path := filepath.Join(dir, "sluice.yaml")
 	if text != "" {

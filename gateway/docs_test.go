@@ -43,25 +43,3 @@ func TestFullExampleRuns(t *testing.T) {
 		}
 	}
 }
-
-func TestFormsExplainTheirKeysInChinese(t *testing.T) {
-	text, err := os.ReadFile("../web/ui/src/lang/zh/fields.ts")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var look func(path string, fields []config.Field)
-	look = func(path string, fields []config.Field) {
-		for _, f := range fields {
-			if key := path + "_" + f.Name; !strings.Contains(string(text), "\n  "+key+": '") {
-				t.Errorf("web/ui/src/lang/zh/fields.ts does not say what %s is: %s", key, f.Doc)
-			}
-			look(path+"_"+f.Name, f.Fields)
-		}
-	}
-	for _, f := range config.Describe(config.Config{}) {
-		switch f.Name {
-		case "gateway", "store", "web", "mqtt", "rocketmq", "buses": // which have forms
-			look(f.Name, f.Fields)
-		}
-	}
-}

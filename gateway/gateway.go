@@ -16,6 +16,7 @@ import (
 	"sluice/collectors"
 	drivers "sluice/collectors/all"
 	"sluice/collectors/bus"
+	"sluice/firmware"
 	"sluice/gateway/broker"
 	"sluice/gateway/config"
 	"sluice/gateway/journal"
@@ -36,6 +37,9 @@ type Options struct {
 	Log     *slog.Logger
 	// AdminPassword becomes the administrator's on a data directory that has none yet.
 	AdminPassword string
+	// GivenCode is the one-time code of a gateway without a password, as its label says; empty: one is made
+	// at each start.
+	GivenCode string
 	// SetupCode is called with the one-time code of a gateway without a password.
 	SetupCode func(code string)
 	// Fingerprint is called with the SHA-256 of the certificate that the gateway made itself, whenever
@@ -47,6 +51,9 @@ type Options struct {
 	Level   string
 	// Restarts says that whoever calls Run runs a new gateway when it ends with ErrRestarting.
 	Restarts bool
+	// Firmware updates the system that the gateway runs on, which Release names; nil: nobody does.
+	Firmware *firmware.Updater
+	Release  firmware.Release
 	// Line and Demo are the demo's simulated line and what its cloud has seen; nil elsewhere.
 	Line web.Line
 	Demo func() *web.Demo
@@ -80,6 +87,7 @@ type Gateway struct {
 	restarts chan struct{} // one place
 	setup    string        // the one-time code, empty when there is a password
 	applying sync.Mutex
+	begun    atomic.Bool // every part was started
 
 	mu     sync.Mutex // guards what follows
 	config *config.Config
@@ -178,11 +186,15 @@ func (g *Gateway) Run(ctx context.Context) error {
 		return g.gaps.run(ctx, func() string { return g.Config().Gateway.Name }, g.broker)
 	})
 	g.parts.start("restore", restorer{g}.prove)
+	if g.options.Firmware != nil {
+		g.parts.start(partFirmware, firmwarePart{g, g.options.Firmware}.run)
+	}
 	g.mu.Lock()
 	for _, p := range g.placed {
 		g.parts.start(p.name, p.part.Run)
 	}
 	g.mu.Unlock()
+	g.begun.Store(true)
 	g.log.Info("the gateway runs", "gateway", g.Config().Gateway.Name, "version", g.options.Version)
 
 	var err error
@@ -227,7 +239,8 @@ func (g *Gateway) Broker() *broker.Broker { return g.broker }
 
 const partStore = "store"
 
-// urgent messages are taken by a full log too: it is with commands that a person puts things right.
+// urgent messages are taken by a full log too: it is with commands that a person puts things right, and a
+// log that was full before an update says nothing against the update.
 func urgent(m *message.Message) bool {
-	return strings.HasPrefix(m.Topic, "commands/") || strings.HasPrefix(m.Topic, "replies/")
+	return strings.HasPrefix(m.Topic, "commands/") || strings.HasPrefix(m.Topic, "replies/") || m.Topic == probeTopic
 }

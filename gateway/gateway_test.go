@@ -42,7 +42,7 @@ func until(t *testing.T, what string, holds func() bool) {
 }
 
 // start runs a component until the test ends, and waits for it.
-func start(t *testing.T, run func(context.Context) error) {
+func start(t testing.TB, run func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -18,18 +18,20 @@ const (
 
 // hide gives the text of a configuration with *** for its secrets.
 func hide(text string) string {
-	shown, _ := hideBoth(text, nil)
+	shown, _ := hideBoth(text, nil, nil)
 	return shown
 }
 
-// hideBoth also gives the secrets; those that are not among known, if it is given, are shown as others.
-func hideBoth(text string, known map[string]bool) (shown string, own map[string]bool) {
+// hideBoth also gives the secrets; those that are not among known, if it is given, are shown as others. d is the
+// text taken apart, or nil, and of no use afterwards.
+func hideBoth(text string, d *config.Document, known map[string]bool) (shown string, own map[string]bool) {
 	if !mayHide(text) {
 		return text, map[string]bool{}
 	}
-	d, err := config.ReadDocument("", []byte(text))
-	if err != nil {
-		return withoutSecrets(text), nil
+	if d == nil {
+		if d = takenApart(text); d == nil {
+			return withoutSecrets(text), nil
+		}
 	}
 	own = d.Secrets(secretKeys())
 	return hideIn(d, text, known), own

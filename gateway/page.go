@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -53,6 +54,7 @@ func (g *Gateway) pagePlace(c *config.Config) place {
 			System:       system{g},
 			Logs:         g.records(),
 			Restorer:     restorer{g},
+			Firmware:     firmwarePart{g, g.options.Firmware},
 			Configurator: g.configurator,
 			SetupCode:    g.setup,
 			Version:      g.options.Version,
@@ -131,7 +133,7 @@ func (g *Gateway) prepareAdmin() error {
 		return err
 	}
 	if g.options.AdminPassword == "" {
-		g.setup = rand.Text()[:8]
+		g.setup = cmp.Or(g.options.GivenCode, rand.Text()[:8])
 		if g.options.SetupCode != nil {
 			g.options.SetupCode(g.setup)
 		}

@@ -46,11 +46,12 @@ var forAdministrators = []string{
 	"/api/v1/users", "/api/v1/tokens", "/api/v1/audit", "/api/v1/revisions", "/api/v1/backup", "/api/v1/log/cursors",
 	"/api/v1/diagnostics", "/api/v1/restore", "/api/v1/restart", "/api/v1/secrets", "/api/v1/config/reload", "/api/v1/config/confirm", "/api/v1/config/pending",
 	"/api/v1/uplinks/recognise", "/api/v1/uplinks/examples", "POST /api/v1/uplinks/test", "POST /api/v1/alarms/notify/:name/test", "PUT /api/v1/config", "PUT /api/v1/setup/checklist", "PUT /api/v1/time",
+	"POST /api/v1/firmware", "/api/v1/firmware/install", "/api/v1/firmware/restart",
 	"PUT /api/v1/certificate", "POST /api/v1/certificate", "DELETE /api/v1/certificate",
 }
 
 // forOperators begin the paths of what operators see and viewers do not: a log may tell too much.
-const forOperators = "/api/v1/logs"
+var forOperators = []string{"/api/v1/logs", "/api/v1/firmware"}
 
 // unrecorded are routes that write and leave no audit record.
 var unrecorded = map[string]string{
@@ -179,7 +180,7 @@ func TestEachRoleIsRefusedWhatIsNotItsOwn(t *testing.T) {
 			if openRoutes[r.name] != "" || forViewers[r.name] != "" {
 				continue
 			}
-			refused := r.administrators() || role == viewerRole && (r.writes() || strings.HasPrefix(r.path, forOperators))
+			refused := r.administrators() || role == viewerRole && (r.writes() || slices.ContainsFunc(forOperators, func(begin string) bool { return strings.HasPrefix(r.path, begin) }))
 			got := hurried(t, s, r.method, r.path, "{}", "Authorization", "Bearer "+tokens[role])
 			if forbidden := got.Code == http.StatusForbidden; forbidden != refused {
 				t.Errorf("%s answers a %s %d %s; refused should be %v", r.name, role, got.Code, got.Body, refused)
@@ -233,7 +234,7 @@ func TestBodiesThatAreTooLargeAreRefused(t *testing.T) {
 
 // bodiless are routes that write and take no body.
 var bodiless = []string{
-	"POST /api/v1/backup", "POST /api/v1/uplinks/:name/test", "POST /api/v1/alarms/notify/:name/test", "POST /api/v1/certificate", "POST /api/v1/config/reload", "POST /api/v1/restart",
+	"POST /api/v1/backup", "POST /api/v1/uplinks/:name/test", "POST /api/v1/alarms/notify/:name/test", "POST /api/v1/certificate", "POST /api/v1/config/reload", "POST /api/v1/restart", "POST /api/v1/firmware/restart",
 	"POST /api/v1/revisions/:number/restore", "POST /api/v1/restore", // whose body is a backup, as long as there is space
 }
 
@@ -327,6 +328,7 @@ var wellFormed = map[string]string{
 	"PUT /api/v1/certificate":                `{"cert":"-----BEGIN CERTIFICATE-----","key":"x"}`,
 	"POST /api/v1/groups/:group/reset":       `{"topic":"orders","to":"2026-11-23T08:00:00Z"}`,
 	"POST /api/v1/messages/:position/resend": `{}`,
+	"POST /api/v1/firmware":                  `{"url":"https://example.com/sluice.raucb"}`,
 	"POST /api/v1/setup":                     `{"code":"` + testCode + `","password":"` + otherPassword + `"}`,
 }
 

@@ -108,6 +108,8 @@ func TestTheDocumentDescribesTheTypes(t *testing.T) {
 		"SystemState": reflect.TypeFor[SystemState](), "SystemNetwork": reflect.TypeFor[SystemNetwork](), "SystemInterface": reflect.TypeFor[SystemInterface](), "SystemRoute": reflect.TypeFor[SystemRoute](),
 		"SystemMachine": reflect.TypeFor[SystemMachine](), "SystemGroup": reflect.TypeFor[SystemGroup](), "SystemTemperature": reflect.TypeFor[SystemTemperature](),
 		"SystemProcess": reflect.TypeFor[SystemProcess](), "SystemStorage": reflect.TypeFor[SystemStorage](), "SystemLog": reflect.TypeFor[SystemLog](), "SystemWriting": reflect.TypeFor[SystemWriting](), "SystemFlash": reflect.TypeFor[SystemFlash](),
+		"FirmwareState": reflect.TypeFor[FirmwareState](), "FirmwareSlot": reflect.TypeFor[FirmwareSlot](), "FirmwareInstall": reflect.TypeFor[FirmwareInstall](), "FirmwareWaiting": reflect.TypeFor[FirmwareWaiting](),
+		"FirmwareTrial": reflect.TypeFor[FirmwareTrial](), "FirmwareCheck": reflect.TypeFor[FirmwareCheck](), "FirmwareEvent": reflect.TypeFor[FirmwareEvent](), "BundleURL": reflect.TypeFor[bundleURL](),
 		"Restarting": reflect.TypeFor[restarting](), "Restore": reflect.TypeFor[Restore](), "LogPage": reflect.TypeFor[logPage](), "LogRecord": reflect.TypeFor[LogRecord](), "LogAttr": reflect.TypeFor[LogAttr](),
 		"LogLevel": reflect.TypeFor[LogLevel](), "LogOverride": reflect.TypeFor[LogOverride](), "SyslogState": reflect.TypeFor[SyslogState](),
 		"Revision": reflect.TypeFor[Revision](), "RevisionText": reflect.TypeFor[RevisionText](),

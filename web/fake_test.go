@@ -36,6 +36,7 @@ type fakeGateway struct {
 	system       fakeSystem
 	logs         fakeLogs
 	restorer     fakeRestorer
+	firmware     fakeFirmware
 }
 
 const (

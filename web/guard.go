@@ -45,8 +45,8 @@ var bodyLimits = map[string]int64{importPath: maxImport, certificatePath: maxCer
 	configPath: maxConfig, previewPath: maxConfig}
 
 func limitBody(c *gin.Context) {
-	if c.FullPath() == restorePath {
-		return // as long as a log is; what there is space for bounds it
+	if path := c.FullPath(); path == restorePath || path == firmwarePath {
+		return // as long as a log or a whole system is; what there is space for bounds it
 	}
 	limit, special := bodyLimits[c.FullPath()]
 	if !special {

@@ -186,6 +186,20 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
+// http2 bounds what one connection may have at once, now that it is more than one request: a page with its streams,
+// assets and requests stays far below.
+func http2() *http.HTTP2Config {
+	return &http.HTTP2Config{
+		MaxConcurrentStreams:          64,
+		MaxReceiveBufferPerConnection: 256 << 10,
+		MaxReceiveBufferPerStream:     128 << 10,
+		// A peer that has gone without a word is found out: the deadlines of answers end streams, not the connection.
+		WriteByteTimeout: patience,
+		SendPingTimeout:  30 * time.Second,
+		PingTimeout:      15 * time.Second,
+	}
+}
+
 func (s *Server) server(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           handler,
@@ -194,6 +208,7 @@ func (s *Server) server(handler http.Handler) *http.Server {
 		WriteTimeout:      requestTime,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    maxHeader,
+		HTTP2:             http2(),
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 }

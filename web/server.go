@@ -48,6 +48,7 @@ type Options struct {
 	System       System
 	Logs         Logs
 	Restorer     Restorer
+	Firmware     Firmware
 
 	SetupCode string // one-time code that sets the first password; empty refuses set-up
 	Version   string
@@ -235,6 +236,9 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	}
 	if s.options.Restorer != nil {
 		s.restoreRoutes(signedIn)
+	}
+	if s.options.Firmware != nil {
+		s.firmwareRoutes(signedIn)
 	}
 
 	engine.NoRoute(pages.serve)

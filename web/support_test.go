@@ -45,7 +45,7 @@ func fakeOptions(gateway *fakeGateway, accounts *fakeAccounts) Options {
 		Gateway: gateway, Line: gateway, Accounts: accounts, SetupCode: testCode, Version: "test",
 		Keeper: &gateway.keeper, Messages: &gateway.messages, Points: &gateway.points,
 		Uplinks: &gateway.uplinks, Clouds: fakeClouds{}, Outages: &gateway.outages, Tracer: fakeTracer{},
-		FirstRun: &gateway.firstRun, Clock: &gateway.clock, System: &gateway.system, Logs: &gateway.logs, Restorer: &gateway.restorer,
+		FirstRun: &gateway.firstRun, Clock: &gateway.clock, System: &gateway.system, Logs: &gateway.logs, Restorer: &gateway.restorer, Firmware: &gateway.firmware,
 		Buses: fakeBuses{}, Searches: &fakeSearches{}, Alarms: &gateway.alarms, Devices: fakeDevices{}, Trends: &gateway.trends, Configurator: &fakeConfigurator{},
 	}
 }

@@ -25,12 +25,11 @@ var ErrNoRestart = errors.New("this gateway cannot start itself anew; whoever st
 
 // SystemState is the answer of GET /api/v1/system. What is not known is null.
 type SystemState struct {
-	Network  SystemNetwork `json:"network"`
-	Time     Time          `json:"time"`
-	Machine  SystemMachine `json:"machine"`
-	Process  SystemProcess `json:"process"`
-	Storage  SystemStorage `json:"storage"`
-	Firmware any           `json:"firmware"` // null: this machine has no slots for it
+	Network SystemNetwork `json:"network"`
+	Time    Time          `json:"time"`
+	Machine SystemMachine `json:"machine"`
+	Process SystemProcess `json:"process"`
+	Storage SystemStorage `json:"storage"`
 }
 
 // SystemNetwork is how the machine is connected.

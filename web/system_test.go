@@ -123,7 +123,7 @@ func asRole(s *Server, role string) []string {
 func TestWhatIsUnknownIsNull(t *testing.T) {
 	s := newServer(t, newFakeGateway(), signedUp(t))
 	got := ask(s, "GET", "/api/v1/system", "", asRole(s, viewerRole)...)
-	for _, want := range []string{`"firmware":null`, `"model":null`, `"flash":null`, `"per_day":null`, `"cpu_share":null`, `"load":null`} {
+	for _, want := range []string{`"model":null`, `"flash":null`, `"per_day":null`, `"cpu_share":null`, `"load":null`} {
 		if !strings.Contains(got.Body.String(), want) {
 			t.Errorf("%s is not in %s", want, got.Body)
 		}

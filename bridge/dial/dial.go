@@ -79,7 +79,7 @@ func (o *Options) Secure(ctx context.Context, conn net.Conn, host string) (*tls.
 		if err != nil {
 			return "", err
 		}
-		secured = tls.Client(conn, config)
+		secured = tls.Client(&heard{Conn: conn}, config)
 		from := time.Now()
 		err = secured.HandshakeContext(ctx)
 		if timedOut(ctx, err) {

@@ -27,7 +27,7 @@ func startGateway(t *testing.T) string {
 	}
 	address := l.Addr().String()
 	l.Close()
-	text := fmt.Sprintf("gateway: {name: broker-a}\nstore: {dir: ./data}\nweb: {listen: \"\"}\nrocketmq: {listen: %q}\n", address)
+	text := fmt.Sprintf("gateway: {name: broker-a}\nstore: {dir: ./data}\nweb: {listen: \"\"}\nrocketmq: {listen: %q, nameserver: \"\"}\n", address)
 	c, err := config.Parse(filepath.Join(t.TempDir(), "sluice.yaml"), []byte(text), gateway.Kinds())
 	if err != nil {
 		t.Fatal(err)

@@ -51,7 +51,7 @@ func begin(path string, log *slog.Logger) error {
 	if _, err := os.Stat(data); err == nil {
 		return usageErrorf("there is no configuration %s, but data of a gateway in %s; name its configuration with --config, or write a new one with sluice init", path, data)
 	}
-	if err := writeFirst(path, firstWeb, firstMQTT); err != nil {
+	if err := writeFirst(path, fresh{web: firstWeb, mqtt: firstMQTT, data: firstData}); err != nil {
 		return usageError{err}
 	}
 	log.Info("the configuration of a fresh gateway was written", "file", path)
@@ -68,27 +68,37 @@ func local(listen string) bool {
 func initialise(args []string) error {
 	flags := flag.NewFlagSet("sluice init", flag.ContinueOnError)
 	path := flags.String("config", "sluice.yaml", "the configuration file, which must not exist")
-	web := flags.String("web", firstWeb, "where the page is served")
-	mqtt := flags.String("mqtt", firstMQTT, "where MQTT clients connect, without a password")
+	keep := flags.Bool("keep", false, "leave a configuration that exists as it is, which is no mistake then")
+	var wanted fresh
+	flags.StringVar(&wanted.web, "web", firstWeb, "where the page is served")
+	flags.StringVar(&wanted.mqtt, "mqtt", firstMQTT, "where MQTT clients connect, without a password")
+	flags.StringVar(&wanted.data, "data", firstData, "where the gateway keeps its data, as seen from the configuration's folder")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
-	if err := writeFirst(*path, *web, *mqtt); err != nil {
+	err := writeFirst(*path, wanted)
+	if *keep && errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
 		return usageError{err}
 	}
 	fmt.Printf("%s is written; sluice run --config %s starts the gateway, and its page leads on\n", *path, *path)
 	return nil
 }
 
+// fresh is what may be different in the first configuration of a gateway.
+type fresh struct{ web, mqtt, data string }
+
 // writeFirst writes the configuration of a fresh gateway, and never over another.
-func writeFirst(path, web, mqtt string) error {
+func writeFirst(path string, wanted fresh) error {
 	var text strings.Builder
 	// The schema's own default for the name is the machine's, as far as a topic may have it.
 	preset, err := config.Parse(path, nil, gateway.Kinds())
 	if err != nil {
 		return err
 	}
-	err = first.Execute(&text, map[string]any{"Name": preset.Gateway.Name, "Data": firstData, "Web": web, "MQTT": mqtt, "TLS": !local(web)})
+	err = first.Execute(&text, map[string]any{"Name": preset.Gateway.Name, "Data": wanted.data, "Web": wanted.web, "MQTT": wanted.mqtt, "TLS": !local(wanted.web)})
 	if err != nil {
 		return err
 	}

@@ -80,3 +80,33 @@ func TestTheWelcomeNamesAddressesThatABrowserTakes(t *testing.T) {
 		}
 	}
 }
+
+func TestInitKeepsWhatIsThereWhenAsked(t *testing.T) {
+	dir := t.TempDir()
+	path, data := filepath.Join(dir, "sluice.yaml"), filepath.Join(dir, "elsewhere")
+	for range 2 { // a service starts many times
+		if err := initialise([]string{"--keep", "--config", path, "--data", data}); err != nil {
+			t.Fatal(err)
+		}
+		c, err := config.Load(path, gateway.Kinds())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Store.Dir != data {
+			t.Errorf("the data lies in %s, want %s", c.Store.Dir, data)
+		}
+	}
+	mine := []byte("gateway: {name: mine}\n")
+	if err := os.WriteFile(path, mine, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := initialise([]string{"--keep", "--config", path}); err != nil {
+		t.Error(err)
+	}
+	if now, err := os.ReadFile(path); err != nil || string(now) != string(mine) {
+		t.Errorf("the configuration that was there is %q now, %v", now, err)
+	}
+	if err := initialise([]string{"--keep", "--config", filepath.Join(dir, "none", "sluice.yaml")}); err == nil {
+		t.Error("a folder that is not there gives no error")
+	}
+}

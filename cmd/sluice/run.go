@@ -8,13 +8,19 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
+	"sluice/firmware"
 	"sluice/gateway"
 	"sluice/gateway/config"
 	"sluice/gateway/journal"
 )
+
+// shortestCode is as long as the codes that the gateway makes itself.
+const shortestCode = 8
 
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("sluice run", flag.ContinueOnError)
@@ -32,16 +38,41 @@ func run(ctx context.Context, args []string) error {
 			return err
 		}
 	}
+	code := os.Getenv("SLUICE_SETUP_CODE")
+	if code != "" && len(code) < shortestCode {
+		return usageErrorf("SLUICE_SETUP_CODE has %d characters, and needs %d to withstand guessing", len(code), shortestCode)
+	}
 	level := ""
 	if *debug {
 		level = "debug"
 	}
+	release := firmware.ReadRelease(os.DirFS("/"))
+	updater := updates(log, release)
 	c, err := load(*path)
 	if err != nil {
+		unfit(ctx, updater, err)
 		return err
+	}
+	if updater == nil {
+		updater = openUpdates(c.Store.Dir, log, release)
 	}
 	warn(log, c)
 	limitMemory(c, log)
+	systemd := newManager(os.Getenv, log.With("part", "notify"))
+	var running atomic.Pointer[gateway.Gateway]
+	ended, end := context.WithCancel(context.WithoutCancel(ctx))
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	defer end()
+	defer context.AfterFunc(ctx, func() { systemd.say("STOPPING=1") })()
+	beside.Go(func() {
+		systemd.watch(ended, func() error {
+			if g := running.Load(); g != nil {
+				return g.Begun()
+			}
+			return errors.New("the log is being opened")
+		}, func() error { return running.Load().Alive() })
+	})
 	g, err := gateway.New(gateway.Options{
 		Config:        c,
 		Path:          *path,
@@ -50,7 +81,10 @@ func run(ctx context.Context, args []string) error {
 		Journal:       records,
 		Level:         level,
 		Restarts:      true,
+		Firmware:      updater,
+		Release:       release,
 		AdminPassword: os.Getenv("SLUICE_ADMIN_PASSWORD"),
+		GivenCode:     code,
 		SetupCode: func(code string) {
 			fmt.Fprint(os.Stderr, welcome(&c.Web, code))
 		},
@@ -59,20 +93,17 @@ func run(ctx context.Context, args []string) error {
 		},
 	})
 	if err != nil {
+		unfit(ctx, updater, err)
 		return err
 	}
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
-	reloading := make(chan struct{})
-	ended, end := context.WithCancel(ctx)
-	go func() {
-		defer close(reloading)
-		reload(ended, hangups, g, log)
-	}()
+	running.Store(g)
+	beside.Go(func() { reload(ended, hangups, g, systemd, log) })
 	err = g.Run(ctx)
 	end()
-	<-reloading
+	beside.Wait()
 	if errors.Is(err, gateway.ErrRestarting) {
 		return again(ctx, log)
 	}
@@ -80,14 +111,16 @@ func run(ctx context.Context, args []string) error {
 }
 
 // reload applies the changed file at each SIGHUP.
-func reload(ctx context.Context, hangups <-chan os.Signal, g *gateway.Gateway, log *slog.Logger) {
+func reload(ctx context.Context, hangups <-chan os.Signal, g *gateway.Gateway, systemd *manager, log *slog.Logger) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-hangups:
 		}
+		systemd.reloading()
 		c, err := g.Reload(gateway.BySighup)
+		systemd.ready()
 		if err != nil {
 			log.Error("the changed configuration is not applied, the old one keeps running", "err", err)
 			continue

@@ -105,7 +105,7 @@ func Open(options Options) (*Set, error) {
 
 // Config is how to speak TLS with what the set has at each handshake.
 func (s *Set) Config() *tls.Config {
-	config := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: s.forHandshake}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: s.forHandshake}
 	if s.options.ACME != nil {
 		config.NextProtos = append(config.NextProtos, challengeProtocol)
 	}

@@ -22,6 +22,9 @@ func (d *decoder) check(c *Config) {
 	d.checkListeners(c)
 	d.checkWeb(&c.Web)
 	d.checkSyslog(c.Log.Syslog)
+	if c.Firmware.Within < c.Firmware.Stable && !d.blamed["firmware.within"] {
+		d.reportAt("firmware.within", fmt.Sprintf("%v is less than firmware.stable, %v: no new system could ever be kept", c.Firmware.Within, c.Firmware.Stable))
+	}
 	d.checkMQTT(&c.MQTT)
 	d.checkUsers(&c.MQTT)
 	d.checkCluster(c)

@@ -61,22 +61,27 @@ func ReadDocument(name string, data []byte) (*Document, error) {
 	if bad != nil {
 		return nil, Problems{{File: name, Line: bad.line, Column: bad.column, Message: bad.message}}
 	}
-	d.text, d.tree = text, tree
+	d.text = text
+	if tree != nil && tree.kind != null && tree.kind != section {
+		return nil, Problems{{File: name, Line: 1, Column: 1, Message: "a configuration is a section with keys"}}
+	}
+	d.take(tree)
+	return d, nil
+}
+
+// take makes the document what its text says: a section, or nothing.
+func (d *Document) take(tree *node) {
 	d.lines = []int{0}
-	for i := range len(text) {
-		if text[i] == '\n' {
+	for i := range len(d.text) {
+		if d.text[i] == '\n' {
 			d.lines = append(d.lines, i+1)
 		}
 	}
 	if tree == nil || tree.kind == null {
-		d.tree, d.root = nil, &part{kind: section}
-		return d, nil
+		d.root = &part{kind: section}
+		return
 	}
-	if tree.kind != section {
-		return nil, Problems{{File: name, Line: 1, Column: 1, Message: "a configuration is a section with keys"}}
-	}
-	d.root = partOf(tree, map[*node]bool{})
-	return d, nil
+	d.tree, d.root = tree, partOf(tree, map[*node]bool{})
 }
 
 func partOf(n *node, seen map[*node]bool) *part {

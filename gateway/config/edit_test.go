@@ -374,6 +374,9 @@ func tryEdits(t *testing.T, text []byte, seed uint64, n int) (refused int) {
 		if err != nil {
 			t.Fatalf("%s leads to a text that cannot be read: %v\n%s", said, err, next)
 		}
+		if known, err := d.Edited(); err != nil || known.Source() != string(next) || !reflect.DeepEqual(known, after) {
+			t.Fatalf("%s of\n%s\nis not known as it would be read (%v):\n%s", said, text, err, next)
+		}
 		if got := decoded(t, after); !reflect.DeepEqual(plainJSON(t, got), plainJSON(t, model)) {
 			t.Fatalf("%s of\n%s\ngives\n%s", said, text, next)
 		}
@@ -448,5 +451,17 @@ func TestFiveThousandPointsAreEditedAtOnce(t *testing.T) {
 	got, err := edited(t, b.String(), edits...)
 	if err != nil || strings.Count(got, "\n") != 5003 || !strings.Contains(got, `p4999, address: "holding:5000"`) {
 		t.Errorf("got %v, %d lines", err, strings.Count(got, "\n"))
+	}
+}
+
+func TestFiveThousandPointsInOneLineAreEditedAtOnce(t *testing.T) {
+	points := make([]string, 5000)
+	for i := range points {
+		points[i] = fmt.Sprintf("{name: p%d, address: \"holding:%d\", unit: °C}", i, i)
+	}
+	text := "devices: [{name: press, points: [" + strings.Join(points, ", ") + "]}]\n"
+	got, err := edited(t, text, set(`devices.press.points.p4999.unit = "K"`))
+	if want := strings.Replace(text, points[4999], `{name: p4999, address: "holding:4999", unit: K}`, 1); err != nil || got != want {
+		t.Errorf("got %v, and not the one word that was changed", err)
 	}
 }

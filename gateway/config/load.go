@@ -63,7 +63,21 @@ func Parse(name string, data []byte, kinds Kinds) (*Config, error) {
 	if bad != nil {
 		return nil, Problems{{File: name, Line: bad.line, Column: bad.column, Message: bad.message}}
 	}
-	if root == nil {
+	return decodeFile(name, string(data), root, kinds)
+}
+
+// Config checks the document as it was read, or as Edited gave it, as Parse checks its text.
+func (d *Document) Config(name string, kinds Kinds) (*Config, error) {
+	text := d.Source()
+	if d.open {
+		return Parse(name, []byte(text), kinds) // a last line without an end may say something else
+	}
+	return decodeFile(name, text, d.tree, kinds)
+}
+
+// decodeFile leaves the tree as it is.
+func decodeFile(name, text string, root *node, kinds Kinds) (*Config, error) {
+	if root == nil || root.kind == null {
 		root = &node{kind: section, line: 1, column: 1}
 	}
 	d := decoder{
@@ -73,9 +87,6 @@ func Parse(name string, data []byte, kinds Kinds) (*Config, error) {
 	var c Config
 	v := reflect.ValueOf(&c).Elem()
 	d.presets(v)
-	if root.kind == null {
-		root.kind = section
-	}
 	d.profiles()
 	d.decodeSection(d.root, "", v)
 	d.routes(&c)
@@ -87,7 +98,7 @@ func Parse(name string, data []byte, kinds Kinds) (*Config, error) {
 		return nil, d.problems
 	}
 	c.Warnings = d.problems
-	c.Text = string(data)
+	c.Text = text
 	return &c, nil
 }
 

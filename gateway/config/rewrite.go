@@ -10,7 +10,30 @@ import (
 // differ; when that does not lead to what the edits say, because the file is written in a way that is not
 // understood here, the edits are refused: nothing is ever written anew as a whole.
 func (d *Document) Text() ([]byte, error) {
-	text := d.text
+	text, _, err := d.rewrite()
+	if err != nil {
+		return nil, err
+	}
+	return []byte(d.finish(text)), nil
+}
+
+// Source is the text that the document was read from, or that Edited gave it.
+func (d *Document) Source() string { return d.finish(d.text) }
+
+// Edited is the document that Text gives, without reading it again; the error is as of Text.
+func (d *Document) Edited() (*Document, error) {
+	text, tree, err := d.rewrite()
+	if err != nil {
+		return nil, err
+	}
+	next := &Document{text: text, bom: d.bom, crlf: d.crlf, open: d.open}
+	next.take(tree)
+	return next, nil
+}
+
+// rewrite gives the new text and what it says, which is nil when that is nothing.
+func (d *Document) rewrite() (text string, tree *node, err error) {
+	text = d.text
 	if d.tree == nil {
 		var b strings.Builder
 		for i := range d.root.keys {
@@ -21,26 +44,27 @@ func (d *Document) Text() ([]byte, error) {
 		w := rewriter{d: d}
 		w.change(d.root, slot{})
 		if w.refused != nil {
-			return nil, w.refused
+			return "", nil, w.refused
 		}
 		if len(w.splices) > 0 {
 			text = w.apply(0, len(d.text))
 		}
 	}
 	if text == d.text {
-		return d.finish(text), nil
+		return text, d.tree, nil
 	}
 	tree, bad := parseYAML([]byte(text))
-	if bad == nil && tree == nil {
-		tree = &node{kind: section}
+	says := tree
+	if says == nil {
+		says = &node{kind: section}
 	}
-	if bad != nil || !d.root.same(tree) {
-		return nil, &EditError{Text: "the file is written in a way in which this cannot be changed here without changing more; change it by hand, or write out aliases and what stands in braces over several lines first"}
+	if bad != nil || !d.root.same(says) {
+		return "", nil, &EditError{Text: "the file is written in a way in which this cannot be changed here without changing more; change it by hand, or write out aliases and what stands in braces over several lines first"}
 	}
-	return d.finish(text), nil
+	return text, tree, nil
 }
 
-func (d *Document) finish(text string) []byte {
+func (d *Document) finish(text string) string {
 	if d.open {
 		text = strings.TrimSuffix(text, "\n")
 	}
@@ -50,7 +74,7 @@ func (d *Document) finish(text string) []byte {
 	if d.bom {
 		text = "\uFEFF" + text
 	}
-	return []byte(text)
+	return text
 }
 
 // rewriter collects what is to be exchanged in a document's text.
@@ -58,6 +82,7 @@ type rewriter struct {
 	d       *Document
 	splices []splice
 	refused error
+	found   found // by offset, the last time
 }
 
 // splice puts text in the place of what stands from start to end, in bytes.

@@ -8,23 +8,31 @@ import (
 // What follows finds its way in the text of a document. The parser says where things begin; where they
 // end is found here.
 
-// offset is the byte at a line and column, both from 1; -1 when there is none.
+// offset is the byte at a line and column, both from 1; -1 when there is none. What is asked for in the order of
+// the text is found at once, since a line may be as long as the file.
 func (w *rewriter) offset(line, column int) int {
-	if line < 1 || line >= len(w.d.lines) {
+	if line < 1 || line >= len(w.d.lines) || column < 1 {
 		return -1
 	}
-	at, end := w.d.lines[line-1], w.d.lines[line]
-	for range w.d.text[at:end] {
-		if column--; column == 0 {
-			return at
-		}
-		at++
-		for at < end && w.d.text[at]&0xc0 == 0x80 {
-			at++
+	if line != w.found.line || column < w.found.column {
+		w.found = found{line: line, column: 1, at: w.d.lines[line-1]}
+	}
+	f, end := &w.found, w.d.lines[line]
+	for ; f.column < column && f.at < end; f.column++ {
+		f.at++
+		for f.at < end && w.d.text[f.at]&0xc0 == 0x80 {
+			f.at++
 		}
 	}
-	return -1
+	if f.at >= end {
+		w.found = found{}
+		return -1
+	}
+	return f.at
 }
+
+// found is a place in the text.
+type found struct{ line, column, at int }
 
 // lineOf is the number, from 0, of the line that a byte stands in.
 func (w *rewriter) lineOf(at int) int {

@@ -20,6 +20,8 @@ type Config struct {
 	Alarms   []Alarm   `yaml:"alarms" unique:"name" max:"1000" doc:"What is worth telling about devices and their points; docs/alarms.md explains."`
 	Notify   []Notify  `yaml:"notify" unique:"name" max:"50" doc:"Who is told of alarms, and how."`
 
+	Firmware Firmware `yaml:"firmware" doc:"Updates of the whole system, on machines that have two slots for it; docs/updates.md explains."`
+
 	// Warnings do not keep the configuration from being used: files and serial ports that do not
 	// exist here, and settings that are rarely meant.
 	Warnings Problems `yaml:"-"`
@@ -81,6 +83,20 @@ type Syslog struct {
 	Address  string `yaml:"address" required:"true" doc:"udp://host:514, tcp://host:601 or tls://host:6514; the port may be missing. RFC 5424, over TCP with octet counting."`
 	Facility string `yaml:"facility" default:"daemon" enum:"user,daemon,local0,local1,local2,local3,local4,local5,local6,local7" doc:"Under which facility the server sorts the records."`
 	CA       string `yaml:"ca" path:"true" doc:"With tls: what the server's certificate is checked against, PEM; empty: the authorities of the system."`
+}
+
+// Firmware is the section about updates of the whole system.
+type Firmware struct {
+	Stable Duration     `yaml:"stable" default:"5m" min:"10s" max:"24h" doc:"How long a new system must be healthy without a break before it is kept."`
+	Within Duration     `yaml:"within" default:"30m" min:"1m" max:"48h" doc:"From its start on, how long a new system may take to become healthy before the one before it comes back."`
+	TLS    *FirmwareTLS `yaml:"tls" doc:"How to ask a server for bundles over https; without this section the authorities of the system count, and the gateway shows no certificate."`
+}
+
+// FirmwareTLS are files that the updater, which runs as root, reads itself.
+type FirmwareTLS struct {
+	Cert string `yaml:"cert" path:"true" doc:"The certificate that the server is shown, PEM; empty: none."`
+	Key  string `yaml:"key" path:"secret" doc:"The certificate's key, PEM."`
+	CA   string `yaml:"ca" path:"true" doc:"What the server's certificate is checked against, PEM; empty: the authorities of the system."`
 }
 
 // MQTT is the MQTT listener's section.

@@ -2,6 +2,7 @@ import { onUnmounted, ref, shallowRef, watch, type Ref, type ShallowRef } from '
 
 import { Problem } from './api'
 import { i18n } from './lang'
+import { told } from './told'
 
 const period = 5000 // milliseconds between two looks
 
@@ -51,5 +52,5 @@ export function useAsked<T>(ask: () => Promise<T>, depends: () => unknown, every
 
 // words says what went wrong: in the gateway's words, or that it was not heard.
 export function words(error: unknown): string {
-  return error instanceof Problem ? error.detail : i18n.global.t('door.unreachable')
+  return error instanceof Problem ? told(error.detail) : i18n.global.t('door.unreachable')
 }

@@ -37,5 +37,5 @@ test('records come together in order, each once', () => {
 })
 
 test('details are one line', () => {
-  expect(details({ ...record(1), attrs: [{ key: 'bus', value: 'rs1' }, { key: 'err', value: 'no such "device"' }, { key: 'x', value: '' }] })).toBe('bus=rs1 err="no such \\"device\\"" x=""')
+  expect(details({ ...record(1), attrs: [{ key: 'bus', value: 'rs1' }, { key: 'err', value: 'no such "device"' }, { key: 'x', value: '' }] }, (text) => text.replace('no such', '没有'))).toBe('bus=rs1 err="没有 \\"device\\"" x=""')
 })

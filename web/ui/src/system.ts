@@ -1,6 +1,6 @@
 // What the gateway tells of its machine, its own records, and the backup that takes the log's place.
 
-import { call, query } from './api'
+import { call, Problem, query } from './api'
 import type { Schemas } from './schemas'
 import type { Tone } from './verdict'
 
@@ -40,7 +40,7 @@ export const restore = async (backup: Blob, keep: boolean): Promise<Restore> => 
     signal: AbortSignal.timeout(upload),
   })
   const answer = (await response.json()) as Restore & { detail?: string; title?: string }
-  if (!response.ok) throw new Error(answer.detail ?? answer.title ?? response.statusText)
+  if (!response.ok) throw new Problem(response.status, answer.detail ?? answer.title ?? response.statusText, undefined, undefined)
   return answer
 }
 
@@ -75,5 +75,6 @@ export function joined(newer: readonly LogRecord[], older: readonly LogRecord[])
   return [...newer, ...older].sort((a, b) => b.number - a.number).filter((r) => !seen.has(r.number) && seen.add(r.number)).slice(0, kept)
 }
 
-// details writes a record's attributes on one line.
-export const details = (record: LogRecord): string => record.attrs.map((a) => `${a.key}=${/[\s="]/.test(a.value) || a.value === '' ? JSON.stringify(a.value) : a.value}`).join(' ')
+// details writes a record's attributes on one line, with what they say in the words of told.
+export const details = (record: LogRecord, told: (text: string) => string): string =>
+  record.attrs.map(({ key, value }) => `${key}=${/[\s="]/.test(value) || value === '' ? JSON.stringify(told(value)) : value}`).join(' ')

@@ -17,6 +17,7 @@ const AddDevice = defineAsyncComponent(() => import('./components/AddDevice.vue'
 const DeviceDetail = defineAsyncComponent(() => import('./components/DeviceDetail.vue'))
 const DevicesView = defineAsyncComponent(() => import('./components/DevicesView.vue'))
 const FindView = defineAsyncComponent(() => import('./components/FindView.vue'))
+const FirmwareView = defineAsyncComponent(() => import('./components/FirmwareView.vue'))
 const GroupDetail = defineAsyncComponent(() => import('./components/GroupDetail.vue'))
 const GroupsView = defineAsyncComponent(() => import('./components/GroupsView.vue'))
 const ImportView = defineAsyncComponent(() => import('./components/ImportView.vue'))
@@ -65,6 +66,7 @@ const screens: Record<View, (name: string, status: Status) => VNode> = {
   system: () => h(SystemView),
   logs: () => h(LogsView),
   backup: (_, status) => h(BackupView, { status }),
+  firmware: () => h(FirmwareView),
   uplinks: (name, status) => (name ? h(UplinkDetail, { key: name, name, status }) : h(UplinksView, { status })),
   alarms: (_, status) => h(AlarmsView, { status }),
   rules: (_, status) => h(RulesView, { status }),

@@ -77,6 +77,22 @@ export async function untranslated(page) {
   return [...new Set(words.match(keys) ?? [])].map((key) => `shows the name of a text: ${key}`)
 }
 
+// english are sentences that are not in Chinese: three small words in a row. What a person or a manual has written
+// may be in any language, and so may what is meant to be copied.
+export function english(page) {
+  return page.evaluate(() => {
+    const found = []
+    const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
+    for (let node = walk.nextNode(); node; node = walk.nextNode()) {
+      const around = node.parentElement
+      const words = node.textContent.trim()
+      if (!/[a-z]['a-z]+(?: ['a-z]{2,}){2,}/.test(words) || around.closest('code, pre, textarea, script, style, [data-foreign]')) continue
+      if (around.checkVisibility()) found.push(`shows English: ${words}`)
+    }
+    return [...new Set(found)]
+  })
+}
+
 // accessible asks axe for what keeps people out. Its source comes from here: the content policy keeps it out of the page.
 export async function accessible(page, rules) {
   if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(axe)

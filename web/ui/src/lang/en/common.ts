@@ -33,6 +33,7 @@ export default {
     rules: 'Rules',
     system: 'System',
     configuration: 'Configuration',
+    firmware: 'Firmware',
     logs: 'Logs',
     backup: 'Backup',
     users: 'Users',

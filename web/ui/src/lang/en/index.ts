@@ -6,6 +6,7 @@ import config from './config'
 import devices from './devices'
 import door from './door'
 import find from './find'
+import firmware from './firmware'
 import fleet from './fleet'
 import messages from './messages'
 import news from './news'
@@ -32,6 +33,7 @@ export default {
   ...buses,
   ...config,
   ...find,
+  ...firmware,
   ...fleet,
   ...setup,
   ...security,

@@ -56,8 +56,6 @@ export default {
     wearOver: 'more than its whole life used up',
     wearState: { good: 'in good order', worn: 'worn: plan to replace it', end: 'at its end: replace it now', unknown: 'tells nothing of its wear' },
     spare: { normal: 'spare blocks: enough', warning: 'spare blocks: 80 % are used', urgent: 'spare blocks: nearly gone' },
-    firmware: 'Firmware',
-    noFirmware: 'No firmware slots on this machine.',
   },
 
   logs: {

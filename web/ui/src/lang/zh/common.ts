@@ -33,6 +33,7 @@ export default {
     rules: '报警规则',
     system: '系统',
     configuration: '配置',
+    firmware: '固件',
     logs: '运行日志',
     backup: '备份与恢复',
     users: '用户',

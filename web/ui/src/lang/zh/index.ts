@@ -7,6 +7,7 @@ import config from './config'
 import devices from './devices'
 import door from './door'
 import find from './find'
+import firmware from './firmware'
 import fleet from './fleet'
 import messages from './messages'
 import news from './news'
@@ -33,6 +34,7 @@ const zh: typeof en = {
   ...buses,
   ...config,
   ...find,
+  ...firmware,
   ...fleet,
   ...setup,
   ...security,

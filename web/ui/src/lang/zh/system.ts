@@ -56,8 +56,6 @@ export default {
     wearOver: '已超过设计寿命',
     wearState: { good: '状态良好', worn: '磨损明显，请计划更换', end: '寿命将尽，请立即更换', unknown: '不提供寿命信息' },
     spare: { normal: '备用块充足', warning: '备用块已用 80 %', urgent: '备用块即将用尽' },
-    firmware: '固件',
-    noFirmware: '本机没有固件分区。',
   },
 
   logs: {
