@@ -11,7 +11,9 @@ usage() {
 ./build.sh arch       build for every processor, and run the tests that count in words on 386 and ARM
 ./build.sh lint       run the linters of .golangci.yml
 ./build.sh bench NAME run the side-by-side benchmark in bench/NAME
-./build.sh release    static binaries for every supported machine, with checksums, in dist/
+./build.sh image [BOARD]  the disk image and the update bundle of a board (as root, on Debian or Ubuntu); docs/image.md
+./build.sh release    static binaries and packages for every supported machine, with bills of materials,
+                      checksums and, if SLUICE_RELEASE_KEY_FILE names a minisign key, a signature, in dist/
 TEXT
 }
 
@@ -107,25 +109,35 @@ fetch() { # fetch COMMAND…
 	return 1
 }
 
+# MessagePack in gin is a codec of 5 MB for what the page never speaks.
+lean=(-trimpath -buildvcs=false -tags=nomsgpack)
+
 build_binary() {
 	need_go
 	fetch go mod download
 	say "building bin/sluice"
-	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(version)" -o bin/sluice ./cmd/sluice
+	CGO_ENABLED=0 go build "${lean[@]}" -ldflags "-s -w -X main.version=$(version)" -o bin/sluice ./cmd/sluice
 }
 
-# The same commit gives the same bytes: no paths, no times, no cgo.
+# The same commit gives the same bytes: no paths, no times, no cgo, and in packages the commit's time. SLUICE_RELEASE
+# names the processors if not all are wanted.
 build_release() {
 	need_go
+	local processor goarm
 	rm -rf dist
 	mkdir dist
-	local target
-	for target in amd64 arm64 arm/7 arm/6 riscv64; do
-		say "building for linux/$target"
-		CGO_ENABLED=0 GOOS=linux GOARCH=${target%/*} GOARM=$([[ $target == arm/* ]] && echo "${target#arm/}" || true) \
-			go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(version)" -o "dist/sluice-linux-${target/\//v}" ./cmd/sluice
+	for processor in ${SLUICE_RELEASE:-amd64 arm64 armv7 armv6 riscv64}; do
+		say "linux/$processor: program, packages, bill of materials"
+		goarm=
+		[[ $processor != armv* ]] || goarm=${processor#armv}
+		CGO_ENABLED=0 GOOS=linux GOARCH=${processor%v[67]} GOARM=$goarm \
+			go build "${lean[@]}" -ldflags "-s -w -X main.version=$(version)" -o "dist/sluice-linux-$processor" ./cmd/sluice
+		firmware/packages/make "$processor" "dist/sluice-linux-$processor" dist
+		CGO_ENABLED=0 go run ./firmware/release sbom "dist/sluice-linux-$processor" web/ui/package-lock.json >"dist/sluice-linux-$processor.cdx.json"
 	done
-	(cd dist && sha256sum sluice-* >SHA256SUMS && cat SHA256SUMS && ls -l)
+	(cd dist && sha256sum sluice-* >SHA256SUMS)
+	CGO_ENABLED=0 go run ./firmware/release sign dist/SHA256SUMS
+	ls -l dist
 }
 
 # A test that fails is run once more, its package alone: real peers, kills and power cuts on a busy machine
@@ -173,11 +185,29 @@ run_tests() {
 	return $failed
 }
 
+# The tools of the image are Debian's. Programs of another processor run through binfmt_misc, which has to be
+# there before qemu-user-static is installed: that registers them.
+build_image() {
+	need_go
+	[ "$(id -u)" = 0 ] || { echo "An image is built as root: owners and device nodes are part of it." >&2; exit 1; }
+	[ -e /proc/sys/fs/binfmt_misc/status ] || mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
+	local tool
+	for tool in qemu-aarch64-static:qemu-user-static mmdebstrap:mmdebstrap genimage:genimage mcopy:mtools mkfs.vfat:dosfstools \
+		mksquashfs:squashfs-tools rauc:rauc grub-mkimage:grub-common depmod:kmod cpio:cpio zstd:zstd xz:xz-utils mke2fs:e2fsprogs openssl:openssl \
+		qemu-system-aarch64:qemu-system-arm; do
+		need "${tool%:*}" "${tool#*:}" "it makes the image"
+	done
+	[ -e /usr/share/AAVMF/AAVMF_CODE.fd ] || apt-get install -y -qq qemu-efi-aarch64 >/dev/null # the image's test boots through it
+	fetch go mod download
+	firmware/image/build "${1:-uefi-arm64}"
+}
+
 case "${1:-}" in
 "") build_page; build_binary ;;
 demo) build_page; build_binary; shift; exec bin/sluice demo "$@" ;;
 test) build_page; build_binary; run_tests ;;
 release) build_page; build_release ;;
+image) build_page; build_image "${2:-}" ;;
 arch) need_go; exec .ci/arch ;;
 lint) need_go; fetch go mod download -modfile=.ci/lint.mod; exec go tool -modfile=.ci/lint.mod golangci-lint run ./... ;;
 bench)

@@ -13,16 +13,22 @@ import (
 	"time"
 )
 
+// pass lets time pass, and what is due then be done.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 func TestAHealthySystemIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.update(t)
 		w.marks = nil
 		p := w.begin()
-		time.Sleep(4*time.Minute + 50*time.Second)
+		pass(4*time.Minute + 50*time.Second)
 		s := p.State()
-		if s.Trial == nil || len(w.marks) > 0 || len(s.Trial.Checks) != 6 {
-			t.Fatalf("before five minutes have passed: trial %+v, marks %q", s.Trial, w.marks)
+		if s.Trial == nil || len(w.marked()) > 0 || len(s.Trial.Checks) != 6 {
+			t.Fatalf("before five minutes have passed: trial %+v, marks %q", s.Trial, w.marked())
 		}
 		for _, c := range s.Trial.Checks[:5] {
 			if c.State != "good" {
@@ -32,9 +38,9 @@ func TestAHealthySystemIsKept(t *testing.T) {
 		if stable := s.Trial.Checks[5]; stable.State != "waiting" || stable.Said == "" {
 			t.Errorf("check %+v, want waiting and since when", stable)
 		}
-		time.Sleep(20 * time.Second)
-		if s = p.State(); s.Trial != nil || !slices.Equal(w.marks, []string{"rootfs.1"}) {
-			t.Errorf("after five minutes: trial %+v, marks %q", s.Trial, w.marks)
+		pass(20 * time.Second)
+		if s = p.State(); s.Trial != nil || !slices.Equal(w.marked(), []string{"rootfs.1"}) {
+			t.Errorf("after five minutes: trial %+v, marks %q", s.Trial, w.marked())
 		}
 		if got, want := kinds(s.History), []string{"kept", "installed", "restarting", "kept"}; !slices.Equal(got, want) {
 			t.Errorf("history %q, want %q", got, want)
@@ -50,15 +56,15 @@ func TestAProvenSystemIsMarkedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		p := w.begin()
-		time.Sleep(6 * time.Minute)
+		pass(6 * time.Minute)
 		p.stop()
 		w.reason = map[string]error{"log": errors.New("the disk is gone")}
 		for range 5 { // brown-outs that follow fast, and are nobody's fault
 			w.start()
 			p := w.begin()
-			time.Sleep(5 * time.Second)
-			if w.running != 0 || w.tries[0] != 0 || p.State().Trial != nil {
-				t.Fatalf("slot %d runs after %d tries, trial %+v", w.running, w.tries[0], p.State().Trial)
+			pass(5 * time.Second)
+			if w.running != 0 || w.tried(0) != 0 || p.State().Trial != nil {
+				t.Fatalf("slot %d runs after %d tries, trial %+v", w.running, w.tried(0), p.State().Trial)
 			}
 			p.stop()
 		}
@@ -85,15 +91,15 @@ func TestEachCheckIsNeeded(t *testing.T) {
 				w.marks = nil
 				spoil(w)
 				p := w.begin()
-				time.Sleep(29 * time.Minute)
-				if w.reboot || p.State().Trial == nil {
+				pass(29 * time.Minute)
+				if w.asked() || p.State().Trial == nil {
 					p.stop()
 					t.Fatal("it was judged before its time")
 				}
-				time.Sleep(time.Minute + 15*time.Second)
-				if !w.reboot || len(w.marks) > 0 {
+				pass(time.Minute + 15*time.Second)
+				if !w.asked() || len(w.marked()) > 0 {
 					p.stop()
-					t.Fatalf("reboot %v, marks %q; want the other slot", w.reboot, w.marks)
+					t.Fatalf("reboot %v, marks %q; want the other slot", w.asked(), w.marked())
 				}
 				p.stop()
 				w.start()
@@ -101,7 +107,7 @@ func TestEachCheckIsNeeded(t *testing.T) {
 					t.Fatalf("slot %d runs", w.running)
 				}
 				p = w.begin()
-				time.Sleep(time.Minute)
+				pass(time.Minute)
 				s := p.State()
 				if got, want := kinds(s.History), []string{"kept", "installed", "restarting", "failed", "fell-back"}; !slices.Equal(got, want) {
 					t.Errorf("history %q, want %q", got, want)
@@ -109,8 +115,8 @@ func TestEachCheckIsNeeded(t *testing.T) {
 				if e := s.History[0]; !strings.Contains(e.Text, "it is broken") || e.Slot != "B" || e.Version != "2" {
 					t.Errorf("the last event is %+v, want the reason", e)
 				}
-				if !slices.Equal(w.marks, []string{"rootfs.0"}) || s.Trial != nil || s.Waiting != nil {
-					t.Errorf("marks %q, trial %+v, waiting %+v", w.marks, s.Trial, s.Waiting)
+				if !slices.Equal(w.marked(), []string{"rootfs.0"}) || s.Trial != nil || s.Waiting != nil {
+					t.Errorf("marks %q, trial %+v, waiting %+v", w.marked(), s.Trial, s.Waiting)
 				}
 				p.stop()
 			})
@@ -125,7 +131,7 @@ func TestAnUplinkThatWasDownMayStayDown(t *testing.T) {
 		w.update(t)
 		p := w.begin()
 		defer p.stop()
-		time.Sleep(6 * time.Minute)
+		pass(6 * time.Minute)
 		if s := p.State(); s.Trial != nil {
 			t.Errorf("trial %+v, want it over", s.Trial)
 		}
@@ -140,12 +146,12 @@ func TestAnUplinkMayFlicker(t *testing.T) {
 		defer p.stop()
 		away := func(during time.Duration) {
 			w.set(func() { w.uplinks["cloud"] = errors.New("no signal") })
-			time.Sleep(during)
+			pass(during)
 			w.set(func() { w.uplinks["cloud"] = nil })
 		}
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		away(40 * time.Second)
-		time.Sleep(2*time.Minute + 30*time.Second)
+		pass(2*time.Minute + 30*time.Second)
 		if p.State().Trial != nil {
 			t.Fatal("a short absence counted")
 		}
@@ -155,15 +161,15 @@ func TestAnUplinkMayFlicker(t *testing.T) {
 		w.update(t)
 		p := w.begin()
 		defer p.stop()
-		time.Sleep(4 * time.Minute)
+		pass(4 * time.Minute)
 		w.set(func() { w.uplinks["cloud"] = errors.New("no signal") })
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		w.set(func() { w.uplinks["cloud"] = nil })
-		time.Sleep(4*time.Minute + 30*time.Second)
+		pass(4*time.Minute + 30*time.Second)
 		if p.State().Trial == nil {
 			t.Fatal("the five minutes did not begin anew after a long absence")
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if p.State().Trial != nil {
 			t.Error("it is not kept although all is well again")
 		}
@@ -176,20 +182,20 @@ func TestCrashesEndATrial(t *testing.T) {
 		w.update(t)
 		for i := range mostCrashes {
 			w.open() // and is gone
-			time.Sleep(time.Second)
-			if w.reboot {
+			pass(time.Second)
+			if w.asked() {
 				t.Fatalf("given up after %d crashes", i+1)
 			}
 		}
 		p := w.begin()
-		time.Sleep(11 * time.Second)
-		if !w.reboot {
+		pass(11 * time.Second)
+		if !w.asked() {
 			t.Error("not given up")
 		}
 		p.stop()
 		w.start()
 		p = w.begin()
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if e := p.State().History[0]; e.Kind != "fell-back" || !strings.Contains(e.Text, "ended unexpectedly 3 times") {
 			t.Errorf("the last event is %+v", e)
 		}
@@ -203,19 +209,19 @@ func TestRestartsInOrderAreNoCrashes(t *testing.T) {
 		w.update(t)
 		for range 6 {
 			p := w.begin()
-			time.Sleep(4 * time.Minute)
+			pass(4 * time.Minute)
 			p.stop()
 		}
-		if w.reboot {
+		if w.asked() {
 			t.Error("somebody who changes a setting is taken for a crash")
 		}
 		p := w.begin()
 		defer p.stop()
-		time.Sleep(4*time.Minute + 50*time.Second)
+		pass(4*time.Minute + 50*time.Second)
 		if p.State().Trial == nil {
 			t.Error("a restart did not begin the five minutes anew")
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if p.State().Trial != nil {
 			t.Error("it is not kept")
 		}
@@ -227,18 +233,18 @@ func TestAGatewayThatDoesNotStartIsGivenUp(t *testing.T) {
 		w := newWorld(t)
 		w.update(t)
 		for i := range mostCrashes + 1 {
-			if w.reboot {
+			if w.asked() {
 				t.Fatalf("given up after %d starts", i)
 			}
 			w.open().Unfit(context.Background(), errors.New("uplinks: a key that is not known"))
-			time.Sleep(time.Second)
+			pass(time.Second)
 		}
-		if !w.reboot {
+		if !w.asked() {
 			t.Fatal("not given up")
 		}
 		w.start()
 		p := w.begin()
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if e := p.State().History[0]; w.running != 0 || e.Kind != "fell-back" || !strings.Contains(e.Text, "a key that is not known") {
 			t.Errorf("slot %d runs, the last event is %+v", w.running, e)
 		}
@@ -247,12 +253,12 @@ func TestAGatewayThatDoesNotStartIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		p := w.begin()
-		time.Sleep(6 * time.Minute)
+		pass(6 * time.Minute)
 		p.stop()
 		for range 20 { // somebody wrote nonsense into the configuration of a proven system
 			w.open().Unfit(context.Background(), errors.New("line 3: no YAML"))
 		}
-		if w.reboot {
+		if w.asked() {
 			t.Error("a proven system was given up")
 		}
 	})
@@ -268,7 +274,7 @@ func TestWithoutAnotherGoodSlotItStays(t *testing.T) {
 		})
 		p := w.begin()
 		defer p.stop()
-		time.Sleep(2 * time.Hour)
+		pass(2 * time.Hour)
 		s := p.State()
 		if w.restarts != 1 { // the one into the update
 			t.Error("it was restarted although there is nothing to fall back to")
@@ -280,8 +286,8 @@ func TestWithoutAnotherGoodSlotItStays(t *testing.T) {
 			t.Errorf("it was told %d times", n)
 		}
 		w.set(func() { w.reason = nil })
-		time.Sleep(6 * time.Minute)
-		if p.State().Trial != nil || w.tries[1] != 0 {
+		pass(6 * time.Minute)
+		if p.State().Trial != nil || w.tried(1) != 0 {
 			t.Error("a system that is well after all is not kept")
 		}
 	})
@@ -294,8 +300,8 @@ func TestAnUpdateThatBreaksTheUpdaterFallsBack(t *testing.T) {
 		for boot := range 3 { // RAUC cannot choose the other slot: the boot loader's tries do
 			w.set(func() { w.absent = true })
 			p := w.begin()
-			time.Sleep(31 * time.Minute)
-			if !w.reboot {
+			pass(31 * time.Minute)
+			if !w.asked() {
 				t.Fatalf("start %d was not given up", boot+1)
 			}
 			p.stop()
@@ -303,11 +309,37 @@ func TestAnUpdateThatBreaksTheUpdaterFallsBack(t *testing.T) {
 		}
 		w.set(func() { w.absent = false })
 		p := w.begin()
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if e := p.State().History[0]; w.running != 0 || e.Kind != "fell-back" || !strings.Contains(e.Text, "no RAUC") {
 			t.Errorf("slot %d runs, the last event is %+v", w.running, e)
 		}
 		p.stop()
+	})
+}
+
+func TestAMachineThatDoesNotRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.update(t)
+		w.set(func() {
+			w.stuck = errors.New("no logind")
+			w.reason = map[string]error{"listeners": errors.New("nobody listens")}
+		})
+		p := w.begin()
+		defer p.stop()
+		before := len(p.State().History)
+		if err := p.Restart(context.Background(), w, "ada"); !errors.Is(err, w.stuck) || len(p.State().History) != before {
+			t.Errorf("%v, and %d events, want the reason and none more than %d", err, len(p.State().History), before)
+		}
+		pass(40 * time.Minute)
+		if e := p.State().History[0]; e.Kind != "failed" || w.asked() {
+			t.Errorf("the last event is %+v", e)
+		}
+		w.set(func() { w.stuck = nil })
+		pass(rebootAgain + lookEvery)
+		if !w.asked() {
+			t.Error("the restart is not tried again")
+		}
 	})
 }
 
@@ -319,7 +351,7 @@ func TestAnUpdateThatNeverComesUpIsTold(t *testing.T) {
 		w.start()
 		w.start() // three tries have passed without a gateway
 		p := w.begin()
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if e := p.State().History[0]; w.running != 0 || e.Kind != "fell-back" || !strings.Contains(e.Text, "boot loader") {
 			t.Errorf("slot %d runs, the last event is %+v", w.running, e)
 		}
@@ -369,7 +401,7 @@ func TestKillsBetweenAnyTwoSteps(t *testing.T) {
 					}
 				}
 				w.update(t)
-				w.live(t, 3*time.Hour)
+				w.live(t, 80*time.Minute)
 				w.step = nil
 			})
 			if len(moments) < 8 {
@@ -384,7 +416,7 @@ func TestKillsBetweenAnyTwoSteps(t *testing.T) {
 						if cut || m.reboot {
 							w.start()
 						}
-						w.live(t, 2*time.Hour)
+						w.live(t, 80*time.Minute)
 						w.judgeEnd(t, i, cut, sick)
 					})
 				}

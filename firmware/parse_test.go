@@ -2,6 +2,7 @@ package firmware
 
 import (
 	"encoding/json"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,6 +51,19 @@ func TestModules(t *testing.T) {
 		if err := modules(root, "6.12"); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("without %s: %v, want %q in it", missing, err, says)
 		}
+	}
+}
+
+// hidden is a machine whose unit hides the kernel's modules.
+type hidden struct{ fs.FS }
+
+func (hidden) Open(name string) (fs.File, error) {
+	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
+}
+
+func TestHiddenModulesAreNoFault(t *testing.T) {
+	if err := modules(hidden{}, "6.12"); err != nil {
+		t.Errorf("what cannot be seen is held against the system: %v", err)
 	}
 }
 
@@ -161,6 +175,33 @@ func FuzzDependencies(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestWhatRAUCSays has the words of RAUC 1.8 and 1.13, as they were heard and stand in the program.
+func TestWhatRAUCSays(t *testing.T) {
+	for said, want := range map[string]string{
+		"Installation error: Compatible mismatch: Expected 'sluice-test' but bundle manifest has 'sluice-other'":                                "board",
+		"Version mismatch: Expected at least '1.5.0' but bundle manifest has '1.0.0'":                                                           "version",
+		"signature verification failed: Verify error: self-signed certificate":                                                                  "signer",
+		"signature verification failed: Verify error: unable to get local issuer certificate":                                                   "signer",
+		"signature verification failed: Verify error: certificate is not yet valid":                                                             "time",
+		"signature verification failed: Verify error: certificate has expired":                                                                  "time",
+		"signature verification failed: error:1700009E:CMS routines::verification failure":                                                      "signature",
+		"Invalid bundle format: Signature data is no valid CMS":                                                                                 "signature",
+		"Invalid bundle format: Signature size (4015792086639004220) exceeds bundle size":                                                       "format",
+		"Invalid bundle format: Failed to open bundle for reading: Error opening file /t/a.raucb: No such file or directory":                    "missing",
+		"Bundle format 'plain' not allowed":                                                                                                     "format",
+		"Failed mounting bundle: Failed to open /dev/mapper/control: No such file or directory":                                                 "modules",
+		"Failed mounting bundle: Failed to open /dev/loop-control: No such file or directory":                                                   "modules",
+		"Failed updating slot rootfs.1: failed to update slot: bundle payload is corrupted":                                                     "damaged",
+		"Failed to download bundle http://10.0.0.1/x.raucb: Transfer failed: Failed to connect to 10.0.0.1 port 80: Couldn't connect to server": "network",
+		"already processing a different method":                                                                                                 "busy",
+		"rauc info error":                                                                                                                       "other",
+	} {
+		if got := explain(said); got.Kind != want {
+			t.Errorf("%q is %s, want %s", said, got.Kind, want)
+		}
+	}
 }
 
 func FuzzExplain(f *testing.F) {

@@ -303,7 +303,11 @@ func TestAKilledRAUCIsNoticed(t *testing.T) {
 		}
 		awaited <- err
 	}()
-	until(t, "the other one listens", func() bool { return other.conn != nil })
+	until(t, "the other one listens", func() bool {
+		other.mu.Lock()
+		defer other.mu.Unlock()
+		return other.conn != nil
+	})
 	time.Sleep(100 * time.Millisecond) // it has asked by then: what another process does is waited for
 	b.stop()
 	for _, c := range []chan error{ended, awaited} {

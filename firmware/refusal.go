@@ -35,56 +35,6 @@ func (r *Refusal) Error() string {
 	return text
 }
 
-// sayings are by which words of RAUC's, from 1.8 to 1.15, a kind is known. The first that is found counts.
-var sayings = []struct{ kind, words string }{
-	{"busy", "already processing"},
-	{"board", "compatible mismatch"},
-	{"board", "variant mismatch"},
-	{"version", "version limit"},
-	{"version", "bundle version"},
-	{"version", "is too old"},
-	{"version", "older than"},
-	{"time", "not yet valid"},
-	{"time", "has expired"},
-	{"time", "certificate expired"},
-	{"signature", "no valid cms"},
-	{"format", "bundle format not allowed"},
-	{"format", "format 'plain' not allowed"},
-	{"format", "format not supported"},
-	{"signer", "self-signed certificate"},
-	{"signer", "self signed certificate"},
-	{"signer", "unable to get local issuer"},
-	{"signer", "unable to get issuer"},
-	{"signer", "certificate verify error"},
-	{"signer", "unsuitable certificate purpose"},
-	{"signer", "unsupported certificate purpose"},
-	{"signer", "certificate revoked"},
-	{"signer", "key usage"},
-	{"signature", "signature verification failed"},
-	{"signature", "verification failure"},
-	{"modules", "/dev/mapper"},
-	{"modules", "/dev/loop"},
-	{"modules", "/dev/nbd"},
-	{"modules", "nbd device"},
-	{"modules", "device-mapper"},
-	{"modules", "no free loop"},
-	{"damaged", "payload is corrupted"},
-	{"damaged", "checksum"},
-	{"damaged", "digest"},
-	{"damaged", "verity"},
-	{"damaged", "input/output error"},
-	{"space", "no space left"},
-	{"space", "free space"},
-	{"network", "transfer failed"},
-	{"network", "failed to download"},
-	{"network", "nbd"},
-	{"network", "couldn't"},
-	{"missing", "no such file"},
-	{"format", "invalid bundle"},
-	{"format", "signature size"},
-	{"format", "failed to read"},
-}
-
 // explain sorts what RAUC said. Only its words tell what was wrong: it has no codes.
 func explain(said string) *Refusal {
 	said = strings.TrimSpace(said)

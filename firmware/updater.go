@@ -46,7 +46,7 @@ type Updater struct {
 	slots   []Slot // when RAUC could say it last
 	board   string
 	ready   bool // what an earlier start of the gateway has left is settled
-	absent  bool // there is no RAUC
+	absent  bool // there is no RAUC, as far as is known
 	problem string
 	cancel  context.CancelFunc // ends the upload that runs
 	tell    func(Event)
@@ -80,7 +80,7 @@ const mostCrashes = 3
 // Open reads the state. A start of the gateway on a new system counts from here on, so that one that does
 // not come far is found out too. What it cannot do it logs: a gateway must start without updates as well.
 func Open(options Options) *Updater {
-	u := &Updater{options: options, log: options.Log, jobs: make(chan job, 1), tell: func(Event) {}}
+	u := &Updater{options: options, log: options.Log, jobs: make(chan job, 1), tell: func(Event) {}, absent: true}
 	var err error
 	if u.state, err = load(options.Dir); err != nil {
 		u.log.Error("the state of updates begins anew", "err", err)
@@ -305,13 +305,20 @@ func (u *Updater) Restart(ctx context.Context, health Health, by string) error {
 		up.Uplinks, event.Slot, event.Version = connected, up.Slot, up.Version
 	}
 	told := u.noteLocked(event)
-	saved := u.saveLocked()
+	saved := u.saveLocked() // before the machine goes: the proof of the update compares with it
 	u.mu.Unlock()
 	if !saved {
 		return errors.New("the machine is not restarted: how the uplinks are could not be kept for the proof of the update; is the disk full?")
 	}
+	if err := u.options.Machine.Reboot(ctx); err != nil {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		u.state.History = u.state.History[:len(u.state.History)-1] // it did not happen
+		u.saveLocked()
+		return err
+	}
 	told()
-	return u.options.Machine.Reboot(ctx)
+	return nil
 }
 
 // connected names the uplinks that are.

@@ -32,6 +32,7 @@ type world struct {
 	absent   bool
 	modules  error
 	inspect  error
+	stuck    error            // why the machine does not restart
 	reason   map[string]error // of the checks, by name
 	uplinks  map[string]error
 	sick     int // the slot that is not healthy; -1: none
@@ -179,6 +180,10 @@ func (w *world) Uptime() time.Duration {
 func (w *world) Reboot(context.Context) error {
 	w.stepped()
 	w.mu.Lock()
+	if err := w.stuck; err != nil {
+		w.mu.Unlock()
+		return err
+	}
 	w.reboot = true
 	w.restarts++
 	w.mu.Unlock()
@@ -273,4 +278,24 @@ func kinds(events []Event) (all []string) {
 		all = append(all, e.Kind)
 	}
 	return all
+}
+
+// asked says whether a restart of the machine was asked for, marked which slots were marked good, tried how
+// often a slot was started since.
+func (w *world) asked() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.reboot
+}
+
+func (w *world) marked() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.marks)
+}
+
+func (w *world) tried(slot int) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.tries[slot]
 }

@@ -22,7 +22,8 @@ type configurator struct {
 	gateway *Gateway
 	grace   time.Duration // to confirm a change in
 
-	changing sync.Mutex // one change at a time
+	changing sync.Mutex // one change at a time; guards runs
+	runs     asShown    // the running text, once its difference to another was asked for
 
 	mu      sync.Mutex // guards what follows
 	pending *unconfirmed
@@ -379,7 +380,7 @@ func (c *configurator) Diff(from, to uint64) ([]web.DiffLine, error) {
 			return nil, err
 		}
 	}
-	return compare(old, now, nil), nil
+	return compare(old, now), nil
 }
 
 func (c *configurator) revision(number uint64) (string, error) {
@@ -390,10 +391,9 @@ func (c *configurator) revision(number uint64) (string, error) {
 	return r.Text, err
 }
 
-// compare shows what lies between two texts, without their secrets. read is the second one taken apart, if it is
-// already, and of no use afterwards.
-func compare(old, now string, read *config.Document) []web.DiffLine {
+// compare shows what lies between two texts, without their secrets.
+func compare(old, now string) []web.DiffLine {
 	before, known := hideBoth(old, nil, nil)
-	after, _ := hideBoth(now, read, known)
+	after, _ := hideBoth(now, nil, known)
 	return diffLines(before, after)
 }

@@ -32,9 +32,26 @@ func (c *configurator) Preview(change web.ConfigChange, document bool) (web.Conf
 		}
 	}
 	if shown.Changed {
-		shown.Diff = compare(p.running.Text, p.text, p.document)
+		shown.Diff = c.differenceLocked(p)
 	}
 	return shown, nil
+}
+
+// asShown is a text of the configuration as people see it, and the secrets that it hides.
+type asShown struct {
+	text, shown string
+	secrets     map[string]bool
+}
+
+// differenceLocked compares what was proposed with what runs, and spoils the proposal's document. To hide the secrets
+// of a large configuration takes as long as to check it, so what was found for the one that runs is kept.
+func (c *configurator) differenceLocked(p *proposal) []web.DiffLine {
+	if c.runs.text != p.running.Text {
+		c.runs.text = p.running.Text
+		c.runs.shown, c.runs.secrets = hideBoth(p.running.Text, nil, nil)
+	}
+	after, _ := hideBoth(p.text, p.document, c.runs.secrets)
+	return diffLines(c.runs.shown, after)
 }
 
 // moves says what Apply would start, stop and replace.

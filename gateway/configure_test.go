@@ -72,6 +72,45 @@ devices:
   - {name: pump, driver: modbus, address: "tcp://127.0.0.1:1", interval: 10s, points: [{name: a, address: "holding:0"}]}
 `
 
+func TestADifferenceIsToWhatRunsNow(t *testing.T) {
+	g := fromFile(t, t.TempDir(), plant)
+	start(t, g.Run)
+	c := g.configurator
+	first := edits(`rocketmq.access.app.secret_key = "QUIET"`, `devices.press.interval = "20s"`)
+	first.Edits[0].Path[2] = "0" // what stands there has no name
+	second := edits(`devices.pump.interval = "30s"`)
+	differences := func(change web.ConfigChange) (changed []string) {
+		t.Helper()
+		p, err := c.Preview(change, true)
+		if err != nil || len(p.Problems) > 0 {
+			t.Fatalf("the preview is %+v, %v", p, err)
+		}
+		if strings.Contains(fmt.Sprint(p.Diff)+string(p.Document), "QUIET") || strings.Contains(fmt.Sprint(p.Diff), "HUSH") {
+			t.Errorf("a secret is shown in %+v", p)
+		}
+		for _, line := range p.Diff {
+			if line.Kind == "add" {
+				changed = append(changed, strings.TrimSpace(line.Text))
+			}
+		}
+		return changed
+	}
+	for range 2 {
+		if got := differences(second); len(got) != 1 || !strings.Contains(got[0], "interval: 30s") {
+			t.Errorf("the second change adds %q", got)
+		}
+	}
+	if got := differences(first); len(got) != 2 || !strings.Contains(got[0], otherSecret) || !strings.Contains(got[1], "interval: 20s") {
+		t.Errorf("the first change adds %q", got)
+	}
+	if _, err := c.Apply(first, c.State().ETag, "zoe"); err != nil {
+		t.Fatal(err)
+	}
+	if got := differences(second); len(got) != 1 || !strings.Contains(got[0], "interval: 30s") {
+		t.Errorf("behind the first change, the second adds %q", got)
+	}
+}
+
 func TestAChangeIsShownAppliedAndWritten(t *testing.T) {
 	g := fromFile(t, t.TempDir(), plant)
 	start(t, g.Run)

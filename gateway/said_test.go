@@ -16,7 +16,7 @@ import (
 
 // The English of the gateway is what the page looks its Chinese up by (web/ui/src/sentences.ts). What
 // these packages say may reach the page; the catalogue has it all, a file for each part of the gateway.
-var speaking = []string{"bridge", "collectors", "gateway", "store", "web"}
+var speaking = []string{"bridge", "collectors", "firmware", "gateway", "store", "web"}
 
 const catalogue = "../web/ui/src/lang/zh/said"
 
@@ -31,6 +31,8 @@ var unheard = map[string]string{
 	"collectors/profiles/table.go":      "docs/profiles.md",
 	"collectors/sheet/columns.go":       "headings that tables may have",
 	"collectors/sheet/kepware_write.go": "headings that Kepware wants",
+	"firmware/release.go":               "commands to be typed",
+	"firmware/sayings.go":               "words of RAUC's, to know its refusals by",
 	"gateway/client":                    "the command line, which is English",
 	"gateway/config/reference.go":       "docs/configuration.md",
 	"gateway/demo":                      "the demo's configuration",

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -177,17 +176,8 @@ func (s *Server) watchBus(c *gin.Context) {
 		refuse(c, problem{Status: http.StatusServiceUnavailable, Title: "Busy", Detail: "too many watch already"})
 		return
 	}
-	ctx, cancel := context.WithCancel(c.Request.Context())
-	var watching sync.WaitGroup
-	defer watching.Wait()
-	defer cancel()
-	watching.Go(func() {
-		select {
-		case <-s.stopping:
-			cancel()
-		case <-ctx.Done():
-		}
-	})
+	ctx, end := s.untilStop(c.Request.Context())
+	defer end()
 	control := http.NewResponseController(c.Writer)
 	// The server's limits are for requests that are over soon.
 	if err := control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
@@ -200,7 +190,7 @@ func (s *Server) watchBus(c *gin.Context) {
 	}}
 	err := s.options.Buses.Watch(ctx, c.Query("bus"), after, func(f BusFrame) {
 		if lines.write(f); lines.broken {
-			cancel()
+			end()
 		}
 	})
 	if err != nil && !lines.begun && ctx.Err() == nil {

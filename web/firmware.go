@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -158,17 +157,8 @@ func (s *Server) installFirmware(c *gin.Context) {
 }
 
 func (s *Server) uploadFirmware(c *gin.Context) {
-	ctx, cancel := context.WithCancel(c.Request.Context())
-	var watching sync.WaitGroup
-	defer watching.Wait()
-	defer cancel()
-	watching.Go(func() {
-		select {
-		case <-s.stopping:
-			cancel()
-		case <-ctx.Done():
-		}
-	})
+	ctx, end := s.untilStop(c.Request.Context())
+	defer end()
 	control := http.NewResponseController(c.Writer)
 	if err := control.SetWriteDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		_ = c.Error(err)

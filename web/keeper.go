@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -88,17 +87,8 @@ func who(c *gin.Context) session {
 // backup sends the log as a download. One that fails on its way is cut off, so that half a backup
 // does not look like a whole one.
 func (s *Server) backup(c *gin.Context) {
-	ctx, cancel := context.WithCancel(c.Request.Context())
-	var watching sync.WaitGroup
-	defer watching.Wait()
-	defer cancel()
-	watching.Go(func() {
-		select {
-		case <-s.stopping:
-			cancel()
-		case <-ctx.Done():
-		}
-	})
+	ctx, end := s.untilStop(c.Request.Context())
+	defer end()
 	control := http.NewResponseController(c.Writer)
 	// The server's limits are for requests that are over soon.
 	if err := control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {

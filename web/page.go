@@ -1,6 +1,8 @@
 package web
 
 import (
+	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -45,9 +47,10 @@ type asset struct {
 }
 
 type encoding struct {
-	name string // of the content coding; empty for the plain file
-	file string
-	tag  string
+	name   string // of the content coding; empty for the plain file
+	file   string
+	tag    string
+	unpack bool // the file is compressed, and the plain bytes are made of it each time
 }
 
 var suffixes = map[string]string{".br": "br", ".gz": "gzip"}
@@ -56,7 +59,10 @@ var suffixes = map[string]string{".br": "br", ".gz": "gzip"}
 func openPage(files fs.FS) (*page, error) {
 	p := &page{files: files, assets: map[string]asset{}}
 	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || name == "README.md" || suffixes[path.Ext(name)] != "" {
+		// The build keeps most files in their compressed forms only: everything but a script of somebody's
+		// asks for those, and the plain ones would be three fifths of the page.
+		name = strings.TrimSuffix(name, ".gz")
+		if _, known := p.assets[name]; err != nil || entry.IsDir() || name == "README.md" || path.Ext(name) == ".br" || known {
 			return err
 		}
 		a, err := p.open(name)
@@ -74,6 +80,11 @@ func (p *page) open(name string) (asset, error) {
 	for _, suffix := range []string{".br", ".gz", ""} {
 		tag, err := tagOf(p.files, name+suffix)
 		if errors.Is(err, fs.ErrNotExist) && suffix != "" {
+			continue
+		}
+		if errors.Is(err, fs.ErrNotExist) && len(a.encodings) > 0 {
+			packed := a.encodings[len(a.encodings)-1] // the .gz that led here
+			a.encodings = append(a.encodings, encoding{file: packed.file, tag: strings.TrimSuffix(packed.tag, `"`) + `-plain"`, unpack: true})
 			continue
 		}
 		if err != nil {
@@ -134,17 +145,13 @@ func (p *page) send(c *gin.Context, a asset) {
 			break
 		}
 	}
-	file, err := p.files.Open(chosen.file)
+	content, err := p.content(chosen)
 	if err != nil {
 		_ = c.Error(err)
 		refuse(c, problem{Status: http.StatusInternalServerError})
 		return
 	}
-	defer file.Close()
-	content, ok := file.(io.ReadSeeker)
-	if !ok {
-		panic("bug: the embedded page cannot be sought in")
-	}
+	defer content.Close()
 	header := c.Writer.Header()
 	header.Set("Content-Type", a.kind)
 	header.Set("Vary", "Accept-Encoding")
@@ -159,6 +166,35 @@ func (p *page) send(c *gin.Context, a asset) {
 	c.Status(http.StatusOK)
 	http.ServeContent(c.Writer, c.Request, "", time.Time{}, content)
 }
+
+// content opens what is sent for an encoding.
+func (p *page) content(e encoding) (io.ReadSeekCloser, error) {
+	file, err := p.files.Open(e.file)
+	if err != nil {
+		return nil, err
+	}
+	if !e.unpack {
+		content, ok := file.(io.ReadSeekCloser)
+		if !ok {
+			panic("bug: the embedded page cannot be sought in")
+		}
+		return content, nil
+	}
+	defer file.Close()
+	unpacked, err := gzip.NewReader(file)
+	if err != nil {
+		return nil, fmt.Errorf("unpack %s: %w", e.file, err)
+	}
+	plain, err := io.ReadAll(unpacked) // what the build packed; the largest file has 1 MB at most
+	if err != nil {
+		return nil, fmt.Errorf("unpack %s: %w", e.file, err)
+	}
+	return inMemory{bytes.NewReader(plain)}, nil
+}
+
+type inMemory struct{ *bytes.Reader }
+
+func (inMemory) Close() error { return nil }
 
 // accepts tells whether an Accept-Encoding header allows coding [RFC 9110 12.5.3].
 func accepts(header, coding string) bool {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"compress/gzip"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -65,6 +66,47 @@ func TestThePageIsServedCompressed(t *testing.T) {
 		}
 		if got.Header().Get("Vary") != "Accept-Encoding" {
 			t.Error("Vary is missing")
+		}
+	}
+}
+
+func TestAClientWithoutGzipGetsWhatIsKeptCompressedOnly(t *testing.T) {
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	if _, err := w.Write([]byte("plain script")); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h := pageOf(t, fstest.MapFS{
+		"index.html":           {Data: []byte("<html>page</html>")},
+		"assets/app-abc.js.gz": {Data: packed.Bytes()},
+		"assets/app-abc.js.br": {Data: []byte("brotli")},
+		"assets/bad.js.gz":     {Data: []byte("no gzip")},
+	})
+	got := fetch(h, "GET", "/assets/app-abc.js")
+	if got.Code != 200 || got.Body.String() != "plain script" || got.Header().Get("Content-Encoding") != "" {
+		t.Errorf("without gzip it is %d %q %q", got.Code, got.Header().Get("Content-Encoding"), got.Body)
+	}
+	if kind := got.Header().Get("Content-Type"); !strings.Contains(kind, "javascript") {
+		t.Errorf("content type is %q", kind)
+	}
+	if zipped := fetch(h, "GET", "/assets/app-abc.js", "Accept-Encoding", "gzip"); !bytes.Equal(zipped.Body.Bytes(), packed.Bytes()) || zipped.Header().Get("ETag") == got.Header().Get("ETag") {
+		t.Errorf("with gzip it is %q, tag %s and %s", zipped.Body, zipped.Header().Get("ETag"), got.Header().Get("ETag"))
+	}
+	if part := fetch(h, "GET", "/assets/app-abc.js", "Range", "bytes=6-"); part.Code != http.StatusPartialContent || part.Body.String() != "script" {
+		t.Errorf("a part of it is %d %q", part.Code, part.Body)
+	}
+	if again := fetch(h, "GET", "/assets/app-abc.js", "If-None-Match", got.Header().Get("ETag")); again.Code != http.StatusNotModified {
+		t.Errorf("asked again it is %d", again.Code)
+	}
+	if bad := fetch(h, "GET", "/assets/bad.js"); bad.Code != http.StatusInternalServerError {
+		t.Errorf("a damaged one is %d", bad.Code)
+	}
+	for _, name := range []string{"/assets/app-abc.js.gz", "/assets/app-abc.js.br"} {
+		if own := fetch(h, "GET", name); own.Code != http.StatusNotFound {
+			t.Errorf("%s is served as a file of its own: %d", name, own.Code)
 		}
 	}
 }

@@ -20,7 +20,7 @@ func newRequests() *requests {
 }
 
 // begin gives a context for a request; done must be called when it has been answered.
-func (r *requests) begin(ctx context.Context, holder [sha256.Size]byte) (_ context.Context, done func()) {
+func (r *requests) begin(ctx context.Context, holder [sha256.Size]byte) (_ context.Context, end func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -46,5 +46,23 @@ func (r *requests) end(holder [sha256.Size]byte) {
 	defer r.mu.Unlock()
 	for _, cancel := range r.running[holder] {
 		cancel()
+	}
+}
+
+// untilStop gives a context for a request that may take long: it ends when the server stops, too. end ends it
+// earlier, as often as one likes, and must be called; nothing is left behind when it returns.
+func (s *Server) untilStop(request context.Context) (_ context.Context, end func()) {
+	ctx, cancel := context.WithCancel(request)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-s.stopping:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() {
+		cancel()
+		watching.Wait()
 	}
 }

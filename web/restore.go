@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -79,29 +78,20 @@ func (s *Server) restoreBackup(c *gin.Context) {
 		refuse(c, problem{Status: http.StatusUnprocessableEntity, Field: "keep", Detail: "keep is true or false"})
 		return
 	}
-	ctx, cancel := context.WithCancel(c.Request.Context())
-	var watching sync.WaitGroup
-	defer watching.Wait()
-	defer cancel()
-	watching.Go(func() {
-		select {
-		case <-s.stopping:
-			cancel()
-		case <-ctx.Done():
-		}
-	})
+	ctx, end := s.untilStop(c.Request.Context())
+	defer end()
 	control := http.NewResponseController(c.Writer)
 	if err := control.SetWriteDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		_ = c.Error(err)
 		return
 	}
 	s.record(c, who(c).user, "restore", "")
-	done, err := s.options.Restorer.Restore(ctx, &upload{c.Request.Body, control}, c.Request.ContentLength, who(c).user, keep == "true")
+	begun, err := s.options.Restorer.Restore(ctx, &upload{c.Request.Body, control}, c.Request.ContentLength, who(c).user, keep == "true")
 	_ = control.SetWriteDeadline(time.Now().Add(requestTime)) // for the answer
 	bad, isBad := errors.AsType[*BackupError](err)
 	switch {
 	case err == nil:
-		answer(c, http.StatusAccepted, done)
+		answer(c, http.StatusAccepted, begun)
 	case errors.Is(err, ErrRestoring):
 		refuse(c, problem{Status: http.StatusConflict, Title: "Busy", Detail: err.Error()})
 	case errors.Is(err, ErrNoSpace):

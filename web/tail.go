@@ -1,13 +1,11 @@
 package web
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -72,17 +70,8 @@ func (d *tailDesk) tail(c *gin.Context) {
 		_ = c.Error(err)
 		return
 	}
-	ctx, cancel := context.WithCancel(c.Request.Context())
-	var watching sync.WaitGroup
-	defer watching.Wait()
-	defer cancel()
-	watching.Go(func() {
-		select {
-		case <-d.stopping:
-			cancel()
-		case <-ctx.Done():
-		}
-	})
+	ctx, end := d.untilStop(c.Request.Context())
+	defer end()
 	c.Header("Content-Type", "text/event-stream")
 	c.Header("X-Accel-Buffering", "no") // a proxy must not collect events
 	token, _ := token(c)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -46,17 +45,10 @@ const traceTime = 60 * time.Second
 
 func (s *Server) trace(c *gin.Context) {
 	device := c.Query("device")
-	ctx, cancel := context.WithTimeout(c.Request.Context(), traceTime)
-	var watching sync.WaitGroup
-	defer watching.Wait()
+	ctx, end := s.untilStop(c.Request.Context())
+	defer end()
+	ctx, cancel := context.WithTimeout(ctx, traceTime)
 	defer cancel()
-	watching.Go(func() {
-		select {
-		case <-s.stopping:
-			cancel()
-		case <-ctx.Done():
-		}
-	})
 	control := http.NewResponseController(c.Writer)
 	// The server's limit is for requests that are over soon.
 	if err := control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {

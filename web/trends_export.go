@@ -1,14 +1,12 @@
 package web
 
 import (
-	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -48,17 +46,8 @@ func (d *trendDesk) export(c *gin.Context) {
 		refuse(c, problem{Status: http.StatusServiceUnavailable, Title: "Busy", Detail: "another table is being written; try again when it is done", retryAfter: 5 * time.Second})
 		return
 	}
-	ctx, cancel := context.WithCancel(c.Request.Context())
-	var watching sync.WaitGroup
-	defer watching.Wait()
-	defer cancel()
-	watching.Go(func() {
-		select {
-		case <-d.stopping:
-			cancel()
-		case <-ctx.Done():
-		}
-	})
+	ctx, end := d.untilStop(c.Request.Context())
+	defer end()
 	table.units = d.options.Trends.TrendUnits(wanted.Points)
 	out := &slowWriter{to: c.Writer, control: http.NewResponseController(c.Writer), begin: func() {
 		c.Header("Content-Type", "text/csv; charset=utf-8; header=present")

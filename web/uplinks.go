@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -69,17 +68,10 @@ func (s *Server) tested(c *gin.Context, name string, test func(context.Context, 
 		refuse(c, problem{Status: http.StatusConflict, Title: "Busy", Detail: "another uplink is being tested"})
 		return
 	}
-	ctx, cancel := context.WithTimeout(c.Request.Context(), testTime)
-	var watching sync.WaitGroup
-	defer watching.Wait()
+	ctx, end := s.untilStop(c.Request.Context())
+	defer end()
+	ctx, cancel := context.WithTimeout(ctx, testTime)
 	defer cancel()
-	watching.Go(func() {
-		select {
-		case <-s.stopping:
-			cancel()
-		case <-ctx.Done():
-		}
-	})
 	control := http.NewResponseController(c.Writer)
 	// The server's limit is for requests that are over soon.
 	if err := control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {

@@ -89,6 +89,8 @@ func remote(t *testing.T, args ...string) string {
 		"get":   func() error { return getFrom(ctx, &out, args[1:]) },
 		"set":   func() error { return setIn(ctx, &out, args[1:]) },
 		"watch": func() error { return watchIn(ctx, &out, args[1:]) },
+
+		"firmware": func() error { return updateBoxesIn(ctx, &out, args[1:]) },
 	}[args[0]]()
 	if err != nil {
 		return strings.TrimSpace(out.String() + "\n" + err.Error())

@@ -33,6 +33,7 @@ const usage = `Sluice brings every reading that a PLC or a meter gave up to the 
   sluice get [NAME]             read from gateways that run: status, devices/press, config devices.press.interval …
   sluice set PATH=VALUE …       change the configuration of gateways that run
   sluice apply FILE             make a file the configuration of gateways that run
+  sluice firmware TOOL          update the whole system of boxes with two slots for it
   sluice watch [WHAT]           print values, states or records of gateways that run as they change
   sluice demo                   simulated devices, a gateway and a cloud on this machine
   sluice simulate KIND          one simulated device or cloud: modbus, dlt645, cjt188, iec62056, sml, mbus, hj212, cloud
@@ -87,6 +88,8 @@ func command(ctx context.Context, args []string) error {
 		return set(ctx, rest)
 	case "apply":
 		return apply(ctx, rest)
+	case "firmware":
+		return updateBoxes(ctx, rest)
 	case "watch":
 		return watch(ctx, rest)
 	case "demo":

@@ -139,6 +139,36 @@ func (c *Client) Ask(ctx context.Context, method, path string, body any, headers
 		return Answer{}, err
 	}
 	defer response.Body.Close()
+	return read(response)
+}
+
+// Send sends size bytes as they are to a path below /api/v1, for as long as it takes and ctx lets it. A
+// refusal is a *Problem.
+func (c *Client) Send(ctx context.Context, path string, content io.Reader, size int64) (Answer, error) {
+	token, err := c.signedIn(ctx)
+	if err != nil {
+		return Answer{}, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base.String()+"/api/v1/"+path, content)
+	if err != nil {
+		return Answer{}, err
+	}
+	request.ContentLength = size
+	request.Header.Set("Content-Type", "application/octet-stream")
+	request.Header.Set("Authorization", "Bearer "+token)
+	response, err := c.http.Do(request)
+	if wrong, ok := errors.AsType[*url.Error](err); ok {
+		err = wrong.Err // the address stands before it anyway
+	}
+	if err != nil {
+		return Answer{}, err
+	}
+	defer response.Body.Close()
+	return read(response)
+}
+
+// read reads an answer; one that refuses is a *Problem.
+func read(response *http.Response) (Answer, error) {
 	text, err := io.ReadAll(io.LimitReader(response.Body, largestAnswer))
 	if err != nil {
 		return Answer{}, fmt.Errorf("read the answer: %w", err)

@@ -58,6 +58,9 @@ func plainKind(s string) kind {
 	case "true", "True", "TRUE", "false", "False", "FALSE":
 		return boolean
 	}
+	if strings.IndexByte("+-.0123456789", s[0]) < 0 {
+		return text // as nearly all is
+	}
 	switch {
 	case integerForm.MatchString(s):
 		return integer

@@ -20,11 +20,14 @@ func (d *Document) Text() ([]byte, error) {
 // Source is the text that the document was read from, or that Edited gave it.
 func (d *Document) Source() string { return d.finish(d.text) }
 
-// Edited is the document that Text gives, without reading it again; the error is as of Text.
+// Edited is the document that Text gives, without reading it again where that can be spared; the error is as of Text.
 func (d *Document) Edited() (*Document, error) {
 	text, tree, err := d.rewrite()
 	if err != nil {
 		return nil, err
+	}
+	if d.open { // what ends behind the last line may have been the last line's, or the file's
+		return ReadDocument("", []byte(d.finish(text)))
 	}
 	next := &Document{text: text, bom: d.bom, crlf: d.crlf, open: d.open}
 	next.take(tree)

@@ -1,5 +1,5 @@
-// Puts a .gz and a .br beside each file that gains from it, so that the gateway compresses nothing
-// itself, and refuses a page that has become too heavy for a slow line to a plant.
+// Makes a .gz and a .br of each file that gains from it, so that the gateway compresses nothing itself,
+// and takes the plain one away: the gateway makes it of the .gz for the rare client that wants it. Then it refuses a page that has become too heavy for a slow line to a plant.
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -35,6 +35,7 @@ for (const entry of await readdir(dist, { recursive: true, withFileTypes: true }
   }
   await writeFile(path + '.gz', gzip)
   await writeFile(path + '.br', brotliCompressSync(plain, { params: { [constants.BROTLI_PARAM_SIZE_HINT]: plain.length } }))
+  if (entry.name !== 'index.html') await rm(path) // that one tells build.sh how old the page is
   if (counts) total += gzip.length
 }
 console.log(`first load: ${(total / 1000).toFixed(0)} kB compressed, of ${limit / 1000} kB allowed`)

@@ -37,7 +37,7 @@ export default {
       take: 'Take this computer’s time',
       keep: 'Keep the gateway’s time',
       zone: 'Time zone',
-      source: { ntp: 'kept right by a time server', page: 'set on this page', none: 'nothing keeps it right' },
+      source: { ntp: 'kept right by a time server', page: 'set on this page', cloud: 'set by a cloud', none: 'nothing keeps it right' },
       byHand: 'The gateway may not set the clock of this machine. Type this on the machine, then look again:',
       again: 'Look again',
       goOn: 'Go on',

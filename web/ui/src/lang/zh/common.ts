@@ -37,6 +37,7 @@ export default {
     logs: '运行日志',
     backup: '备份与恢复',
     users: '用户',
+    network: '网络',
     certificates: '证书',
     audit: '审计日志',
   },
