@@ -31,6 +31,7 @@ var unheard = map[string]string{
 	"collectors/profiles/table.go":      "docs/profiles.md",
 	"collectors/sheet/columns.go":       "headings that tables may have",
 	"collectors/sheet/kepware_write.go": "headings that Kepware wants",
+	"firmware/release":                  "the making of a release",
 	"firmware/release.go":               "commands to be typed",
 	"firmware/sayings.go":               "words of RAUC's, to know its refusals by",
 	"gateway/client":                    "the command line, which is English",
