@@ -11,6 +11,7 @@ usage() {
 ./build.sh arch       build for every processor, and run the tests that count in words on 386 and ARM
 ./build.sh lint       run the linters of .golangci.yml
 ./build.sh bench NAME run the side-by-side benchmark in bench/NAME
+./build.sh image [BOARD]  the disk image and the update bundle of a board (as root, on Debian or Ubuntu); docs/image.md
 ./build.sh release    static binaries and packages for every supported machine, with bills of materials,
                       checksums and, if SLUICE_RELEASE_KEY_FILE names a minisign key, a signature, in dist/
 TEXT
@@ -184,11 +185,29 @@ run_tests() {
 	return $failed
 }
 
+# The tools of the image are Debian's. Programs of another processor run through binfmt_misc, which has to be
+# there before qemu-user-static is installed: that registers them.
+build_image() {
+	need_go
+	[ "$(id -u)" = 0 ] || { echo "An image is built as root: owners and device nodes are part of it." >&2; exit 1; }
+	[ -e /proc/sys/fs/binfmt_misc/status ] || mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
+	local tool
+	for tool in qemu-aarch64-static:qemu-user-static mmdebstrap:mmdebstrap genimage:genimage mcopy:mtools mkfs.vfat:dosfstools \
+		mksquashfs:squashfs-tools rauc:rauc grub-mkimage:grub-common depmod:kmod cpio:cpio zstd:zstd xz:xz-utils mke2fs:e2fsprogs openssl:openssl \
+		qemu-system-aarch64:qemu-system-arm; do
+		need "${tool%:*}" "${tool#*:}" "it makes the image"
+	done
+	[ -e /usr/share/AAVMF/AAVMF_CODE.fd ] || apt-get install -y -qq qemu-efi-aarch64 >/dev/null # the image's test boots through it
+	fetch go mod download
+	firmware/image/build "${1:-uefi-arm64}"
+}
+
 case "${1:-}" in
 "") build_page; build_binary ;;
 demo) build_page; build_binary; shift; exec bin/sluice demo "$@" ;;
 test) build_page; build_binary; run_tests ;;
 release) build_page; build_release ;;
+image) build_page; build_image "${2:-}" ;;
 arch) need_go; exec .ci/arch ;;
 lint) need_go; fetch go mod download -modfile=.ci/lint.mod; exec go tool -modfile=.ci/lint.mod golangci-lint run ./... ;;
 bench)

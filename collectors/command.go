@@ -120,7 +120,7 @@ type reply struct {
 
 // to is the message that answers a command.
 func (r *reply) to(command *message.Record, gateway, device string) *message.Message {
-	m := &message.Message{Topic: "replies/" + gateway + "/" + device, Payload: r.appendJSON(nil), Time: time.Now().UnixMilli(), QoS: 1}
+	m := &message.Message{Topic: "replies/" + gateway + "/" + device, Payload: r.appendJSON(nil), QoS: 1}
 	if correlation, asked := command.Property(message.CorrelationData); asked {
 		m.Properties = append(m.Properties, message.Property{Name: message.CorrelationData, Value: correlation})
 	}

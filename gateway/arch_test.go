@@ -38,6 +38,8 @@ var rules = []struct {
 	{"gateway/client", nil, "it asks a gateway from outside, which may be of another version"},
 	{"gateway/curve", nil, "a course is made of payloads, wherever they lie"},
 	{"gateway/machine", nil, "it reads what the kernel says, whoever asks"},
+	{"gateway/network/manager", []string{"gateway/network"}, "it has the network changed and knows nobody who asks for it"},
+	{"gateway/network", nil, "it is the vocabulary of networks, whoever manages them"},
 	{"gateway/journal", nil, "what is logged is kept without knowing who logs"},
 	{"gateway/syslog", []string{"gateway/journal"}, "it sends a journal and knows nothing else"},
 	{"gateway/sql92", nil, "a language for filters knows no messages"},
@@ -80,7 +82,7 @@ var rules = []struct {
 	{"bridge/batch", []string{"bridge", "gateway/message"}, "gathering knows no cloud"},
 	{"bridge/*", []string{"bridge", "bridge/dial", "bridge/batch", "bridge/mqttline", "gateway/message", "gateway/config", "gateway/remoting", "gateway/hj212"}, "an uplink knows its cloud and no other"},
 	{"bridge", []string{"gateway/message"}, "the bridge declares the source it drains"},
-	{"web", []string{"gateway/config", "gateway/message"}, "the page declares the gateway it shows"},
+	{"web", []string{"gateway/config", "gateway/message", "gateway/network"}, "the page declares the gateway it shows"},
 	{"cmd/sluice", []string{"gateway", "gateway/access", "gateway/client", "gateway/config", "gateway/journal", "gateway/message", "gateway/demo", "store", "firmware",
 		"collectors/*/*", "bridge/cloudsim"}, "flags and exit codes, nothing else"},
 }
@@ -93,11 +95,11 @@ var confined = map[string][]string{
 	"github.com/eclipse/paho.golang":      {"bridge/mqtt5"},
 	"github.com/expr-lang/expr":           {"bridge/payload", "collectors/formula"},
 	"github.com/goburrow/modbus":          {"collectors/modbus"},
+	"github.com/godbus/dbus":              {"firmware", "gateway/network/manager"},
 	"github.com/goburrow/serial":          {"collectors/modbus"},
 	"github.com/tarm/serial":              {"collectors/bus"},
 	"github.com/twmb/franz-go":            {"bridge/kafka"},
 	"github.com/xuri/excelize":            {"collectors/sheet"},
-	"github.com/godbus/dbus":              {"firmware", "gateway/network"},
 	"github.com/wneessen/go-mail":         {"gateway/notify"},
 }
 

@@ -24,6 +24,7 @@ type clock struct {
 
 	mu    sync.Mutex // guards what follows
 	byWeb bool       // it was set on the page since the start
+	cloud bool       // it was set by a cloud, and nobody who is trusted more has done so
 }
 
 // clockSystem is what the clock needs of the machine: its own in operation, another in tests, which must
@@ -55,8 +56,29 @@ func (c *clock) Time() web.Time {
 		now.Source = "ntp"
 	case c.byWeb:
 		now.Source = "page"
+	case c.cloud:
+		now.Source = "cloud"
 	}
 	return now
+}
+
+// right says whether somebody vouches for the clock: a time server, or a person.
+func (c *clock) right() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.byWeb || c.system.synchronised()
+}
+
+// setByCloud sets the clock by what a cloud says, unless somebody who is trusted more vouches for it, or the
+// gateway may not; then it is false.
+func (c *clock) setByCloud(now time.Time) bool {
+	if c.right() || !c.system.maySet() || c.system.set(now) != nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cloud = true
+	return true
 }
 
 // SetTime implements web.Clock. What can be refused is refused before anything is changed: a machine with

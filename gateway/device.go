@@ -49,6 +49,7 @@ func (g *Gateway) devicePlace(c *config.Config, d config.Device, drivers map[str
 				Interval: time.Duration(d.Interval), Groups: groupsOf(d), Derived: derived, Aligned: d.Aligned,
 				Defaults: collectors.Policy{Report: d.Report, MaxSilence: time.Duration(d.MaxSilence), OnError: d.OnError},
 				Log:      log,
+				Clock:    g.floor.now,
 			},
 			commander: &collectors.Commander{
 				Gateway: c.Gateway.Name, Name: d.Name, Device: opened, Commands: from, Log: log,

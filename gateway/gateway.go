@@ -42,6 +42,13 @@ type Options struct {
 	GivenCode string
 	// SetupCode is called with the one-time code of a gateway without a password.
 	SetupCode func(code string)
+	// CodeFile is a file that has the one-time code while there is no password; empty: none has.
+	CodeFile string
+	// ResetFile is the marker after which somebody else removes all data and starts the machine anew; empty:
+	// the gateway removes its own data at its next start, which needs Restarts.
+	ResetFile string
+	// Built is when the program was built: it cannot be earlier. Zero: not known.
+	Built time.Time
 	// Fingerprint is called with the SHA-256 of the certificate that the gateway made itself, whenever
 	// the page begins to show it.
 	Fingerprint func(fingerprint string)
@@ -79,10 +86,12 @@ type Gateway struct {
 	trials   *trials
 
 	configurator *configurator
+	network      *machineNetwork
 
 	gaps     *gaps
 	readable readable
 	clock    *clock
+	floor    *floor
 	usage    usage
 	restarts chan struct{} // one place
 	setup    string        // the one-time code, empty when there is a password
@@ -132,14 +141,19 @@ func New(options Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	floor, err := newFloor(options.Built, lastTime(log), limits.Dir)
+	if err != nil {
+		options.Log.Warn("what an earlier run knew of the time is lost", "err", err)
+	}
 	g := &Gateway{
 		options: options,
+		floor:   floor,
 		log:     options.Log,
 		started: time.Now(),
 		store:   log,
 		admin:   admin,
 		broker:  broker.New(durableLog{log}),
-		queues:  queue.New(durable.Log{Store: log, Idle: store.DefaultGroupIdle}, queue.Options{Log: options.Log.With("part", "queues")}),
+		queues:  queue.New(durable.Log{Store: log, Idle: store.DefaultGroupIdle}, queue.Options{Log: options.Log.With("part", "queues"), Clock: floor.stamp}),
 		buses:   buses,
 		drivers: drivers.Drivers(buses, options.Log),
 		gaps:    gaps,
@@ -148,6 +162,7 @@ func New(options Options) (*Gateway, error) {
 
 		restarts: make(chan struct{}, 1),
 	}
+	g.broker.StampBy(floor.stamp)
 	g.readable.log = options.Log.With("part", "queues")
 	queues.Store(g.queues)
 	if err := (backend{g.broker, g.store}).sleepAll(); err != nil {
@@ -160,6 +175,7 @@ func New(options Options) (*Gateway, error) {
 	g.lines = newFieldLines(g)
 	g.trials = newTrials(g)
 	g.configurator = newConfigurator(g)
+	g.network = newNetwork(g)
 	if err := g.prepareAdmin(); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
@@ -182,6 +198,11 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.parts.start("watcher", g.watcher.Run)
 	g.parts.start("searches", g.searches.Run)
 	g.parts.start("configurator", g.configurator.run)
+	g.parts.start("network", g.network.Run)
+	g.parts.start("clock", func(ctx context.Context) error {
+		g.floor.run(ctx, g.clock.right, g.askClouds, func(err error) { g.log.Warn("the clock's floor could not be written", "err", err) })
+		return nil
+	})
 	g.parts.start("gaps", func(ctx context.Context) error {
 		return g.gaps.run(ctx, func() string { return g.Config().Gateway.Name }, g.broker)
 	})

@@ -6,7 +6,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"syscall"
@@ -36,7 +38,7 @@ func (g *Gateway) pagePlace(c *config.Config) place {
 			Listen:       c.Web.Listen,
 			Gateway:      g,
 			Line:         g.options.Line,
-			Accounts:     accounts{g.admin},
+			Accounts:     accounts{g.admin, g.forgetCode},
 			Keeper:       keeper{g},
 			Messages:     messages{g.queues, g.store, &g.readable, g.consumers, g.broker, g.forwards},
 			Uplinks:      uplinks{g},
@@ -56,6 +58,8 @@ func (g *Gateway) pagePlace(c *config.Config) place {
 			Restorer:     restorer{g},
 			Firmware:     firmwarePart{g, g.options.Firmware},
 			Configurator: g.configurator,
+			Network:      g.network,
+			Resetter:     resetter{g},
 			SetupCode:    g.setup,
 			Version:      g.options.Version,
 			Log:          g.log.With("part", "web"),
@@ -129,11 +133,16 @@ const Administrator = "admin"
 // prepareAdmin gives a fresh data directory its administrator, or a one-time code to make one.
 func (g *Gateway) prepareAdmin() error {
 	users, err := g.admin.Users()
-	if err != nil || slices.ContainsFunc(users, func(u store.User) bool { return u.Role == "administrator" }) {
+	if err != nil {
 		return err
+	}
+	if slices.ContainsFunc(users, func(u store.User) bool { return u.Role == "administrator" }) {
+		g.forgetCode()
+		return nil
 	}
 	if g.options.AdminPassword == "" {
 		g.setup = cmp.Or(g.options.GivenCode, rand.Text()[:8])
+		g.keepCode()
 		if g.options.SetupCode != nil {
 			g.options.SetupCode(g.setup)
 		}
@@ -149,11 +158,36 @@ func (g *Gateway) prepareAdmin() error {
 	if err := g.admin.PutUser(store.User{Name: Administrator, Role: "administrator", PasswordHash: hash}); err != nil {
 		return err
 	}
+	g.forgetCode()
 	return g.noteGiven(hash)
 }
 
+// keepCode writes the one-time code where whoever makes labels finds it. A boot partition that cannot be
+// written keeps no gateway from starting: the code is on the console too.
+func (g *Gateway) keepCode() {
+	if g.options.CodeFile == "" {
+		return
+	}
+	if err := config.WriteAtomic(g.options.CodeFile, []byte(g.setup+"\n")); err != nil {
+		g.log.Warn("the one-time code could not be written", "err", err)
+	}
+}
+
+// forgetCode removes the file with the code, which is worth nothing once there is a password.
+func (g *Gateway) forgetCode() {
+	if g.options.CodeFile == "" {
+		return
+	}
+	if err := os.Remove(g.options.CodeFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		g.log.Warn("the file with the one-time code could not be removed", "err", err)
+	}
+}
+
 // accounts lets the administration database be the page's.
-type accounts struct{ *store.Admin }
+type accounts struct {
+	*store.Admin
+	first func() // somebody has a password now
+}
 
 func (a accounts) Password(user string) (hash []byte, role string, found bool, err error) {
 	u, found, err := a.User(user)
@@ -161,7 +195,11 @@ func (a accounts) Password(user string) (hash []byte, role string, found bool, e
 }
 
 func (a accounts) SetPassword(user string, hash []byte, role string) error {
-	return a.PutUser(store.User{Name: user, Role: role, PasswordHash: hash})
+	if err := a.PutUser(store.User{Name: user, Role: role, PasswordHash: hash}); err != nil {
+		return err
+	}
+	a.first()
+	return nil
 }
 
 func (a accounts) Users() (list []web.User, err error) {

@@ -49,6 +49,9 @@ func (g *Gateway) places(c *config.Config) (all []place) {
 	if c.Web.Listen != "" || c.Web.TLS != nil {
 		all = append(all, g.pagePlace(c))
 	}
+	if c.Network.Failover {
+		all = append(all, g.waysPlace(c))
+	}
 	if c.Log.Syslog != nil && g.options.Journal != nil {
 		all = append(all, g.syslogPlace(c))
 	}

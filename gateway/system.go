@@ -137,10 +137,28 @@ func (s system) showStorage(p machine.Process) web.SystemStorage {
 	if err := unix.Stat(dir, &file); err == nil {
 		device := uint64(file.Dev) //nolint:unconvert // 32-bit machines have other types
 		if flash, ok := machine.ReadFlash(os.DirFS("/"), unix.Major(device), unix.Minor(device)); ok {
+			shown.Wear.YearsLeft = yearsLeft(flash.Used, shown.Wear.RewriteDays)
 			shown.Flash = &web.SystemFlash{Device: flash.Device, Name: flash.Name, Used: flash.Used, Spare: orNull(flash.Spare)}
 		}
 	}
 	return shown
+}
+
+// What the estimate takes of the cheaper kind of flash: how often a cell can be written, and how many bytes
+// are written in it for one that a program writes.
+const (
+	flashCycles    = 3000
+	flashAmplified = 4
+)
+
+// yearsLeft estimates how long a flash lasts of whose life used percent are gone, when its whole size is
+// written once in so many days.
+func yearsLeft(used *int, rewriteDays *float64) *float64 {
+	if used == nil || rewriteDays == nil {
+		return nil
+	}
+	years := float64(max(0, 100-*used)) / 100 * flashCycles / flashAmplified * *rewriteDays / 365.25
+	return &years
 }
 
 // usage remembers the processor time of the last look, so that the next one tells of the time between.

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"sluice/gateway/network"
 )
 
 // What follows is tried on every route that the server has, so that a new one is held to it by itself.
@@ -46,6 +48,7 @@ var forAdministrators = []string{
 	"/api/v1/users", "/api/v1/tokens", "/api/v1/audit", "/api/v1/revisions", "/api/v1/backup", "/api/v1/log/cursors",
 	"/api/v1/diagnostics", "/api/v1/restore", "/api/v1/restart", "/api/v1/secrets", "/api/v1/config/reload", "/api/v1/config/confirm", "/api/v1/config/pending",
 	"/api/v1/uplinks/recognise", "/api/v1/uplinks/examples", "POST /api/v1/uplinks/test", "POST /api/v1/alarms/notify/:name/test", "PUT /api/v1/config", "PUT /api/v1/setup/checklist", "PUT /api/v1/time",
+	"PUT /api/v1/network", "/api/v1/network/confirm", "/api/v1/network/pending", "/api/v1/reset",
 	"POST /api/v1/firmware", "/api/v1/firmware/install", "/api/v1/firmware/restart",
 	"PUT /api/v1/certificate", "POST /api/v1/certificate", "DELETE /api/v1/certificate",
 }
@@ -58,6 +61,7 @@ var unrecorded = map[string]string{
 	"POST /api/v1/registers":         "reads a device",
 	"POST /api/v1/points/import":     "reads a file and gives it back; nothing is kept",
 	"POST /api/v1/devices/try":       "reads a device; nothing is kept",
+	"POST /api/v1/network/scan":      "listens; nothing is kept",
 	"POST /api/v1/config/preview":    "says what would change",
 	"POST /api/v1/uplinks/recognise": "reads what was pasted",
 	"POST /api/v1/uplinks/examples":  "shows what a route would send",
@@ -311,6 +315,10 @@ var wellFormed = map[string]string{
 	"POST /api/v1/config/preview":            `{"text":"gateway: {name: a}"}`,
 	"PUT /api/v1/config":                     `{"edits":[{"path":["gateway","name"],"value":"a"}]}`,
 	"POST /api/v1/config/confirm":            `{"id":"p"}`,
+	"PUT /api/v1/network":                    `{"connections":[` + cable + `]}`,
+	"POST /api/v1/network/confirm":           `{"id":"p"}`,
+	"POST /api/v1/network/scan":              `{"interface":"wlan0"}`,
+	"POST /api/v1/reset":                     `{"password":"` + testPassword + `"}`,
 	"POST /api/v1/messages":                  `{"topic":"plant/a","payload":"x"}`,
 	"POST /api/v1/devices/try":               `{"device":{"driver":"modbus","address":"tcp://10.0.0.9"}}`,
 	"POST /api/v1/devices/write":             `{"device":"press","values":{"setpoint":42}}`,
@@ -534,6 +542,8 @@ func (g *fakeGateway) prepare(t testing.TB, s *Server, route string) {
 		if _, err := s.options.Searches.Start(SearchRequest{Kind: "line"}); err != nil {
 			t.Fatal(err)
 		}
+	case "POST /api/v1/network/confirm", "DELETE /api/v1/network/pending":
+		g.network.pending = &network.Pending{ID: "p"}
 	case "DELETE /api/v1/certificate":
 		g.certificates.uploaded = true
 	}

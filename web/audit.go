@@ -118,7 +118,7 @@ func isSecret(name string) bool {
 			return true
 		}
 	}
-	return name == "key" || strings.HasSuffix(name, "_key")
+	return name == "key" || name == "pin" || strings.HasSuffix(name, "_key")
 }
 
 func (s *Server) audits(c *gin.Context) {

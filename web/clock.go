@@ -22,7 +22,7 @@ type Time struct {
 	Zone string    `json:"zone"` // such as Asia/Shanghai; the gateway counts in it from its next start on
 	// Synchronised is whether something keeps the clock right, by what the kernel says.
 	Synchronised bool   `json:"synchronised"`
-	Source       string `json:"source"`  // ntp, page (it was set there since the start) or none
+	Source       string `json:"source"`  // ntp, page (it was set there since the start), cloud or none
 	CanSet       bool   `json:"can_set"` // this process may set clock and zone
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"sluice/gateway/config"
+	"sluice/gateway/network"
 )
 
 type document struct {
@@ -108,6 +109,10 @@ func TestTheDocumentDescribesTheTypes(t *testing.T) {
 		"SystemState": reflect.TypeFor[SystemState](), "SystemNetwork": reflect.TypeFor[SystemNetwork](), "SystemInterface": reflect.TypeFor[SystemInterface](), "SystemRoute": reflect.TypeFor[SystemRoute](),
 		"SystemMachine": reflect.TypeFor[SystemMachine](), "SystemGroup": reflect.TypeFor[SystemGroup](), "SystemTemperature": reflect.TypeFor[SystemTemperature](),
 		"SystemProcess": reflect.TypeFor[SystemProcess](), "SystemStorage": reflect.TypeFor[SystemStorage](), "SystemLog": reflect.TypeFor[SystemLog](), "SystemWriting": reflect.TypeFor[SystemWriting](), "SystemFlash": reflect.TypeFor[SystemFlash](),
+		"NetworkState": reflect.TypeFor[network.State](), "NetworkDevice": reflect.TypeFor[network.Device](), "NetworkReach": reflect.TypeFor[network.Reach](), "NetworkFailover": reflect.TypeFor[network.Failover](),
+		"NetworkConnection": reflect.TypeFor[network.Connection](), "NetworkIP": reflect.TypeFor[network.IP](), "NetworkWiFi": reflect.TypeFor[network.WiFi](), "NetworkModem": reflect.TypeFor[network.Modem](),
+		"NetworkWireGuard": reflect.TypeFor[network.WireGuard](), "NetworkPeer": reflect.TypeFor[network.Peer](), "NetworkAccessPoint": reflect.TypeFor[network.AccessPoint](), "NetworkApplied": reflect.TypeFor[network.Applied](),
+		"NetworkChange": reflect.TypeFor[networkChange](), "NetworkScan": reflect.TypeFor[networkScan](), "NetworkAir": reflect.TypeFor[networkAir](), "FactoryResetRequest": reflect.TypeFor[factoryResetRequest](),
 		"FirmwareState": reflect.TypeFor[FirmwareState](), "FirmwareSlot": reflect.TypeFor[FirmwareSlot](), "FirmwareInstall": reflect.TypeFor[FirmwareInstall](), "FirmwareWaiting": reflect.TypeFor[FirmwareWaiting](),
 		"FirmwareTrial": reflect.TypeFor[FirmwareTrial](), "FirmwareCheck": reflect.TypeFor[FirmwareCheck](), "FirmwareEvent": reflect.TypeFor[FirmwareEvent](), "BundleURL": reflect.TypeFor[bundleURL](),
 		"Restarting": reflect.TypeFor[restarting](), "Restore": reflect.TypeFor[Restore](), "LogPage": reflect.TypeFor[logPage](), "LogRecord": reflect.TypeFor[LogRecord](), "LogAttr": reflect.TypeFor[LogAttr](),

@@ -2,11 +2,12 @@ package web
 
 import (
 	"cmp"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -16,7 +17,36 @@ import (
 type directory[T any] struct {
 	Items []T `json:"items"`
 	Total int `json:"total"` // how many there are, shown or not
+	// Next is what to ask for next; absent at the end of the list.
+	Next string `json:"next,omitempty"`
 }
+
+// place is where a list goes on: behind this entry, whether it is still there or not. In a list by lag an entry that
+// has changed its place meanwhile may come twice or not at all; all others come once.
+type place struct {
+	Name string `json:"n"`
+	Lag  uint64 `json:"l,omitempty"`
+}
+
+func (p place) String() string {
+	text, err := json.Marshal(p)
+	if err != nil {
+		panic("bug: a place that JSON cannot hold: " + err.Error())
+	}
+	return base64.RawURLEncoding.EncodeToString(text)
+}
+
+func parsePlace(text string) (p place, err error) {
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err == nil {
+		err = json.Unmarshal(raw, &p)
+	}
+	return p, err
+}
+
+func byName(a, b place) int { return strings.Compare(a.Name, b.Name) }
+
+func byLag(a, b place) int { return cmp.Or(cmp.Compare(b.Lag, a.Lag), byName(a, b)) }
 
 // topics lists topics by name; the gateway's own only if they are asked for or nothing is said of them.
 func (s *Server) topics(c *gin.Context) {
@@ -24,7 +54,7 @@ func (s *Server) topics(c *gin.Context) {
 	if c.Query("internal") == "false" {
 		items = slices.DeleteFunc(items, func(t Topic) bool { return t.Internal })
 	}
-	answerPart(s, c, items, func(t Topic) string { return t.Name }, fill, err)
+	answerPart(s, c, items, func(t Topic) place { return place{Name: t.Name} }, byName, fill, err)
 }
 
 // outline gives all topics, and what fills in the queues of those that are shown.
@@ -47,15 +77,16 @@ func (s *Server) outline() (topics []Topic, fill func(*Topic) error, err error) 
 // groups lists consumer groups by name, or by how far they are behind.
 func (s *Server) groups(c *gin.Context) {
 	items, err := s.options.Messages.Groups()
+	at, order := func(g Group) place { return place{Name: g.Name} }, byName
 	if c.Query("order") == "lag" {
-		slices.SortStableFunc(items, func(a, b Group) int { return cmp.Compare(b.Lag, a.Lag) })
+		at, order = func(g Group) place { return place{g.Name, g.Lag} }, byLag
 	}
-	answerPart(s, c, items, func(g Group) string { return g.Name }, func(*Group) error { return nil }, err)
+	answerPart(s, c, items, at, order, func(*Group) error { return nil }, err)
 }
 
-// answerPart answers those whose name contains what is searched for, from skip on and up to limit; all of
-// them if there is no limit.
-func answerPart[T any](s *Server, c *gin.Context, items []T, name func(T) string, fill func(*T) error, err error) {
+// answerPart answers, in an order, those whose name contains what is searched for: up to limit that come behind the
+// place that next names; all of them if there is no limit.
+func answerPart[T any](s *Server, c *gin.Context, items []T, at func(T) place, order func(a, b place) int, fill func(*T) error, err error) {
 	if err != nil {
 		s.messagesFailed(c, err)
 		return
@@ -64,24 +95,35 @@ func answerPart[T any](s *Server, c *gin.Context, items []T, name func(T) string
 	if !ok {
 		return
 	}
-	skip, err := strconv.Atoi(cmp.Or(c.Query("skip"), "0"))
-	if err != nil || skip < 0 {
-		refuse(c, problem{Status: http.StatusUnprocessableEntity, Field: "skip", Detail: "skip is a number from 0 on"})
-		return
-	}
 	if part := strings.ToLower(c.Query("search")); part != "" {
-		items = slices.DeleteFunc(items, func(item T) bool { return !strings.Contains(strings.ToLower(name(item)), part) })
+		items = slices.DeleteFunc(items, func(item T) bool { return !strings.Contains(strings.ToLower(at(item).Name), part) })
 	}
-	total := len(items)
-	items = items[min(skip, total):]
-	items = append([]T{}, items[:min(uint64(len(items)), limit)]...)
-	for i := range items {
-		if err := fill(&items[i]); err != nil {
+	page := directory[T]{Total: len(items)}
+	slices.SortFunc(items, func(a, b T) int { return order(at(a), at(b)) })
+	if next := c.Query("next"); next != "" {
+		behind, err := parsePlace(next)
+		if err != nil {
+			refuse(c, problem{Status: http.StatusUnprocessableEntity, Field: "next", Detail: "next is what the answer before has under that name"})
+			return
+		}
+		from := slices.IndexFunc(items, func(item T) bool { return order(at(item), behind) > 0 })
+		if from < 0 {
+			from = len(items)
+		}
+		items = items[from:]
+	}
+	if uint64(len(items)) > limit {
+		items = items[:limit]
+		page.Next = at(items[limit-1]).String()
+	}
+	page.Items = append([]T{}, items...)
+	for i := range page.Items {
+		if err := fill(&page.Items[i]); err != nil {
 			s.messagesFailed(c, err)
 			return
 		}
 	}
-	answer(c, http.StatusOK, directory[T]{Items: items, Total: total})
+	answer(c, http.StatusOK, page)
 }
 
 // topic gives one topic, with the groups that have a place in it.

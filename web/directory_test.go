@@ -17,14 +17,14 @@ func TestLongListsAreAnsweredInParts(t *testing.T) {
 		first, last string
 		n, total    int
 	}{
-		"limit=50":                         {"%RETRY%billing", "line-00048", 50, 10_002},
-		"limit=50&skip=10000":              {"line-09999", "orders", 2, 10_002},
-		"limit=50&internal=false":          {"line-00000", "line-00049", 50, 10_001},
-		"search=ORDER":                     {"orders", "orders", 1, 1},
-		"search=-0999&limit=3&skip=2":      {"line-09992", "line-09994", 3, 10},
-		"search=billing&internal=false":    {"", "", 0, 0},
-		"limit=50&skip=20000":              {"", "", 0, 10_002},
-		"search=nothing&limit=200&skip=10": {"", "", 0, 0},
+		"limit=50": {"%RETRY%billing", "line-00048", 50, 10_002},
+		"limit=50&next=" + place{Name: "line-09998"}.String():             {"line-09999", "orders", 2, 10_002},
+		"limit=50&internal=false":                                         {"line-00000", "line-00049", 50, 10_001},
+		"search=ORDER":                                                    {"orders", "orders", 1, 1},
+		"search=-0999&limit=3&next=" + place{Name: "line-09991"}.String(): {"line-09992", "line-09994", 3, 10},
+		"search=billing&internal=false":                                   {"", "", 0, 0},
+		"limit=50&next=" + place{Name: "zzz"}.String():                    {"", "", 0, 10_002},
+		"search=nothing&limit=200":                                        {"", "", 0, 0},
 	} {
 		before := gateway.messages.looked
 		page := decode[directory[Topic]](t, ask(s, "GET", "/api/v1/topics?"+query, "", bearer(s)...))
@@ -39,7 +39,7 @@ func TestLongListsAreAnsweredInParts(t *testing.T) {
 			t.Errorf("%s gives %s to %s, want %s to %s", query, page.Items[0].Name, page.Items[n-1].Name, want.first, want.last)
 		}
 	}
-	for query, field := range map[string]string{"limit=0": "limit", "limit=201": "limit", "skip=-1": "skip", "skip=x": "skip"} {
+	for query, field := range map[string]string{"limit=0": "limit", "limit=201": "limit", "next=!": "next", "next=bm8": "next"} {
 		if p := wantProblem(t, ask(s, "GET", "/api/v1/groups?"+query, "", bearer(s)...), http.StatusUnprocessableEntity); p.Field != field {
 			t.Errorf("%s: the refusal names %q", query, p.Field)
 		}
@@ -47,6 +47,42 @@ func TestLongListsAreAnsweredInParts(t *testing.T) {
 	page := decode[directory[Group]](t, ask(s, "GET", "/api/v1/groups?order=lag", "", bearer(s)...))
 	if len(page.Items) != 2 || page.Items[0].Name != "billing" || *page.Items[0].Clients != 2 {
 		t.Errorf("by lag groups are %+v", page)
+	}
+}
+
+// Whoever turns the pages sees every entry once that is there all the time, whatever comes and goes meanwhile.
+func TestPagesHoldWhileEntriesComeAndGo(t *testing.T) {
+	gateway := newFakeGateway()
+	gateway.messages.many = 100
+	s := newServer(t, gateway, signedUp(t))
+	seen := map[string]int{}
+	next := ""
+	for turn := range 20 {
+		page := decode[directory[Topic]](t, ask(s, "GET", "/api/v1/topics?internal=false&limit=30"+next, "", bearer(s)...))
+		for _, topic := range page.Items {
+			seen[topic.Name]++
+		}
+		if page.Next == "" {
+			break
+		}
+		next = "&next=" + page.Next
+		gateway.messages.many = 100 - 10*turn // the last ones go
+	}
+	for name, times := range seen {
+		if times != 1 {
+			t.Errorf("%s comes %d times", name, times)
+		}
+	}
+	for i := range 80 {
+		if name := fmt.Sprintf("line-%05d", i); seen[name] != 1 {
+			t.Errorf("%s comes %d times", name, seen[name])
+		}
+	}
+	// The entry that a page ended with has gone, and one before it is new.
+	items := []string{"a", "aa", "c", "d"}
+	behind := place{Name: "b"}
+	if from := slices.IndexFunc(items, func(name string) bool { return byName(place{Name: name}, behind) > 0 }); from != 2 {
+		t.Errorf("behind b it goes on at %d", from)
 	}
 }
 

@@ -36,6 +36,7 @@ type fakeGateway struct {
 	system       fakeSystem
 	logs         fakeLogs
 	restorer     fakeRestorer
+	network      fakeNetwork
 	firmware     fakeFirmware
 }
 

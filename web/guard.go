@@ -42,7 +42,7 @@ func (s *Server) secureHeaders(c *gin.Context) {
 
 // bodyLimits are those of routes that take more than a few short fields.
 var bodyLimits = map[string]int64{importPath: maxImport, certificatePath: maxCertificate, tryPath: maxTry, publishPath: maxPublish, checklistPath: maxChecklist,
-	configPath: maxConfig, previewPath: maxConfig}
+	configPath: maxConfig, previewPath: maxConfig, networkPath: maxNetwork}
 
 func limitBody(c *gin.Context) {
 	if path := c.FullPath(); path == restorePath || path == firmwarePath {

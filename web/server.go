@@ -46,6 +46,8 @@ type Options struct {
 	FirstRun     FirstRun
 	Clock        Clock
 	System       System
+	Network      Network
+	Resetter     Resetter
 	Logs         Logs
 	Restorer     Restorer
 	Firmware     Firmware
@@ -230,6 +232,12 @@ func (s *Server) routes(pages *page) (*gin.Engine, error) {
 	}
 	if s.options.System != nil {
 		s.systemRoutes(signedIn)
+	}
+	if s.options.Network != nil {
+		s.networkRoutes(signedIn)
+	}
+	if s.options.Resetter != nil {
+		signedIn.POST("/reset", administratorsOnly, s.reset)
 	}
 	if s.options.Logs != nil {
 		s.logRoutes(signedIn)

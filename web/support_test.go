@@ -47,6 +47,7 @@ func fakeOptions(gateway *fakeGateway, accounts *fakeAccounts) Options {
 		Uplinks: &gateway.uplinks, Clouds: fakeClouds{}, Outages: &gateway.outages, Tracer: fakeTracer{},
 		FirstRun: &gateway.firstRun, Clock: &gateway.clock, System: &gateway.system, Logs: &gateway.logs, Restorer: &gateway.restorer, Firmware: &gateway.firmware,
 		Buses: fakeBuses{}, Searches: &fakeSearches{}, Alarms: &gateway.alarms, Devices: fakeDevices{}, Trends: &gateway.trends, Configurator: &fakeConfigurator{},
+		Network: &gateway.network, Resetter: &gateway.system,
 	}
 }
 

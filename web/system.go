@@ -122,6 +122,8 @@ type SystemWriting struct {
 	// RewriteDays is in how many days as much is written as the file system holds: what to divide the
 	// cycles by that the flash is made for.
 	RewriteDays *float64 `json:"rewrite_days"`
+	// YearsLeft is an estimate for the flash below, at the present rate; null where it does not tell its wear.
+	YearsLeft *float64 `json:"years_left"`
 }
 
 // SystemFlash is what an eMMC says of its wear.

@@ -20,6 +20,7 @@ type fakeSystem struct {
 	mu       sync.Mutex // guards what follows
 	err      error
 	restarts int
+	resets   int
 }
 
 const fakeSecret = "hunter2-secret"
@@ -39,6 +40,15 @@ func (f *fakeSystem) Restart() error {
 	defer f.mu.Unlock()
 	if f.err == nil {
 		f.restarts++
+	}
+	return f.err
+}
+
+func (f *fakeSystem) Reset() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err == nil {
+		f.resets++
 	}
 	return f.err
 }

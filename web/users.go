@@ -264,6 +264,32 @@ type passwordRequest struct {
 	New string `json:"new"`
 }
 
+// isOwnPassword says whether given is the password of whoever asks; false means that the request has been
+// refused.
+func (s *Server) isOwnPassword(c *gin.Context, field, given string) bool {
+	user := who(c).user
+	// Whoever finds a page that was left open must not guess either.
+	if wait := s.logins.user.try(user); wait > 0 {
+		slowDown(c, wait)
+		return false
+	}
+	hash, _, found, err := s.options.Accounts.Password(user)
+	if err != nil || !found {
+		s.accountsFailed(c, errors.Join(err, errors.New("the user of a session is not there")))
+		return false
+	}
+	right, ok := s.verify(c, hash, given)
+	if !ok {
+		return false
+	}
+	if !right {
+		refuse(c, problem{Status: http.StatusForbidden, Field: field, Title: "Wrong password", Detail: "this is not the password that you sign in with"})
+		return false
+	}
+	s.logins.user.succeeded(user)
+	return true
+}
+
 // changePassword changes the caller's own password: all sessions of the user end, and a new one begins here.
 func (s *Server) changePassword(c *gin.Context) {
 	var request passwordRequest
@@ -275,26 +301,11 @@ func (s *Server) changePassword(c *gin.Context) {
 		refuse(c, problem{Status: http.StatusConflict, Title: "Not allowed", Detail: "a token has no password; make another token instead"})
 		return
 	}
-	// Whoever finds a page that was left open must not guess either.
-	if wait := s.logins.user.try(caller.user); wait > 0 {
-		slowDown(c, wait)
+	if !s.isOwnPassword(c, "old", request.Old) {
 		return
 	}
-	hash, _, found, err := s.options.Accounts.Password(caller.user)
-	if err != nil || !found {
-		s.accountsFailed(c, errors.Join(err, errors.New("the user of a session is not there")))
-		return
-	}
-	right, ok := s.verify(c, hash, request.Old)
+	hash, ok := s.hash(c, "new", request.New)
 	if !ok {
-		return
-	}
-	if !right {
-		refuse(c, problem{Status: http.StatusForbidden, Field: "old", Title: "Wrong password", Detail: "this is not the password that you sign in with"})
-		return
-	}
-	s.logins.user.succeeded(caller.user)
-	if hash, ok = s.hash(c, "new", request.New); !ok {
 		return
 	}
 	s.accounts.Lock()

@@ -53,6 +53,9 @@ func run(ctx context.Context, args []string) error {
 		unfit(ctx, updater, err)
 		return err
 	}
+	if c, err = finishReset(c, *path, log); err != nil {
+		return err
+	}
 	if updater == nil {
 		updater = openUpdates(c.Store.Dir, log, release)
 	}
@@ -84,6 +87,8 @@ func run(ctx context.Context, args []string) error {
 		Firmware:      updater,
 		Release:       release,
 		AdminPassword: os.Getenv("SLUICE_ADMIN_PASSWORD"),
+		CodeFile:      os.Getenv("SLUICE_CODE_FILE"),
+		ResetFile:     os.Getenv("SLUICE_RESET_FILE"),
 		GivenCode:     code,
 		SetupCode: func(code string) {
 			fmt.Fprint(os.Stderr, welcome(&c.Web, code))

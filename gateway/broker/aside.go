@@ -20,7 +20,7 @@ func (c *Consumer) setAside(ctx context.Context, l *lane, at message.Position, m
 	if !can {
 		return fmt.Errorf("set the record at %d aside: %w", at, errors.ErrUnsupported)
 	}
-	if err := complete(m); err != nil {
+	if err := complete(m, c.clock); err != nil {
 		return fmt.Errorf("set the record at %d aside: %w", at, err)
 	}
 	c.mu.Lock()

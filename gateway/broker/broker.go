@@ -11,6 +11,7 @@ import (
 // Broker publishes into one log and opens consumers and subscriptions over it. All its methods may
 // be called from any goroutine.
 type Broker struct {
+	clock   func() time.Time
 	log     Log
 	router  router
 	durable durable
@@ -20,17 +21,21 @@ type Broker struct {
 
 // New makes a broker over log.
 func New(log Log) *Broker {
-	b := &Broker{log: log}
+	b := &Broker{log: log, clock: time.Now}
 	b.router.init(log)
 	return b
 }
+
+// StampBy lets messages without a time of their own have clock's. It must be called before anything is
+// published.
+func (b *Broker) StampBy(clock func() time.Time) { b.clock = clock }
 
 // Publish takes a copy of m and returns once m has its place in the log, or, as KeepQoS0Matched says, was
 // handed to those who listen; ack, which may be nil,
 // hears later whether it is durable: that, and nothing earlier, is the licence to acknowledge a
 // producer. An error means that m was not taken.
 func (b *Broker) Publish(ctx context.Context, m *message.Message, ack message.Acknowledger, token uint64) error {
-	if err := complete(m); err != nil {
+	if err := complete(m, b.clock); err != nil {
 		return err
 	}
 	if ack == nil {
@@ -53,12 +58,12 @@ func (b *Broker) Publish(ctx context.Context, m *message.Message, ack message.Ac
 }
 
 // complete fills in what the log needs to know of a message.
-func complete(m *message.Message) error {
+func complete(m *message.Message, clock func() time.Time) error {
 	if err := message.CheckTopic(m.Topic); err != nil {
 		return err
 	}
 	if m.Time == 0 {
-		m.Time = time.Now().UnixMilli()
+		m.Time = clock().UnixMilli()
 	}
 	m.Queue = message.QueueOf(m.Topic, message.DefaultQueues)
 	return nil

@@ -29,6 +29,7 @@ type Consumer struct {
 	log     Log
 	cursor  Cursor
 	filters filters
+	clock   func() time.Time
 
 	mu    sync.Mutex       // guards what follows
 	lane                   // with a live reader, the one before it
@@ -72,7 +73,8 @@ func (b *Broker) Consumer(name string, filter []string, start Start) (*Consumer,
 	}
 	at := cursor.Position() + 1
 	c := &Consumer{
-		log: b.log, durable: &b.durable, cursor: cursor, filters: filter, lane: lane{next: at, ahead: count{to: at}},
+		clock: b.clock,
+		log:   b.log, durable: &b.durable, cursor: cursor, filters: filter, lane: lane{next: at, ahead: count{to: at}},
 		counting: make(chan struct{}, 1),
 	}
 	if lanes, can := cursor.(laneCursor); can {

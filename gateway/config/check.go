@@ -21,6 +21,7 @@ func (d *decoder) check(c *Config) {
 	d.checkStore(&c.Store)
 	d.checkListeners(c)
 	d.checkWeb(&c.Web)
+	d.checkNetwork(&c.Network)
 	d.checkSyslog(c.Log.Syslog)
 	if c.Firmware.Within < c.Firmware.Stable && !d.blamed["firmware.within"] {
 		d.reportAt("firmware.within", fmt.Sprintf("%v is less than firmware.stable, %v: no new system could ever be kept", c.Firmware.Within, c.Firmware.Stable))

@@ -11,6 +11,7 @@ type Config struct {
 	Gateway  Gateway   `yaml:"gateway" doc:"Who this gateway is."`
 	Store    Store     `yaml:"store" doc:"The durable log on disk."`
 	Web      Web       `yaml:"web" doc:"The page and the HTTP API."`
+	Network  Network   `yaml:"network" doc:"The machine's ways out, where NetworkManager manages them; docs/network.md explains."`
 	Log      Log       `yaml:"log" doc:"What the gateway says about its own work, on standard error, on the page and to a syslog server."`
 	MQTT     MQTT      `yaml:"mqtt" doc:"The MQTT listener for devices and applications."`
 	RocketMQ *RocketMQ `yaml:"rocketmq" doc:"The RocketMQ listener; without this section there is none."`
@@ -70,6 +71,13 @@ type WebACME struct {
 	CA        string   `yaml:"ca" path:"true" doc:"What the authority's own certificate is checked against, PEM; empty: the authorities of the system."`
 	Hosts     []string `yaml:"hosts" required:"true" doc:"The names and IP addresses that the certificate is for. The authority connects to each of them at port 443 (tls-alpn-01)."`
 	Email     string   `yaml:"email" doc:"Whom the authority may write to; empty: nobody."`
+}
+
+// Network is the section about the machine's ways out.
+type Network struct {
+	Failover bool     `yaml:"failover" doc:"Whether the ways out are tested, and one through which nothing is reached goes behind the others until it leads somewhere again."`
+	Probe    []string `yaml:"probe" max:"4" doc:"What is connected to over TCP in a test, host:port; one that answers is enough. Empty: the hosts of the uplinks."`
+	Interval Duration `yaml:"interval" default:"30s" min:"5s" max:"1h" doc:"Between two tests of the way that is in use; the others are tested every tenth time while that one is good. Three failures in a row move it."`
 }
 
 // Log is the section about the gateway's own records. They are not messages.

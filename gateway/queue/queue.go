@@ -80,6 +80,8 @@ type Options struct {
 	Queues     int  // of a topic that is made because somebody uses it; 0: message.DefaultQueues
 	NoCreation bool // a topic must exist before it is used
 	Log        *slog.Logger
+	// Clock stamps messages; nil: the machine's. Delays are counted by the machine's clock.
+	Clock func() time.Time
 
 	// Waiting bounds the delayed messages, and the half messages, that there are at the same time; beyond
 	// it Send gives message.ErrFull. 0: DefaultWaiting. RollBytes is how much of the log the oldest of them

@@ -71,7 +71,7 @@ func (q *Queues) putOrDelay(ctx context.Context, m *Message, done func(Sent, err
 // put puts m into the queue that it names.
 func (q *Queues) put(ctx context.Context, m *Message, done func(Sent, error)) error {
 	into := m.logged()
-	into.Time = time.Now().UnixMilli()
+	into.Time = q.stamp()
 	return publish(ctx, q.log.Publish, into, done)
 }
 
@@ -79,8 +79,16 @@ func (q *Queues) put(ctx context.Context, m *Message, done func(Sent, error)) er
 // log refused that, it would stay full.
 func (q *Queues) putKept(ctx context.Context, m *Message, done func(Sent, error)) error {
 	into := m.logged()
-	into.Time = time.Now().UnixMilli()
+	into.Time = q.stamp()
 	return publish(ctx, q.log.PublishUpkeep, into, done)
+}
+
+// stamp is when a message arrived, in milliseconds.
+func (q *Queues) stamp() int64 {
+	if q.options.Clock != nil {
+		return q.options.Clock().UnixMilli()
+	}
+	return time.Now().UnixMilli()
 }
 
 // publishing is how a message gets into the log.

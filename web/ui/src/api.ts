@@ -58,11 +58,11 @@ export const setUp = (code: string, password: string) => call<Identity>('POST', 
 export const setLine = (up: boolean) => call<{ up: boolean }>('PUT', '/demo/line', { up })
 // A name has slashes, which may stay, and #, which may not.
 export const dropCursor = (name: string) => call<void>('DELETE', '/log/cursors/' + encodeURIComponent(name))
-export const topics = (search: string, internal: boolean, skip: number, limit: number) =>
-  call<Directory<Topic>>('GET', '/topics' + query({ search, internal: internal ? '' : 'false', skip: skip || '', limit }))
+export const topics = (search: string, internal: boolean, next: string, limit: number) =>
+  call<Directory<Topic>>('GET', '/topics' + query({ search, internal: internal ? '' : 'false', next, limit }))
 export const topic = (name: string) => call<TopicDetail>('GET', '/topics/' + encodeURIComponent(name))
-export const groups = (search: string, order: string, skip: number, limit: number) =>
-  call<Directory<Group>>('GET', '/groups' + query({ search, order, skip: skip || '', limit }))
+export const groups = (search: string, order: string, next: string, limit: number) =>
+  call<Directory<Group>>('GET', '/groups' + query({ search, order, next, limit }))
 export const group = (name: string) => call<Group>('GET', '/groups/' + encodeURIComponent(name))
 export const messages = (wanted: Record<string, string | number>) => call<Found>('GET', '/messages' + query(wanted))
 export const message = (position: number) => call<Message>('GET', '/messages/' + position)

@@ -5,6 +5,7 @@ import type { Schemas } from './schemas'
 export interface Directory<T> {
   items: T[]
   total: number
+  next?: string
 }
 
 export type Queue = Schemas['Queue']

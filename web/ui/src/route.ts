@@ -13,7 +13,7 @@ export const areas = {
   alarms: ['alarms', 'rules'],
   trends: ['trends'],
   uplinks: ['uplinks'],
-  system: ['system', 'configuration', 'users', 'certificates', 'logs', 'audit', 'backup', 'firmware'],
+  system: ['system', 'network', 'configuration', 'users', 'certificates', 'logs', 'audit', 'backup', 'firmware'],
 } as const
 // Views that are led to from elsewhere, and the part that they belong to.
 const beside = { aside: 'uplinks', add: 'devices', points: 'devices', import: 'devices', setup: 'overview' } as const

@@ -29,6 +29,7 @@ const ProfilesView = defineAsyncComponent(() => import('./components/ProfilesVie
 const PublishView = defineAsyncComponent(() => import('./components/PublishView.vue'))
 const RulesView = defineAsyncComponent(() => import('./components/alarms/RulesView.vue'))
 const SearchDetail = defineAsyncComponent(() => import('./components/SearchDetail.vue'))
+const NetworkView = defineAsyncComponent(() => import('./components/network/NetworkView.vue'))
 const SystemView = defineAsyncComponent(() => import('./components/SystemView.vue'))
 const TailView = defineAsyncComponent(() => import('./components/TailView.vue'))
 const TopicDetail = defineAsyncComponent(() => import('./components/TopicDetail.vue'))
@@ -64,6 +65,7 @@ const screens: Record<View, (name: string, status: Status) => VNode> = {
   trends: (_, status) => h(TrendsView, { status }),
   connections: (_, status) => h(ConnectionsView, { status }),
   system: () => h(SystemView),
+  network: () => h(NetworkView),
   logs: () => h(LogsView),
   backup: (_, status) => h(BackupView, { status }),
   firmware: () => h(FirmwareView),

@@ -37,6 +37,7 @@ export default {
     logs: 'Logs',
     backup: 'Backup',
     users: 'Users',
+    network: 'Network',
     certificates: 'Certificate',
     audit: 'Audit log',
   },

@@ -30,7 +30,7 @@ export default {
     part: { device: 'device {name}', uplink: 'uplink {name}', bus: 'line {name}', web: 'this page', mqtt: 'the MQTT listener', rocketmq: 'the RocketMQ listener' },
     parts: { settings: 'Settings', text: 'Text', history: 'History' },
     sections: 'Parts of the configuration',
-    section: { gateway: 'Gateway', web: 'Page and API', mqtt: 'MQTT listener', rocketmq: 'RocketMQ', buses: 'Lines', store: 'Log on disk' },
+    section: { gateway: 'Gateway', web: 'Page and API', network: 'Ways out', mqtt: 'MQTT listener', rocketmq: 'RocketMQ', buses: 'Lines', store: 'Log on disk' },
     touched: 'changed, and not applied yet',
     onlyLook: 'You can look at the configuration; administrators change it.',
     readOnly: 'The file, or its folder, cannot be written to: the configuration can be looked at, and changed only where the file comes from.',

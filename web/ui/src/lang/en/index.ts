@@ -9,6 +9,7 @@ import find from './find'
 import firmware from './firmware'
 import fleet from './fleet'
 import messages from './messages'
+import network from './network'
 import news from './news'
 import overview from './overview'
 import security from './security'
@@ -28,6 +29,7 @@ export default {
   ...cloud,
   ...devices,
   ...messages,
+  ...network,
   ...news,
   ...trends,
   ...buses,

@@ -20,8 +20,8 @@ export default {
       hint: 'At least 8 characters. The eye shows what you type.',
       go: 'Set password',
       given: 'The gateway was started with a password from its environment. Whoever can read the unit file, the compose file or the process can read it too, so choose one of your own.',
-      old: 'The password of now',
-      same: 'This is the password of now. Choose another.',
+      old: 'Current password',
+      same: 'This is the current password. Choose another.',
     },
 
     time: {
@@ -37,7 +37,7 @@ export default {
       take: 'Take this computer’s time',
       keep: 'Keep the gateway’s time',
       zone: 'Time zone',
-      source: { ntp: 'kept right by a time server', page: 'set on this page', none: 'nothing keeps it right' },
+      source: { ntp: 'kept right by a time server', page: 'set on this page', cloud: 'set by a cloud', none: 'nothing keeps it right' },
       byHand: 'The gateway may not set the clock of this machine. Type this on the machine, then look again:',
       again: 'Look again',
       goOn: 'Go on',

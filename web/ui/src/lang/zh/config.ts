@@ -30,7 +30,7 @@ export default {
     part: { device: '设备 {name}', uplink: '上行链路 {name}', bus: '线路 {name}', web: '本页面', mqtt: 'MQTT 监听', rocketmq: 'RocketMQ 监听' },
     parts: { settings: '设置', text: '文本', history: '历史' },
     sections: '配置的各部分',
-    section: { gateway: '网关', web: '页面与接口', mqtt: 'MQTT 监听', rocketmq: 'RocketMQ', buses: '线路', store: '日志存储' },
+    section: { gateway: '网关', web: '页面与接口', network: '出口线路', mqtt: 'MQTT 监听', rocketmq: 'RocketMQ', buses: '线路', store: '日志存储' },
     touched: '已修改，尚未应用',
     onlyLook: '您可以查看配置，更改配置需要管理员权限。',
     readOnly: '配置文件或其所在目录不可写，这里只能查看；请在文件的来源处修改。',

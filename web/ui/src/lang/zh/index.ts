@@ -10,6 +10,7 @@ import find from './find'
 import firmware from './firmware'
 import fleet from './fleet'
 import messages from './messages'
+import network from './network'
 import news from './news'
 import overview from './overview'
 import security from './security'
@@ -29,6 +30,7 @@ const zh: typeof en = {
   ...cloud,
   ...devices,
   ...messages,
+  ...network,
   ...news,
   ...trends,
   ...buses,

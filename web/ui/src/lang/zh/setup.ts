@@ -37,7 +37,7 @@ export default {
       take: '采用本机时间',
       keep: '保持网关时间',
       zone: '时区',
-      source: { ntp: '由时间服务器校准', page: '已在本页面设置', none: '没有校时来源' },
+      source: { ntp: '由时间服务器校准', page: '已在本页面设置', cloud: '按云端时间设置', none: '没有校时来源' },
       byHand: '网关无权设置本机系统时钟。请在该机器上执行以下命令，然后重新检查：',
       again: '重新检查',
       goOn: '继续',

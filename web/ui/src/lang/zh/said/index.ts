@@ -10,6 +10,7 @@ import mbus from './mbus.json'
 import meters from './meters.json'
 import modbus from './modbus.json'
 import models from './models.json'
+import network from './network.json'
 import page from './page.json'
 import runtime from './runtime.json'
 import store from './store.json'
@@ -18,7 +19,7 @@ import uplinks from './uplinks.json'
 import type { Catalogue } from '../../../sentences'
 
 const said: Catalogue = {
-  ...runtime, ...access, ...configuration, ...devices, ...firmware, ...gateway, ...hj212, ...keys, ...mbus, ...meters, ...modbus, ...models, ...page, ...store, ...tables, ...uplinks,
+  ...runtime, ...access, ...configuration, ...devices, ...firmware, ...gateway, ...hj212, ...keys, ...mbus, ...meters, ...modbus, ...models, ...network, ...page, ...store, ...tables, ...uplinks,
 }
 
 export default said
