@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"io/fs"
 	"maps"
 	"math"
 	"net/http"
@@ -76,6 +77,22 @@ func TestTheDocumentsReferencesResolve(t *testing.T) {
 		}
 		if at == nil {
 			t.Errorf("%s leads nowhere", match[1])
+		}
+	}
+}
+
+func TestTheDocumentsFilesAreAnAreaEach(t *testing.T) {
+	names, err := fs.Glob(apiParts, "openapi/*.json")
+	if err != nil || len(names) == 0 {
+		t.Fatal(names, err)
+	}
+	for _, name := range names {
+		text, err := fs.ReadFile(apiParts, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lines := strings.Count(string(text), "\n"); lines > 700 {
+			t.Errorf("%s has %d lines; more than 700 are two areas", name, lines)
 		}
 	}
 }
