@@ -132,6 +132,7 @@ func TestTheDocumentDescribesTheTypes(t *testing.T) {
 		"NetworkChange": reflect.TypeFor[networkChange](), "NetworkScan": reflect.TypeFor[networkScan](), "NetworkAir": reflect.TypeFor[networkAir](), "FactoryResetRequest": reflect.TypeFor[factoryResetRequest](),
 		"FirmwareState": reflect.TypeFor[FirmwareState](), "FirmwareSlot": reflect.TypeFor[FirmwareSlot](), "FirmwareInstall": reflect.TypeFor[FirmwareInstall](), "FirmwareWaiting": reflect.TypeFor[FirmwareWaiting](),
 		"FirmwareTrial": reflect.TypeFor[FirmwareTrial](), "FirmwareCheck": reflect.TypeFor[FirmwareCheck](), "FirmwareEvent": reflect.TypeFor[FirmwareEvent](), "BundleURL": reflect.TypeFor[bundleURL](),
+		"Sparkplug": reflect.TypeFor[Sparkplug](), "SparkplugMetric": reflect.TypeFor[SparkplugMetric](),
 		"Restarting": reflect.TypeFor[restarting](), "Restore": reflect.TypeFor[Restore](), "LogPage": reflect.TypeFor[logPage](), "LogRecord": reflect.TypeFor[LogRecord](), "LogAttr": reflect.TypeFor[LogAttr](),
 		"LogLevel": reflect.TypeFor[LogLevel](), "LogOverride": reflect.TypeFor[LogOverride](), "SyslogState": reflect.TypeFor[SyslogState](),
 		"Revision": reflect.TypeFor[Revision](), "RevisionText": reflect.TypeFor[RevisionText](),
@@ -146,7 +147,7 @@ func TestTheDocumentDescribesTheTypes(t *testing.T) {
 				continue // embedded, or not part of the answer
 			}
 			all = append(all, tag)
-			if options != "omitempty" {
+			if options != "omitempty" && options != "omitzero" {
 				required = append(required, tag)
 			}
 		}
