@@ -657,11 +657,12 @@ func TestTheStateTellsOfTriesToConnect(t *testing.T) {
 		cloud := &fakeCloud{downUntil: time.Now().Add(2 * time.Minute)}
 		f := forwarder(cloud, 10, newSource(t, "a", 1, 1, 3))
 		f.random = func(ceiling time.Duration) time.Duration { return ceiling }
+		begun := time.Now()
 		start(t, f)
 		time.Sleep(4 * time.Second) // tries at 0, 0.5, 1.5 and 3.5 s
 		synctest.Wait()
-		if s := f.State(); s.State != Waiting || s.Tries != 4 || s.Failed != 4 || time.Until(s.NextTry) != 3500*time.Millisecond {
-			t.Errorf("while the cloud is away: %+v, the next try is in %s; want 4 tries, all failed, and 3.5 s", s, time.Until(s.NextTry))
+		if s := f.State(); s.State != Waiting || s.Tries != 4 || s.Failed != 4 || time.Until(s.NextTry) != 3500*time.Millisecond || !s.Since.Equal(begun) {
+			t.Errorf("while the cloud is away: %+v, the next try is in %s; want 4 tries since %s, all failed, and 3.5 s", s, time.Until(s.NextTry), begun)
 		}
 		time.Sleep(3 * time.Minute)
 		synctest.Wait()

@@ -16,7 +16,7 @@ const (
 // State is a Forwarder as the page shows it.
 type State struct {
 	State     string
-	Since     time.Time
+	Since     time.Time // it is online, or has not been: tries in between do not change it
 	LastError string    // plain words; empty when all is well
 	Tries     uint64    // to connect, since the start
 	Failed    int       // of them, those in a row that have led to no connection
@@ -62,9 +62,10 @@ func (r *record) connecting() {
 }
 
 func (r *record) enterLocked(state string) {
-	if r.state != state {
-		r.state, r.since = state, time.Now()
+	if r.state == "" || (r.state == Online) != (state == Online) {
+		r.since = time.Now()
 	}
+	r.state = state
 }
 
 func (r *record) online(f *flight) {

@@ -32,6 +32,7 @@ var unheard = map[string]string{
 	"collectors/sheet/columns.go":       "headings that tables may have",
 	"collectors/sheet/kepware_write.go": "headings that Kepware wants",
 	"firmware/release.go":               "commands to be typed",
+	"firmware/release":                  "the tool that signs releases",
 	"firmware/sayings.go":               "words of RAUC's, to know its refusals by",
 	"gateway/client":                    "the command line, which is English",
 	"gateway/config/reference.go":       "docs/configuration.md",

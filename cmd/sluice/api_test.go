@@ -196,7 +196,7 @@ func TestGatewaysFromTheCommandLine(t *testing.T) {
 	}{
 		{[]string{"get", "status", "gateway"}, `^line-3$`},
 		{[]string{"get", "devices/press/temperature", "name"}, `^temperature$`},
-		{[]string{"get", "system", "firmware"}, `^null$`},
+		{[]string{"get", "firmware", "trial"}, `^null$`},
 		{[]string{"get", "--json", "system", "storage.log"}, `^\{"bytes":\d+,.*\}$`},
 		{[]string{"get", "devices/pump"}, `there is no devices.pump$`},
 		{[]string{"get", "nothing"}, `\(404\)$`},

@@ -34,6 +34,7 @@ test('what is too short to tell is not the same as none', () => {
   expect(duration(0, int)).toBe('< 0.1 ms')
   expect(duration(4.25, int)).toBe('4.3 ms')
   expect(duration(1234.5, int)).toBe('1235 ms')
+  expect(duration(39_172, int)).toBe('39 s')
 })
 
 test('bytes as people read them', () => {

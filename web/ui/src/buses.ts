@@ -41,6 +41,7 @@ export function faultsOn(bus: Bus): Fault[] {
 export function duration(ms: number | undefined, int: (n: number) => string): string {
   if (ms === undefined) return '–'
   if (ms < 0.1) return '< 0.1 ms'
+  if (ms >= 10_000) return int(ms / 1000) + ' s'
   return (ms < 10 ? ms.toFixed(1) : int(ms)) + ' ms'
 }
 

@@ -24,6 +24,9 @@ export type Order = (typeof orders)[number]
 export const states = ['all', 'trouble', 'online', 'degraded', 'offline', 'starting', 'paused'] as const
 export type Wanted = (typeof states)[number]
 
+// whereOf says how a device is reached. What has no address, as a simulated one, is named once.
+export const whereOf = (device: Device): string => (device.address && device.address !== device.driver ? `${device.driver} · ${device.address}` : device.driver)
+
 const gravity: Record<Device['state'], number> = { offline: 0, paused: 1, degraded: 2, starting: 3, online: 4 }
 
 // listed gives the devices in which every word of a search occurs and that are in a state, in an order.

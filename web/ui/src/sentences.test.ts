@@ -17,6 +17,9 @@ const tell = translator({
   '%s of %s': '%[2]s 的 %[1]s',
   'letters are possible, 100 %% of them': '全部 100 %% 可用字母',
   'group %s: ': '分组 %s：',
+  'not a whole export of a log': '不是完整的日志导出',
+  '%w: it is cut off': '%s：不完整',
+  '%w: frame %d is damaged': '%s：第 %d 帧已损坏',
   'the cloud %s (0x%02x)': '云端%s（0x%s）',
   'does not allow it (not authorised)': '不允许（未授权）',
   'the values %v': '数值 %v',
@@ -35,6 +38,10 @@ test.each([
   ['the answer begins with 01 83 02', '应答开头为 01 83 02'],
   ['letters are possible, 100 % of them', '全部 100 % 可用字母'],
   ['group fast: no answer', '分组 fast：没有应答'],
+  ['not a whole export of a log: it is cut off', '不是完整的日志导出：不完整'],
+  ['not a whole export of a log: frame 7 is damaged', '不是完整的日志导出：第 7 帧已损坏'],
+  ['none, tls or starttls', 'none、tls 或 starttls'],
+  ['did you mean "unit"', '是否想写 "unit"'],
   ['10.0.0.1: the cloud does not allow it (not authorised) (0x87)', '10.0.0.1：云端不允许（未授权）（0x87）'],
 ])('%s', (english, chinese) => {
   expect(tell(english)).toBe(chinese)

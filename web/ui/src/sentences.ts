@@ -19,6 +19,7 @@ interface Rule {
   english: string
   chinese: string
   letters: number // how much of it is sure
+  signs: number // with blanks and marks
   pattern?: RegExp
   spoken: boolean[] // whether a part may be a sentence itself
   order: number[] // of the parts, as the placeholders of the format have them
@@ -34,7 +35,9 @@ export function translator(catalogue: Catalogue): Translate {
 
   for (const [english, chinese] of Object.entries(catalogue)) {
     if (!/%[^%]/.test(english)) whole.set(english.replaceAll('%%', '%'), chinese.replaceAll('%%', '%'))
-    for (const rule of rulesOf(english, chinese)) {
+    const rest = restOf(english, chinese)
+    if (rest && !/%[^%]/.test(rest[0]) && !(rest[0] in catalogue)) whole.set(rest[0], rest[1])
+    for (const rule of [...rulesOf(english, chinese), ...(rest && /%[^%]/.test(rest[0]) ? [ruleOf(...rest)] : [])]) {
       const head = headOf(rule.english)
       const own = head === undefined ? anywhere : byHead.get(head)
       if (own) own.push(rule)
@@ -49,7 +52,7 @@ export function translator(catalogue: Catalogue): Translate {
     const name = own ? head : ''
     let rules = sorted.get(name)
     if (!rules) {
-      rules = [...(own ?? []), ...anywhere].sort((a, b) => b.letters - a.letters)
+      rules = [...(own ?? []), ...anywhere].sort((a, b) => b.letters - a.letters || b.signs - a.signs)
       sorted.set(name, rules)
     }
     return rules
@@ -71,12 +74,17 @@ export function translator(catalogue: Catalogue): Translate {
   }
 
   const find = (text: string): string => {
+    const colon = text.indexOf(': ')
+    const before = text.slice(0, Math.max(colon, 0))
+    const first = whole.get(before)
     for (const rule of rulesFor(text)) {
+      if (first !== undefined && rule.letters <= lettersOf(before)) break
       const found = filled(rule, text)
       if (found !== undefined) return found
     }
+    if (first !== undefined) return first + '：' + translate(text.slice(colon + 2))
     if (beyond.test(text.charAt(0))) return quoting(text)
-    return joined(text, '\n', '\n') ?? bracketed(text, 1) ?? joined(text, ': ', '：') ?? joined(text, '; ', '；') ?? bracketed(text, 0) ?? listed(text) ?? quoting(text)
+    return joined(text, '\n', '\n') ?? bracketed(text, 1) ?? joined(text, ': ', '：') ?? joined(text, '; ', '；') ?? bracketed(text, 0) ?? chosen(text) ?? listed(text) ?? quoting(text)
   }
 
   // bracketed is what a library said, behind what it means.
@@ -86,6 +94,9 @@ export function translator(catalogue: Catalogue): Translate {
     const said = [translate(before), translate(within)]
     return said[0] !== before || said[1] !== within ? `${said[0]}（${said[1]}）` : undefined
   }
+
+  // chosen is what is possible: none, tls or starttls.
+  const chosen = (text: string): string | undefined => (/^[^ ,]+(?:, [^ ,]+)* or [^ ,]+$/.test(text) ? text.replaceAll(', ', '、').replace(' or ', ' 或 ') : undefined)
 
   // quoting is a sentence of the other language with one of the gateway's within.
   const quoting = (text: string): string => (beyond.test(text) ? text.replace(/[\x20-\x7e]{8,}/g, translate) : text)
@@ -125,9 +136,19 @@ export function translator(catalogue: Catalogue): Translate {
 // before something.
 function rulesOf(english: string, chinese: string): Rule[] {
   const rules = /%[^%]/.test(english) ? [ruleOf(english, chinese)] : []
-  if (/^[,;:( ]/.test(english)) rules.push(ruleOf('%v' + english, '%v' + shifted(chinese, 1)))
-  else if (/[: ]$/.test(english)) rules.push(ruleOf(english + '%v', chinese + '%v'))
+  if (/^[,;:( ]/.test(english)) {
+    rules.push(ruleOf('%v' + english, '%v' + shifted(chinese, 1)))
+    if (/^[,;:] .*%/.test(english)) rules.push(ruleOf(english.slice(2), chinese.slice(1)))
+  }
+  if (/[: ]$/.test(english)) rules.push(ruleOf(english + '%v', chinese + '%v'))
   return rules
+}
+
+// restOf is what a format says behind the error that it goes on from, which may stand there by itself once
+// that error has been recognised.
+function restOf(english: string, chinese: string): [string, string] | undefined {
+  const mark = /^%[wsv]: /.test(english) && chinese.startsWith('%s：') && !chinese.includes('%[')
+  return mark ? [english.slice(4), chinese.slice(3)] : undefined
 }
 
 // shifted makes room for placeholders before those that are named by their number.
@@ -145,7 +166,8 @@ function ruleOf(english: string, chinese: string): Rule {
     spoken.push('svw'.includes(verb ?? ''))
     order.push(next++)
   }
-  return { english, chinese, letters: english.replace(verbs, '').replace(/[^a-zA-Z]/g, '').length, spoken, order }
+  const sure = english.replace(verbs, '')
+  return { english, chinese, letters: lettersOf(sure), signs: sure.length, spoken, order }
 }
 
 function headOf(english: string): string | undefined {
@@ -188,6 +210,8 @@ function fill(format: string, parts: string[]): string {
     return parts[next++] ?? ''
   })
 }
+
+const lettersOf = (text: string) => text.replace(/[^a-zA-Z]/g, '').length
 
 // words counts what may well mean something together, unlike names and values.
 const words = (text: string) => (text.match(/\b[a-z]{2,}\b/g) ?? []).length

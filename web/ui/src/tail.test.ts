@@ -23,7 +23,7 @@ test('filters are as MQTT has them', () => {
 })
 
 test('of a reading the values are shown', () => {
-  expect(previewOf('{"gateway":"g","device":"d","ts":1,"values":{"a":1}}')).toBe('{"a":1}}')
+  expect(previewOf('{"gateway":"g","device":"d","ts":1,"values":{"a":1}}')).toBe('{"a":1}')
   expect(previewOf('{"gateway":"g","device":"d","epoch":17')).toBe('{"gateway":"g","device":"d","epoch":17')
   expect(previewOf('{"values":{}}')).toBe('{"values":{}}')
 })

@@ -42,5 +42,5 @@ export function tailAddress(filters: string[]): string {
 // device stand in the topic.
 export function previewOf(text: string): string {
   const values = text.startsWith('{"gateway":') ? text.indexOf('"values":{') : -1
-  return values > 0 ? text.slice(values + 9) : text
+  return values > 0 ? text.slice(values + 9).replace(/\}\}$/, '}') : text
 }

@@ -219,7 +219,7 @@ test('the password of the environment is replaced first, by the keyboard alone',
     await at(page, 'password')
     await page.locator('[name=password]').fill(given)
     await page.keyboard.press('Enter')
-    await page.getByText('This is the password of now').waitFor()
+    await page.getByText('This is the current password').waitFor()
     await page.reload() // which forgets what was typed
     await at(page, 'password')
     await page.locator('[name=old]').fill(given)

@@ -10,6 +10,12 @@ const load = async (name) => (await runnerImport(source(name), { configFile: fal
 export const { views, addressOf } = await load('route.ts')
 const texts = (await load('lang/en/index.ts')).default
 
+// textsOf gives what the page says in a language, by the names of its texts.
+export async function textsOf(language) {
+  const all = (await load(`lang/${language}/index.ts`)).default
+  return (key) => key.split('.').reduce((within, name) => within?.[name], all) ?? key
+}
+
 const axe = await readFile(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8')
 
 // places gives the address of every view, and of one thing of each kind that the gateway has; get asks its API.

@@ -6,8 +6,6 @@ export default {
     add: 'Add an uplink',
     back: 'Uplinks',
     gone: 'There is no uplink {name} in the configuration.',
-    aside: '{n} messages set aside | {n} message set aside | {n} messages set aside',
-    asideNone: 'none set aside',
     settings: 'Settings',
     copy: 'Copy',
     remove: 'Remove',

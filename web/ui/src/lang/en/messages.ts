@@ -75,7 +75,7 @@ export default {
     internal: 'Show the gateway’s own',
     own: 'own',
     kept: 'Messages in the log',
-    ever: 'Ever',
+    ever: 'Ever stored',
     queues: 'Queues',
     permission: 'Clients may',
     may: { rw: 'read and write', r: 'read', w: 'write', none: 'do nothing' },

@@ -21,7 +21,7 @@ export default {
     unchanged: 'stays as it is',
     ends: 'This signs the user out everywhere.',
     save: 'Save',
-    sessions: 'signed in once | signed in {n} times',
+    sessions: 'signed in at one place | signed in at {n} places',
     away: 'not signed in',
     ownPassword: 'Change my password',
     old: 'Password until now',

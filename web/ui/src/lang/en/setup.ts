@@ -20,8 +20,8 @@ export default {
       hint: 'At least 8 characters. The eye shows what you type.',
       go: 'Set password',
       given: 'The gateway was started with a password from its environment. Whoever can read the unit file, the compose file or the process can read it too, so choose one of your own.',
-      old: 'The password of now',
-      same: 'This is the password of now. Choose another.',
+      old: 'Current password',
+      same: 'This is the current password. Choose another.',
     },
 
     time: {

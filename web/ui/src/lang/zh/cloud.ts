@@ -6,8 +6,6 @@ export default {
     add: '添加上行链路',
     back: '上行链路',
     gone: '配置中没有上行链路 {name}。',
-    aside: '已搁置 {n} 条消息 | 已搁置 {n} 条消息 | 已搁置 {n} 条消息',
-    asideNone: '无搁置消息',
     settings: '设置',
     copy: '复制',
     remove: '删除',

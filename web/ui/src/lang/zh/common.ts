@@ -34,7 +34,7 @@ export default {
     system: '系统',
     configuration: '配置',
     firmware: '固件',
-    logs: '日志',
+    logs: '运行日志',
     backup: '备份与恢复',
     users: '用户',
     network: '网络',
