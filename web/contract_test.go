@@ -110,7 +110,7 @@ func TestTheDocumentDescribesTheTypes(t *testing.T) {
 		"AlarmList": reflect.TypeFor[alarmList](), "AlarmPage": reflect.TypeFor[alarmPage](), "Alarm": reflect.TypeFor[Alarm](), "AlarmNote": reflect.TypeFor[AlarmNote](), "AlarmEvent": reflect.TypeFor[AlarmEvent](), "AlarmCount": reflect.TypeFor[AlarmCount](), "Notification": reflect.TypeFor[Notification](),
 		"Aside": reflect.TypeFor[Aside](), "TestStep": reflect.TypeFor[TestStep](), "TestResult": reflect.TypeFor[TestResult](), "Log": reflect.TypeFor[Log](), "MQTT": reflect.TypeFor[MQTT](), "RocketMQ": reflect.TypeFor[RocketMQ](), "NameServer": reflect.TypeFor[NameServer](), "Demo": reflect.TypeFor[Demo](),
 		"Problem": reflect.TypeFor[problem](), "Session": reflect.TypeFor[opened](), "Identity": reflect.TypeFor[identity](), "Line": reflect.TypeFor[lineState](),
-		"Cursor": reflect.TypeFor[Cursor](), "Backup": reflect.TypeFor[Backup](), "Audit": reflect.TypeFor[Audit](),
+		"Cursor": reflect.TypeFor[Cursor](), "Backup": reflect.TypeFor[Backup](), "Audit": reflect.TypeFor[Audit](), "KeyChange": reflect.TypeFor[KeyChange](),
 		"Topic": reflect.TypeFor[Topic](), "TopicDetail": reflect.TypeFor[TopicDetail](), "TopicGroup": reflect.TypeFor[TopicGroup](), "Queue": reflect.TypeFor[Queue](), "Group": reflect.TypeFor[Group](), "GroupQueue": reflect.TypeFor[GroupQueue](),
 		"MessageHead": reflect.TypeFor[MessageHead](), "Message": reflect.TypeFor[Message](), "MessageProperty": reflect.TypeFor[MessageProperty](),
 		"Trend": reflect.TypeFor[Trend](), "TrendSeries": reflect.TypeFor[TrendSeries](),
