@@ -305,6 +305,7 @@ func (m messages) Message(position uint64) (web.Message, error) {
 	} else {
 		shown.Binary = all[:min(len(all), shownPayload)]
 	}
+	shown.Sparkplug = sparkplugOf(r.Topic, all)
 	if r.Queue == message.NoQueue {
 		return shown, nil
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -249,5 +250,42 @@ func TestATopicIsReadFromItsEnd(t *testing.T) {
 	detail := asked[web.TopicDetail](t, c, "GET", "/topics/orders", "")
 	if detail.Last == nil || time.Since(*detail.Last) > time.Hour || len(detail.Queues) < 3 {
 		t.Errorf("the topic is %+v", detail)
+	}
+}
+
+func TestSparkplugPayloadsAreShownInWords(t *testing.T) {
+	g, c := withMessages(t)
+	shown := func(topic string) web.Message {
+		t.Helper()
+		heard := make(chan error, 1)
+		ack := message.AcknowledgeFunc(func(_ uint64, _ message.Position, err error) { heard <- err })
+		// The alias 3 as an Int64 of -9, and the alias 4 without a value.
+		payload := []byte("\x08\xf0\xbe\xc3\x97\xa0\x34\x12\x0f\x10\x03\x20\x04\x58\xf7\xff\xff\xff\xff\xff\xff\xff\xff\x01\x12\x04\x10\x04\x38\x01\x18\x05")
+		if err := g.broker.Publish(t.Context(), &message.Message{Topic: topic, Payload: payload, QoS: 1}, ack, 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-heard; err != nil {
+			t.Fatal(err)
+		}
+		first, _, _ := strings.Cut(topic, "/")
+		found := asked[items[web.MessageHead]](t, c, "GET", "/messages?topic="+first, "").Items
+		return asked[web.Message](t, c, "GET", fmt.Sprint("/messages/", found[len(found)-1].Position), "")
+	}
+	m := shown("spBv1.0/plant/DDATA/line-3/press")
+	s := m.Sparkplug
+	if s == nil || s.Kind != "DDATA" || s.Group != "plant" || s.Node != "line-3" || s.Device != "press" || *s.Seq != 5 || s.Time.UnixMilli() != 1795345670000 || s.Count != 2 || len(s.Metrics) != 2 {
+		t.Fatalf("it is shown as %+v", s)
+	}
+	if one := s.Metrics[0]; one.Alias != "3" || one.Type != "Int64" || one.Value == nil || *one.Value != "-9" {
+		t.Errorf("the first metric is %+v", one)
+	}
+	if one := s.Metrics[1]; one.Alias != "4" || one.Value != nil {
+		t.Errorf("the second metric is %+v", one)
+	}
+	if len(m.Binary) == 0 {
+		t.Error("the bytes are not shown beside")
+	}
+	if m := shown("plant/press"); m.Sparkplug != nil {
+		t.Errorf("on another topic it is shown as %+v", m.Sparkplug)
 	}
 }

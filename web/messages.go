@@ -130,7 +130,31 @@ type Message struct {
 	Text       string            `json:"text,omitempty"`   // the payload, if it is text
 	Binary     []byte            `json:"binary,omitempty"` // else: in base64
 	Cut        bool              `json:"cut"`              // only the beginning of the payload is shown
+	Sparkplug  *Sparkplug        `json:"sparkplug,omitempty"`
 	Track      []Track           `json:"track"`
+}
+
+// Sparkplug is what a Sparkplug B payload says.
+type Sparkplug struct {
+	Kind    string            `json:"kind"` // NBIRTH, DDATA and so on
+	Group   string            `json:"group"`
+	Node    string            `json:"node"`
+	Device  string            `json:"device,omitempty"` // missing: it is about the node itself
+	Time    time.Time         `json:"time,omitzero"`
+	Seq     *uint64           `json:"seq,omitempty"`
+	Metrics []SparkplugMetric `json:"metrics"`
+	Count   int               `json:"count"` // of the metrics, of which the first are shown
+}
+
+// SparkplugMetric is one metric. Numbers of 64 bits are text: JavaScript would round them.
+type SparkplugMetric struct {
+	Name       string    `json:"name,omitempty"`  // missing: the birth of the alias tells
+	Alias      string    `json:"alias,omitempty"` // a number
+	Type       string    `json:"type,omitempty"`  // as the specification writes it
+	Time       time.Time `json:"time,omitzero"`
+	Historical bool      `json:"historical,omitempty"`
+	Value      *string   `json:"value,omitempty"` // missing: null
+	Bytes      int       `json:"bytes,omitempty"` // how long the value is, where only its beginning or its bytes are shown
 }
 
 // MessageProperty is one of a message's properties. Names may repeat.

@@ -84,7 +84,7 @@ func (n *EdgeNode) nameLocked(m *wireMetric, device string) error {
 
 // commanded gives the value of a decoded metric.
 func (m *wireMetric) commanded() (message.Value, error) {
-	if m.null || m.field == 0 {
+	if m.null || m.field == 0 || m.field >= metricBytes { // bytes and the like are no value of a point
 		return message.Value{}, fmt.Errorf("the command gives no value for %q", m.name)
 	}
 	bits := m.value.bits

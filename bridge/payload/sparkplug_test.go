@@ -314,7 +314,7 @@ func TestCommandsOfAStockHost(t *testing.T) {
 			SparkplugWrite{"uint64", message.Uint(math.MaxUint64)}, SparkplugWrite{"float", message.Float32(21.3)}, SparkplugWrite{"double", message.Float64(-0.5)},
 			SparkplugWrite{"boolean", message.Bool(true)}, SparkplugWrite{"温度", message.Text("hoch")})},
 	} {
-		got, err := s.Command(c.topic, recorded(t, name))
+		got, err := s.Command(c.topic, recorded(t, "commands", name))
 		if err != nil || !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: got %+v, %v, want %+v", name, got, err, c.want)
 		}
@@ -327,30 +327,30 @@ func TestCommandsOfAStockHost(t *testing.T) {
 		{device, "null", "gives no value"},
 		{device, "broken", "no Sparkplug payload"},
 	} {
-		got, err := s.Command(c.topic, recorded(t, c.name))
+		got, err := s.Command(c.topic, recorded(t, "commands", c.name))
 		if err == nil || !strings.Contains(err.Error(), c.want) || got.Rebirth || got.Writes != nil {
 			t.Errorf("%s on %s: got %+v, %v, want %q", c.name, c.topic, got, err, c.want)
 		}
 	}
 }
 
-// recorded gives a command as sparkplug-payload encoded it.
-func recorded(t testing.TB, name string) []byte {
+// recorded gives a command, or a message, as sparkplug-payload encoded it.
+func recorded(t testing.TB, kind, name string) []byte {
 	t.Helper()
 	if name == "broken" {
 		return []byte{0x12, 0x05, 0x0a}
 	}
-	commands := map[string]string{}
-	file, err := os.ReadFile("testdata/sparkplug/commands.json")
+	all := map[string]string{}
+	file, err := os.ReadFile("testdata/sparkplug/" + kind + ".json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal(file, &commands); err != nil {
+	if err := json.Unmarshal(file, &all); err != nil {
 		t.Fatal(err)
 	}
-	b, err := hex.DecodeString(commands[name])
+	b, err := hex.DecodeString(all[name])
 	if err != nil || len(b) == 0 {
-		t.Fatalf("there is no recorded command %q", name)
+		t.Fatalf("there is no recorded %q in %s", name, kind)
 	}
 	return b
 }
@@ -399,7 +399,7 @@ func TestRecordedCommandsAreThePeers(t *testing.T) {
 
 func FuzzCommand(f *testing.F) {
 	for _, name := range []string{"rebirth", "alias", "types", "null", "broken"} {
-		f.Add(recorded(f, name))
+		f.Add(recorded(f, "commands", name))
 	}
 	n := edgeNode(f)
 	s := n.Connect(1)

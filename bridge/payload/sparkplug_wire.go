@@ -12,7 +12,7 @@ import (
 // dataType is Sparkplug's number for the type of a metric.
 type dataType uint32
 
-// Those that we write, and those that commands may have.
+// Those that we write, and those that have a form of their own when they are read.
 const (
 	typeUnknown dataType = iota
 	typeInt8
@@ -40,7 +40,8 @@ type metricValue struct {
 // wireMetric is one metric of a payload.
 type wireMetric struct {
 	name       string // empty: the alias tells
-	alias      uint64 // 0: there is none
+	alias      uint64 // 0: there is none, of those that we write
+	aliased    bool   // where it was decoded: others may begin with the alias 0
 	time       int64
 	kind       dataType
 	historical bool
@@ -119,6 +120,8 @@ const (
 	payloadTimestamp protowire.Number = 1
 	payloadMetrics   protowire.Number = 2
 	payloadSeq       protowire.Number = 3
+	payloadUUID      protowire.Number = 4 // says that what counts is in a body, which may be compressed
+	payloadBody      protowire.Number = 5
 
 	metricName       protowire.Number = 1
 	metricAlias      protowire.Number = 2
@@ -132,6 +135,9 @@ const (
 	metricDouble     protowire.Number = 13
 	metricBoolean    protowire.Number = 14
 	metricString     protowire.Number = 15
+	metricBytes      protowire.Number = 16 // also File, and arrays
+	metricDataSet    protowire.Number = 17
+	metricTemplate   protowire.Number = 18
 )
 
 // payloadWriter writes a Payload field by field.
@@ -223,7 +229,7 @@ func decodeMetric(b []byte) (wireMetric, error) {
 		case metricName:
 			m.name = string(v.bytes)
 		case metricAlias:
-			m.alias = v.number
+			m.alias, m.aliased = v.number, true
 		case metricTimestamp:
 			m.time = int64(v.number)
 		case metricDatatype:
@@ -234,7 +240,7 @@ func decodeMetric(b []byte) (wireMetric, error) {
 			m.null = v.number != 0
 		case metricInt, metricLong, metricFloat, metricDouble, metricBoolean:
 			m.field, m.value = field, metricValue{bits: v.number}
-		case metricString:
+		case metricString, metricBytes, metricDataSet, metricTemplate:
 			m.field, m.value = field, metricValue{text: string(v.bytes)}
 		}
 		return nil
@@ -245,7 +251,7 @@ func decodeMetric(b []byte) (wireMetric, error) {
 // fits says whether a field of a metric came with its own wire type.
 func fits(field protowire.Number, kind protowire.Type) bool {
 	switch field {
-	case metricName, metricString:
+	case metricName, metricString, metricBytes, metricDataSet, metricTemplate:
 		return kind == protowire.BytesType
 	case metricFloat:
 		return kind == protowire.Fixed32Type

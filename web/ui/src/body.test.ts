@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { bytesOf, formsOf, hex, pretty, readingOf } from './body'
+import { bytesOf, formsOf, hex, metricValue, pretty, readingOf } from './body'
 import type { Message } from './messages'
 
 const message = (body: Pick<Message, 'text' | 'binary'>): Message => ({
@@ -27,6 +27,23 @@ test('a reading is read with its values and errors', () => {
   })
   expect(formsOf(message({ text }))).toEqual(['reading', 'json', 'text', 'hex'])
   for (const other of ['{"gateway":"a","device":"b"}', '[]', '{"gateway":1,"device":"b","values":{}}', 'x']) expect(readingOf(other)).toBeUndefined()
+})
+
+test('Sparkplug is shown in words first, whatever its bytes look like', () => {
+  const sparkplug = { kind: 'DDATA' as const, group: 'plant', node: 'line-3', device: 'press', metrics: [], count: 0 }
+  expect(formsOf({ ...message({ binary: btoa('\x08\xff') }), sparkplug })).toEqual(['sparkplug', 'hex'])
+  expect(formsOf({ ...message({ text: '\b\u0001' }), sparkplug })).toEqual(['sparkplug', 'text', 'hex'])
+})
+
+test('the value of a metric is shown with all its digits', () => {
+  const words = { null: 'no value', bytes: (n: number) => `${n} B`, moment: (at: string) => 'on ' + at }
+  expect(metricValue({ type: 'UInt64', value: '18446744073709551615' }, words)).toBe('18446744073709551615')
+  expect(metricValue({ type: 'Double' }, words)).toBe('no value')
+  expect(metricValue({ type: 'String', value: '' }, words)).toBe('')
+  expect(metricValue({ type: 'DateTime', value: '2026-11-22T11:07:50.000Z' }, words)).toBe('on 2026-11-22T11:07:50.000Z')
+  expect(metricValue({ type: 'DateTime', value: '18446744073709551615' }, words)).toBe('18446744073709551615')
+  expect(metricValue({ type: 'Bytes', value: '00ff', bytes: 2 }, words)).toBe('00 ff (2 B)')
+  expect(metricValue({ type: 'String', value: 'abc', bytes: 3000 }, words)).toBe('abc… (3000 B)')
 })
 
 test('bytes that are no text are shown as a table', () => {

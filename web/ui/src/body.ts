@@ -1,9 +1,9 @@
-import type { Message } from './messages'
+import type { Message, Metric } from './messages'
 import type { Scalar } from './status'
 
 // What a message carries, in the forms that it can be shown in.
 
-export type Form = 'reading' | 'json' | 'text' | 'hex'
+export type Form = 'sparkplug' | 'reading' | 'json' | 'text' | 'hex'
 
 export interface Reading {
   gateway: string
@@ -23,6 +23,8 @@ export function bytesOf(message: Message): Uint8Array {
 
 // formsOf lists the forms that fit, the most telling first.
 export function formsOf(message: Message): Form[] {
+  const { sparkplug, ...plain } = message
+  if (sparkplug) return ['sparkplug', ...formsOf(plain)]
   if (message.binary !== undefined) return ['hex']
   if (pretty(message.text ?? '') === undefined) return ['text', 'hex']
   return readingOf(message.text ?? '') ? ['reading', 'json', 'text', 'hex'] : ['json', 'text', 'hex']
@@ -77,6 +79,18 @@ export function readingOf(text: string): Reading | undefined {
     ...(typeof clock === 'string' ? { clock } : {}),
     points,
   }
+}
+
+// metricValue writes the value of a Sparkplug metric; the words are those of a language.
+export function metricValue(metric: Metric, words: { null: string; bytes(n: number): string; moment(at: string): string }): string {
+  const { value, type, bytes } = metric
+  if (value === undefined) return words.null
+  if (bytes !== undefined) {
+    const binary = type !== 'String' && type !== 'Text' && /^(?:[0-9a-f]{2})*$/.test(value)
+    const shown = binary ? value.replace(/..(?=.)/g, '$& ') : value
+    return `${shown}${bytes > value.length / (binary ? 2 : 1) ? '…' : ''} (${words.bytes(bytes)})`
+  }
+  return type === 'DateTime' && /^\d{4}-.*Z$/.test(value) ? words.moment(value) : value
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

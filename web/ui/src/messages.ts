@@ -22,6 +22,7 @@ export interface Found {
 
 export type Head = Schemas['MessageHead']
 export type Message = Schemas['Message']
+export type Metric = Schemas['SparkplugMetric']
 export type Aside = Schemas['Aside']
 
 export interface AsidePage {
