@@ -288,7 +288,25 @@ func (c *configurator) apply(p *proposal, user string) (done web.ConfigApplied, 
 	if waiting != nil {
 		c.wait(waiting)
 	}
-	return c.outcome(), nil
+	done = c.outcome()
+	done.Changes = keyChanges(p.running.Text, p.text, p.document)
+	return done, nil
+}
+
+// keyChanges tells by which keys two texts differ, without their secrets; none when one of them cannot be taken
+// apart. d is the new text taken apart, or nil.
+func keyChanges(old, now string, d *config.Document) (changes []web.KeyChange) {
+	before := takenApart(old)
+	if d == nil {
+		d = takenApart(now)
+	}
+	if old == now || before == nil || d == nil {
+		return nil
+	}
+	for _, change := range config.Changes(before, d, secretKeys()) {
+		changes = append(changes, web.KeyChange(change))
+	}
+	return changes
 }
 
 // outcome describes what runs after a change.
@@ -307,7 +325,7 @@ func (c *configurator) Reload(user string) (web.ConfigApplied, error) {
 	if c.gateway.options.Path == "" {
 		return web.ConfigApplied{}, web.ErrNoFile
 	}
-	_, err := c.gateway.Reload(user)
+	_, changes, err := c.gateway.reload(user)
 	if wrong, ok := errors.AsType[config.Problems](err); ok {
 		p := &proposal{document: takenApart("")}
 		c.show(p, wrong)
@@ -316,27 +334,46 @@ func (c *configurator) Reload(user string) (web.ConfigApplied, error) {
 	if err != nil {
 		return web.ConfigApplied{}, err
 	}
-	return c.outcome(), nil
+	done := c.outcome()
+	done.Changes = changes
+	return done, nil
 }
 
-// Reload applies the file of Options.Path as it is now, for author: a user, or BySighup. It gives what it
-// read; an error leaves the old configuration running.
+// Reload applies the file of Options.Path as it is now, for author: BySighup, say. It gives what it read; an error
+// leaves the old configuration running. The audit log has what was changed.
 func (g *Gateway) Reload(author string) (*config.Config, error) {
+	c, changes, err := g.reload(author)
+	if err == nil {
+		g.recordConfig(author, "configuration file applied", changes)
+	}
+	return c, err
+}
+
+// reload is Reload that leaves it to its caller to record the changes.
+func (g *Gateway) reload(author string) (c *config.Config, changes []web.KeyChange, err error) {
 	g.configurator.changing.Lock()
 	defer g.configurator.changing.Unlock()
-	c, err := config.Load(g.options.Path, Kinds())
-	if err != nil {
-		return nil, err
+	if c, err = config.Load(g.options.Path, Kinds()); err != nil {
+		return nil, nil, err
 	}
-	next := g.withStore(g.Config(), c)
+	running := g.Config()
+	next := g.withStore(running, c)
 	if err := g.Apply(next, author); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	g.configurator.noteStore(c, next)
+	changes = keyChanges(running.Text, c.Text, nil)
 	if g.configurator.shownPending() == nil {
-		return c, nil
+		return c, changes, nil
 	}
-	return c, g.configurator.settle()
+	return c, changes, g.configurator.settle()
+}
+
+// recordConfig makes an audit record of a change of the configuration that came over no connection.
+func (g *Gateway) recordConfig(author, action string, changes []web.KeyChange) {
+	if err := g.admin.AddAudit(store.Audit{User: author, Action: action, Changes: keptChanges(changes)}); err != nil {
+		g.log.Warn("an audit record could not be written", "action", action, "user", author, "err", err)
+	}
 }
 
 // withStore gives next as it can run now, itself if nothing is in the way: the log keeps its settings until

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -280,6 +281,38 @@ func TestAMovedPageComesBackWhenNobodyConfirms(t *testing.T) {
 	}
 	if list, err := (keeper{g}).Revisions(0, 1); err != nil || list[0].Author != ByRollBack {
 		t.Errorf("the newest revision is %+v, %v", list, err)
+	}
+	var audits []web.Audit
+	until(t, "the roll-back is in the audit log", func() bool { // which is written after it has happened
+		audits, _ = (keeper{g}).FindAudits(web.AuditFilter{Text: "web.listen"}, 0, 10)
+		return len(audits) == 2
+	})
+	was, is := strconv.Quote(here), strconv.Quote(there)
+	for i, want := range []web.Audit{{User: ByRollBack, Changes: []web.KeyChange{{Path: "web.listen", Before: is, After: was}}}, {User: Administrator, Changes: []web.KeyChange{{Path: "web.listen", Before: was, After: is}}}} {
+		if audits[i].User != want.User || !slices.Equal(audits[i].Changes, want.Changes) {
+			t.Errorf("the audit log has %+v, want %+v", audits[i], want)
+		}
+	}
+}
+
+// A file that was applied on the machine itself is in the audit log too, with what it changed and no secrets.
+func TestAFileThatIsAppliedIsInTheAuditLog(t *testing.T) {
+	g := fromFile(t, t.TempDir(), plant)
+	defer g.Close()
+	changed := strings.NewReplacer("interval: 10s", "interval: 30s", "HUSH", "LOUD").Replace(fileOf(t, g))
+	if err := os.WriteFile(g.options.Path, []byte(changed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.Reload(BySighup); err != nil {
+		t.Fatal(err)
+	}
+	defer g.parts.stopAll()
+	audits, err := (keeper{g}).FindAudits(web.AuditFilter{User: BySighup}, 0, 10)
+	if err != nil || len(audits) != 1 || !slices.Contains(audits[0].Changes, web.KeyChange{Path: "devices.press.interval", Before: `"10s"`, After: `"30s"`}) {
+		t.Fatalf("the audit log has %+v, %v", audits, err)
+	}
+	if said := fmt.Sprint(audits); strings.Contains(said, "HUSH") || strings.Contains(said, "LOUD") || !strings.Contains(said, `secret_key "***" "***"`) {
+		t.Errorf("of a secret the audit log says %s", said)
 	}
 }
 

@@ -117,7 +117,17 @@ func (k keeper) DropCursor(name string) error {
 
 // Record makes an audit record durable.
 func (k keeper) Record(a web.Audit) error {
-	return k.admin.AddAudit(store.Audit{Time: a.Time.UnixMilli(), User: a.User, Address: a.Address, Action: a.Action, Subject: a.Subject, Before: a.Before, After: a.After})
+	return k.admin.AddAudit(store.Audit{
+		Time: a.Time.UnixMilli(), User: a.User, Address: a.Address, Action: a.Action, Subject: a.Subject,
+		Before: a.Before, After: a.After, Changes: keptChanges(a.Changes), MoreChanges: a.MoreChanges,
+	})
+}
+
+func keptChanges(changes []web.KeyChange) (kept []store.AuditChange) {
+	for _, c := range changes {
+		kept = append(kept, store.AuditChange(c))
+	}
+	return kept
 }
 
 // FindAudits lists audit records from the newest backwards.
@@ -130,10 +140,14 @@ func (k keeper) FindAudits(wanted web.AuditFilter, before uint64, limit int) (li
 }
 
 func showAudit(a store.Audit) web.Audit {
-	return web.Audit{
+	shown := web.Audit{
 		Number: a.Number, Time: time.UnixMilli(a.Time), User: a.User, Address: a.Address,
-		Action: a.Action, Subject: a.Subject, Before: a.Before, After: a.After,
+		Action: a.Action, Subject: a.Subject, Before: a.Before, After: a.After, MoreChanges: a.MoreChanges,
 	}
+	for _, c := range a.Changes {
+		shown.Changes = append(shown.Changes, web.KeyChange(c))
+	}
+	return shown
 }
 
 // Revisions lists revisions from the newest backwards.

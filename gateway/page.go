@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -216,6 +217,31 @@ func (a accounts) RemoveUser(name string) error {
 		return web.ErrUnknown
 	}
 	return err
+}
+
+func (a accounts) Sessions() (list []web.KeptSession, err error) {
+	all, err := a.SignedIn()
+	for _, s := range all {
+		if len(s.Hash) != sha256.Size {
+			continue // nobody's
+		}
+		list = append(list, web.KeptSession{
+			Hash: [sha256.Size]byte(s.Hash), User: s.User,
+			Created: time.UnixMilli(s.Created), Used: time.UnixMilli(s.Used), Expires: time.UnixMilli(s.Expires),
+		})
+	}
+	return list, err
+}
+
+func (a accounts) SetSessions(list []web.KeptSession) error {
+	all := make([]store.SignedIn, 0, len(list))
+	for _, s := range list {
+		all = append(all, store.SignedIn{
+			Hash: s.Hash[:], User: s.User,
+			Created: s.Created.UnixMilli(), Used: s.Used.UnixMilli(), Expires: s.Expires.UnixMilli(),
+		})
+	}
+	return a.PutSignedIn(all)
 }
 
 func (a accounts) Tokens() (list []web.Token, err error) {

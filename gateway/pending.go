@@ -103,39 +103,40 @@ func (c *configurator) settle() error {
 }
 
 // RollBack takes the change that waits back at once.
-func (c *configurator) RollBack(user string) error {
+func (c *configurator) RollBack(user string) ([]web.KeyChange, error) {
 	c.changing.Lock()
 	defer c.changing.Unlock()
 	if c.shownPending() == nil {
-		return fmt.Errorf("no change waits to be confirmed: %w", web.ErrUnknown)
+		return nil, fmt.Errorf("no change waits to be confirmed: %w", web.ErrUnknown)
 	}
 	return c.takeBack(user)
 }
 
-func (c *configurator) takeBack(author string) error {
+func (c *configurator) takeBack(author string) ([]web.KeyChange, error) {
 	c.mu.Lock()
 	waiting := c.pending
 	c.mu.Unlock()
 	previous, err := config.Parse(c.name(), []byte(waiting.Previous), Kinds())
 	if err != nil {
-		return fmt.Errorf("take the change back: %w", err)
+		return nil, fmt.Errorf("take the change back: %w", err)
 	}
-	next := c.gateway.withStore(c.gateway.Config(), previous)
+	running := c.gateway.Config()
+	next := c.gateway.withStore(running, previous)
 	if err := c.gateway.Apply(next, author); err != nil {
-		return fmt.Errorf("take the change back: %w", err)
+		return nil, fmt.Errorf("take the change back: %w", err)
 	}
 	c.noteStore(previous, next)
 	if err := config.WriteAtomic(c.gateway.options.Path, []byte(waiting.Previous)); err != nil {
-		return fmt.Errorf("take the change back: %w", err)
+		return nil, fmt.Errorf("take the change back: %w", err)
 	}
 	if err := c.unmark(); err != nil {
-		return fmt.Errorf("take the change back: %w", err)
+		return nil, fmt.Errorf("take the change back: %w", err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.pending = nil
 	c.turnLocked()
-	return nil
+	return keyChanges(running.Text, waiting.Previous, nil), nil
 }
 
 // again is how long the gateway waits after a change could not be taken back.
@@ -169,12 +170,15 @@ func (c *configurator) expire() {
 		return
 	}
 	c.gateway.log.Warn("nobody confirmed the changed configuration; the one before it runs again")
-	if err := c.takeBack(ByRollBack); err != nil {
+	changes, err := c.takeBack(ByRollBack)
+	if err != nil {
 		c.gateway.log.Error("the change could not be taken back", "err", err, "retry_in", again)
 		c.mu.Lock()
 		c.pending.Until = time.Now().Add(again)
 		c.mu.Unlock()
+		return
 	}
+	c.gateway.recordConfig(ByRollBack, "configuration rolled back", changes)
 }
 
 // recovered gives the configuration to start with: that of the file, or, when a change of it was not

@@ -222,6 +222,10 @@ func TestAValueIsWrittenAndReadBack(t *testing.T) {
 		}
 		return done
 	}
+	until(t, "the setpoint was read", func() bool { return fieldDevices{g}.lastValues("press")["setpoint"] == 0.0 })
+	if before := write(`{"setpoint":41}`).Before; before["setpoint"] != 0.0 {
+		t.Errorf("before it was written the setpoint was %v", before)
+	}
 	if done := write(`{"setpoint":42}`); !done.OK || string(done.Values) != `{"setpoint":42}` || done.Error != "" {
 		t.Errorf("the device was written with %+v", done)
 	}

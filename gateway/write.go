@@ -26,6 +26,7 @@ func (d fieldDevices) Write(ctx context.Context, device, user string, values jso
 	if _, err := deviceOf(c, device); err != nil {
 		return web.Written{}, err
 	}
+	before := d.lastValues(device)
 	id := "page-" + rand.Text()
 	payload, err := json.Marshal(map[string]any{"id": id, "write": values, "expires": commandLife.Milliseconds()})
 	if err != nil {
@@ -52,10 +53,26 @@ func (d fieldDevices) Write(ctx context.Context, device, user string, values jso
 				web.Written
 			}{Written: web.Written{Values: noValues}}
 			if json.Unmarshal(batch[i].Payload, &reply) == nil && reply.ID == id {
+				reply.Before = before
 				return reply.Written, nil
 			}
 		}
 	}
+}
+
+// lastValues are those of the points that the device's last readings had a value for.
+func (d fieldDevices) lastValues(name string) map[string]any {
+	polled, err := fieldPoints(d).device(name)
+	if err != nil {
+		return nil // it is about to start
+	}
+	values := map[string]any{}
+	for _, p := range polled.poller.State().Points {
+		if value := p.Value.Any(); value != nil && p.Error == "" {
+			values[p.Name] = value
+		}
+	}
+	return values
 }
 
 var noValues = json.RawMessage("{}")

@@ -15,7 +15,7 @@ import (
 	"github.com/dgraph-io/badger/v4/options"
 )
 
-// Admin is the small database of users, tokens, configuration revisions and audit records. It is apart from the log, whose
+// Admin is the small database of users, their sessions, tokens, configuration revisions and audit records. It is apart from the log, whose
 // options would suit neither its values nor its pace.
 type Admin struct {
 	db   *badger.DB
@@ -138,7 +138,7 @@ func (a *Admin) Close() error {
 	return err
 }
 
-// Users, tokens and revisions are few and grow fields over time: JSON behind a version byte and before a
+// Users, sessions, tokens and revisions are few and grow fields over time: JSON behind a version byte and before a
 // checksum.
 func encodeJSON(key []byte, v any) ([]byte, error) {
 	text, err := json.Marshal(v)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +21,13 @@ type Audit struct {
 	Subject string // what it was done to; may be empty
 	Before  string `json:",omitempty"` // what there was, without secrets
 	After   string `json:",omitempty"` // what there is now, without secrets
+
+	Changes     []AuditChange `json:",omitempty"` // by key, without secrets
+	MoreChanges int           `json:",omitempty"` // that were left out
 }
+
+// AuditChange is one key that was changed, with what it said before and says now; "" is nothing.
+type AuditChange struct{ Path, Before, After string }
 
 // Revision is one configuration that was in force.
 type Revision struct {
@@ -40,15 +47,20 @@ const (
 	keptAudits    = 10_000
 	maxAuditField = 256
 	maxAuditState = 2 << 10 // bytes of Before and of After
+
+	maxAuditChanges = 50
+	maxAuditValue   = 200 // bytes of each side of a change
 )
 
 // AddAudit records what somebody did, stamped with now when it has no time. Fields are cut to 256
-// bytes, Before and After to 2 KiB; the oldest records beyond 10,000 are forgotten.
+// bytes, Before and After to 2 KiB, the sides of a change to 200 bytes; changes beyond 50 are only counted,
+// and the oldest records beyond 10,000 are forgotten.
 func (a *Admin) AddAudit(audit Audit) error {
 	for _, field := range []*string{&audit.User, &audit.Address, &audit.Action, &audit.Subject} {
 		*field = cut(*field, maxAuditField)
 	}
 	audit.Before, audit.After = cut(audit.Before, maxAuditState), cut(audit.After, maxAuditState)
+	audit.Changes, audit.MoreChanges = fewChanges(audit.Changes, audit.MoreChanges)
 	if audit.Time == 0 {
 		audit.Time = time.Now().UnixMilli()
 	}
@@ -59,6 +71,23 @@ func (a *Admin) AddAudit(audit Audit) error {
 		return fmt.Errorf("add an audit record: %w", err)
 	}
 	return nil
+}
+
+// fewChanges gives as many changes as a record has room for, and how many are left out.
+func fewChanges(all []AuditChange, more int) ([]AuditChange, int) {
+	few := slices.Clone(all[:min(len(all), maxAuditChanges)])
+	for i, c := range few {
+		few[i] = AuditChange{cut(c.Path, maxAuditField), cutValue(c.Before), cutValue(c.After)}
+	}
+	return few, more + len(all) - len(few)
+}
+
+// cutValue shortens a value and shows that it did.
+func cutValue(text string) string {
+	if len(text) <= maxAuditValue {
+		return text
+	}
+	return cut(text, maxAuditValue) + "…"
 }
 
 // cut shortens a text without leaving half a character at its end.

@@ -204,6 +204,9 @@ func soundAdmin(key, value []byte) error {
 	if len(key) < 2 || len(key) > 1+maxName {
 		return fmt.Errorf("%w: key %q is of no user, revision or audit record", errValue, key)
 	}
+	if string(key) == signedInKey {
+		return fmt.Errorf("%w: no backup says who is signed in", errValue)
+	}
 	if string(key) == tokensKey {
 		var tokens []Token
 		return decodeJSON(key, value, &tokens)

@@ -39,7 +39,7 @@ func (a *Admin) User(name string) (user User, known bool, err error) {
 	return user, true, nil
 }
 
-// PutUser makes or replaces a user.
+// PutUser makes or replaces a user, whose sessions end.
 func (a *Admin) PutUser(user User) error {
 	if user.Name == "" || len(user.Name) > maxName {
 		return fmt.Errorf("put user %q: a name has 1 to %d bytes", user.Name, maxName)
@@ -51,13 +51,19 @@ func (a *Admin) PutUser(user User) error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := a.write(func(txn *badger.Txn) error { return txn.Set(key, value) }); err != nil {
+	err = a.write(func(txn *badger.Txn) error {
+		if err := signOut(txn, user.Name); err != nil {
+			return err
+		}
+		return txn.Set(key, value)
+	})
+	if err != nil {
 		return fmt.Errorf("put user %q: %w", user.Name, err)
 	}
 	return nil
 }
 
-// RemoveUser removes a user; known is false when there is none of that name.
+// RemoveUser removes a user with all sessions; known is false when there is none of that name.
 func (a *Admin) RemoveUser(name string) (known bool, err error) {
 	if _, known, err = a.User(name); err != nil || !known {
 		return known, err
@@ -85,6 +91,9 @@ func (a *Admin) RemoveUser(name string) (known bool, err error) {
 			if err := txn.Delete(userKey(u.Name)); err != nil {
 				return err
 			}
+		}
+		if err := signOut(txn, name); err != nil {
+			return err
 		}
 		return txn.Set(key, value)
 	})

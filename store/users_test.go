@@ -80,3 +80,28 @@ func TestAuditsKeepStatesAndAreFiltered(t *testing.T) {
 		t.Errorf("the states are %q and %d bytes", list[0].Before, len(list[0].After))
 	}
 }
+
+func TestAnAuditRecordHasRoomForSomeChanges(t *testing.T) {
+	a, err := store.OpenAdmin(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	var changes []store.AuditChange
+	for i := range 5000 {
+		changes = append(changes, store.AuditChange{Path: fmt.Sprint("devices.press.points.p", i, strings.Repeat(".x", 300)), Before: "1", After: strings.Repeat("é", 150)})
+	}
+	if err := a.AddAudit(store.Audit{User: "zoe", Action: "configuration applied", Changes: changes}); err != nil {
+		t.Fatal(err)
+	}
+	list, err := a.Audits(0, 1, nil)
+	if err != nil || len(list) != 1 || len(list[0].Changes) != 50 || list[0].MoreChanges != 4950 {
+		t.Fatalf("got %+v, %v", list, err)
+	}
+	if c := list[0].Changes[49]; !strings.HasPrefix(c.Path, "devices.press.points.p49.x") || len(c.Path) != 256 || c.Before != "1" || c.After != strings.Repeat("é", 100)+"…" {
+		t.Errorf("the last change is %+v", c)
+	}
+	if len(changes[0].After) != 300 {
+		t.Error("the caller's changes were cut")
+	}
+}

@@ -20,6 +20,17 @@ type Audit struct {
 	Subject string    `json:"subject,omitempty"`
 	Before  string    `json:"before,omitempty"` // what there was, mostly as JSON, without secrets
 	After   string    `json:"after,omitempty"`  // what there is now
+
+	Changes     []KeyChange `json:"changes,omitempty"`      // of the configuration, at most 50
+	MoreChanges int         `json:"more_changes,omitempty"` // how many there were besides
+}
+
+// KeyChange is one key of the configuration that was changed. The values are JSON, those of secrets ***, even
+// of one that is another now, long ones cut off; "" is a key that is not there.
+type KeyChange struct {
+	Path   string `json:"path"` // such as devices.press.interval
+	Before string `json:"before,omitempty"`
+	After  string `json:"after,omitempty"`
 }
 
 // AuditFilter says which records are wanted; the zero value is all.
@@ -37,8 +48,11 @@ func (f AuditFilter) Wants(a Audit) bool {
 	if f.Text == "" {
 		return true
 	}
-	all := strings.Join([]string{a.User, a.Address, a.Action, a.Subject, a.Before, a.After}, "\n")
-	return strings.Contains(strings.ToLower(all), strings.ToLower(f.Text))
+	texts := []string{a.User, a.Address, a.Action, a.Subject, a.Before, a.After}
+	for _, c := range a.Changes {
+		texts = append(texts, c.Path, c.Before, c.After)
+	}
+	return strings.Contains(strings.ToLower(strings.Join(texts, "\n")), strings.ToLower(f.Text))
 }
 
 // record notes what a user did. A record that cannot be written must not keep anybody from signing
@@ -50,16 +64,23 @@ func (s *Server) record(c *gin.Context, user, action, subject string) {
 // recordChange notes what a user changed, with what was there before and what is there now: texts as
 // they are, anything else as JSON with secrets hidden, nil for nothing.
 func (s *Server) recordChange(c *gin.Context, user, action, subject string, before, after any) {
+	s.write(c, Audit{User: user, Action: action, Subject: subject, Before: auditText(before), After: auditText(after)})
+}
+
+// recordKeys notes what whoever asks changed of the configuration.
+func (s *Server) recordKeys(c *gin.Context, action, subject string, changes []KeyChange) {
+	s.write(c, Audit{User: who(c).user, Action: action, Subject: subject, Changes: changes})
+}
+
+// write makes an audit record of what a request did.
+func (s *Server) write(c *gin.Context, a Audit) {
 	address, _, err := net.SplitHostPort(c.Request.RemoteAddr)
 	if err != nil {
 		address = c.Request.RemoteAddr
 	}
-	err = s.audit(Audit{
-		Time: time.Now(), User: user, Address: address, Action: action, Subject: subject,
-		Before: auditText(before), After: auditText(after),
-	})
-	if err != nil {
-		s.log.Warn("an audit record could not be written", "action", action, "user", user, "err", err)
+	a.Time, a.Address = time.Now(), address
+	if err := s.audit(a); err != nil {
+		s.log.Warn("an audit record could not be written", "action", a.Action, "user", a.User, "err", err)
 	}
 }
 

@@ -53,6 +53,7 @@ func (s *Server) setTime(c *gin.Context) {
 		refuse(c, problem{Status: http.StatusUnprocessableEntity, Field: "now", Detail: "a year from 2020 to 2100 is wanted"})
 		return
 	}
+	before := s.options.Clock.Time()
 	err := s.options.Clock.SetTime(wanted.Now, wanted.Zone)
 	byHand, must := errors.AsType[*ByHandError](err)
 	wrong, isWrong := errors.AsType[*FieldError](err)
@@ -65,7 +66,14 @@ func (s *Server) setTime(c *gin.Context) {
 		_ = c.Error(err)
 		refuse(c, problem{Status: http.StatusInternalServerError, Detail: "the clock could not be set; the gateway's log says more"})
 	default:
-		s.record(c, who(c).user, "clock set", wanted.Zone)
-		answer(c, http.StatusOK, s.options.Clock.Time())
+		now := s.options.Clock.Time()
+		s.recordChange(c, who(c).user, "clock set", wanted.Zone, clockState{before.Now, before.Zone}, clockState{now.Now, now.Zone})
+		answer(c, http.StatusOK, now)
 	}
+}
+
+// clockState is the clock in audit records.
+type clockState struct {
+	Now  time.Time `json:"now"`
+	Zone string    `json:"zone"`
 }

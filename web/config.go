@@ -22,9 +22,9 @@ type Configurator interface {
 	Apply(change ConfigChange, etag, user string) (ConfigApplied, error)
 	// Reload applies the file as it is.
 	Reload(user string) (ConfigApplied, error)
-	// Confirm keeps a change that waits for it, RollBack undoes it; ErrUnknown.
+	// Confirm keeps a change that waits for it, RollBack undoes it and tells what that changed; ErrUnknown.
 	Confirm(id string) error
-	RollBack(user string) error
+	RollBack(user string) ([]KeyChange, error)
 	// Diff is what lies between two revisions; to 0 is the configuration that runs. ErrUnknown.
 	Diff(from, to uint64) ([]DiffLine, error)
 	// Restore applies the text of a revision as Apply would.
@@ -120,4 +120,6 @@ type ConfigApplied struct {
 	Revision      uint64         `json:"revision"` // 0: it runs but could not be recorded
 	RestartNeeded bool           `json:"restart_needed"`
 	Pending       *PendingChange `json:"pending,omitempty"`
+	// Changes is for the audit log, and no part of the answer.
+	Changes []KeyChange `json:"-"`
 }

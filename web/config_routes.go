@@ -137,7 +137,7 @@ func (s *Server) applied(c *gin.Context, action string, applied ConfigApplied, e
 		s.configFailed(c, err)
 		return
 	}
-	s.record(c, who(c).user, action, fmt.Sprintf("revision %d", applied.Revision))
+	s.recordKeys(c, action, fmt.Sprintf("revision %d", applied.Revision), applied.Changes)
 	c.Header("ETag", quoted(applied.ETag))
 	answer(c, http.StatusOK, applied)
 }
@@ -160,11 +160,12 @@ func (s *Server) confirmConfig(c *gin.Context) {
 }
 
 func (s *Server) rollBackConfig(c *gin.Context) {
-	if err := s.options.Configurator.RollBack(who(c).user); err != nil {
+	changes, err := s.options.Configurator.RollBack(who(c).user)
+	if err != nil {
 		s.configFailed(c, err)
 		return
 	}
-	s.record(c, who(c).user, "configuration rolled back", "")
+	s.recordKeys(c, "configuration rolled back", "", changes)
 	c.Status(http.StatusNoContent)
 }
 

@@ -35,7 +35,7 @@ func (f *fakeConfigurator) Apply(change ConfigChange, etag, _ string) (ConfigApp
 	if f.err == nil && etag != fakeTag {
 		return ConfigApplied{}, ErrChanged
 	}
-	return ConfigApplied{ETag: "def", Revision: 2, Pending: &PendingChange{ID: "p", Until: time.Unix(1, 0)}}, f.err
+	return ConfigApplied{ETag: "def", Revision: 2, Pending: &PendingChange{ID: "p", Until: time.Unix(1, 0)}, Changes: []KeyChange{{Path: "gateway.name", Before: `"line-3"`, After: `"a"`}}}, f.err
 }
 func (f *fakeConfigurator) Reload(string) (ConfigApplied, error) {
 	return ConfigApplied{ETag: fakeTag}, f.err
@@ -46,7 +46,9 @@ func (f *fakeConfigurator) Confirm(id string) error {
 	}
 	return f.err
 }
-func (f *fakeConfigurator) RollBack(string) error { return f.err }
+func (f *fakeConfigurator) RollBack(string) ([]KeyChange, error) {
+	return []KeyChange{{Path: "web.listen", Before: `":9"`, After: `":8"`}}, f.err
+}
 func (f *fakeConfigurator) Diff(from, to uint64) ([]DiffLine, error) {
 	if from > 2 || to > 2 {
 		return nil, ErrUnknown
@@ -73,6 +75,22 @@ func TestTheConfigurationIsChangedByWhoHasSeenIt(t *testing.T) {
 	got = ask(s, "PUT", "/api/v1/config", body, append(token, "If-Match", `"abc"`)...)
 	if applied := decode[ConfigApplied](t, got); applied.Revision != 2 || applied.Pending.ID != "p" || got.Header().Get("ETag") != `"def"` {
 		t.Errorf("applied is %+v", applied)
+	}
+	if strings.Contains(got.Body.String(), "line-3") {
+		t.Errorf("the answer has what is for the audit log: %s", got.Body)
+	}
+	if got := ask(s, "DELETE", "/api/v1/config/pending", "", token...); got.Code != http.StatusNoContent {
+		t.Errorf("rolled back with %d", got.Code)
+	}
+	for i, query := range []string{"search=WEB.LISTEN", "search=line-3", "search=revision+2"} {
+		page := decode[listPage[Audit]](t, ask(s, "GET", "/api/v1/audit?"+query, "", token...))
+		want := KeyChange{Path: "gateway.name", Before: `"line-3"`, After: `"a"`}
+		if i == 0 {
+			want = KeyChange{Path: "web.listen", Before: `":9"`, After: `":8"`}
+		}
+		if len(page.Items) != 1 || len(page.Items[0].Changes) != 1 || page.Items[0].Changes[0] != want || page.Items[0].User != administrator {
+			t.Errorf("%s: the audit log has %+v", query, page.Items)
+		}
 	}
 	fake, _ := s.options.Configurator.(*fakeConfigurator)
 	if e := fake.change.Edits; len(e) != 2 || string(e[0].Value) != `"a"` || e[1].Value != nil {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"io/fs"
 	"maps"
 	"math"
 	"net/http"
@@ -80,6 +81,22 @@ func TestTheDocumentsReferencesResolve(t *testing.T) {
 	}
 }
 
+func TestTheDocumentsFilesAreAnAreaEach(t *testing.T) {
+	names, err := fs.Glob(apiParts, "openapi/*.json")
+	if err != nil || len(names) == 0 {
+		t.Fatal(names, err)
+	}
+	for _, name := range names {
+		text, err := fs.ReadFile(apiParts, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lines := strings.Count(string(text), "\n"); lines > 700 {
+			t.Errorf("%s has %d lines; more than 700 are two areas", name, lines)
+		}
+	}
+}
+
 func TestTheDocumentDescribesTheTypes(t *testing.T) {
 	s := newServer(t, newFakeGateway(), signedUp(t))
 	schemas := described(t, s).Components.Schemas
@@ -93,7 +110,7 @@ func TestTheDocumentDescribesTheTypes(t *testing.T) {
 		"AlarmList": reflect.TypeFor[alarmList](), "AlarmPage": reflect.TypeFor[alarmPage](), "Alarm": reflect.TypeFor[Alarm](), "AlarmNote": reflect.TypeFor[AlarmNote](), "AlarmEvent": reflect.TypeFor[AlarmEvent](), "AlarmCount": reflect.TypeFor[AlarmCount](), "Notification": reflect.TypeFor[Notification](),
 		"Aside": reflect.TypeFor[Aside](), "TestStep": reflect.TypeFor[TestStep](), "TestResult": reflect.TypeFor[TestResult](), "Log": reflect.TypeFor[Log](), "MQTT": reflect.TypeFor[MQTT](), "RocketMQ": reflect.TypeFor[RocketMQ](), "NameServer": reflect.TypeFor[NameServer](), "Demo": reflect.TypeFor[Demo](),
 		"Problem": reflect.TypeFor[problem](), "Session": reflect.TypeFor[opened](), "Identity": reflect.TypeFor[identity](), "Line": reflect.TypeFor[lineState](),
-		"Cursor": reflect.TypeFor[Cursor](), "Backup": reflect.TypeFor[Backup](), "Audit": reflect.TypeFor[Audit](),
+		"Cursor": reflect.TypeFor[Cursor](), "Backup": reflect.TypeFor[Backup](), "Audit": reflect.TypeFor[Audit](), "KeyChange": reflect.TypeFor[KeyChange](),
 		"Topic": reflect.TypeFor[Topic](), "TopicDetail": reflect.TypeFor[TopicDetail](), "TopicGroup": reflect.TypeFor[TopicGroup](), "Queue": reflect.TypeFor[Queue](), "Group": reflect.TypeFor[Group](), "GroupQueue": reflect.TypeFor[GroupQueue](),
 		"MessageHead": reflect.TypeFor[MessageHead](), "Message": reflect.TypeFor[Message](), "MessageProperty": reflect.TypeFor[MessageProperty](),
 		"Trend": reflect.TypeFor[Trend](), "TrendSeries": reflect.TypeFor[TrendSeries](),

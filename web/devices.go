@@ -69,6 +69,9 @@ type Written struct {
 	OK     bool            `json:"ok"`
 	Values json.RawMessage `json:"values"` // as the device gives them back: an object
 	Error  string          `json:"error"`
+	// Before is what the points that were to be written had in the last reading, as far as that is known. It is for
+	// the audit log, and no part of the answer.
+	Before map[string]any `json:"-"`
 }
 
 const (
@@ -143,8 +146,24 @@ func (s *Server) writeDevice(c *gin.Context) {
 	if !done.OK {
 		outcome = ": " + done.Error
 	}
-	s.record(c, user, "device written", shortened(request.Device+" "+string(request.Values)+outcome))
+	before, after := done.states()
+	s.recordChange(c, user, "device written", shortened(request.Device+" "+string(request.Values)+outcome), before, after)
 	answer(c, http.StatusOK, done)
+}
+
+// states are the values before and after, for an audit record: of the points that the device gave back.
+func (w Written) states() (before, after any) {
+	var now map[string]any
+	if json.Unmarshal(w.Values, &now) != nil || len(now) == 0 {
+		return nil, nil // nothing was changed, as far as anybody knows
+	}
+	was := map[string]any{}
+	for name := range now {
+		if value, known := w.Before[name]; known {
+			was[name] = value
+		}
+	}
+	return was, now
 }
 
 // shortened keeps the subject of an audit record to a line.

@@ -32,7 +32,7 @@ func (fakeDevices) Try(_ context.Context, wanted TrialRequest) (Trial, error) {
 func (fakeDevices) Write(_ context.Context, device, _ string, values json.RawMessage) (Written, error) {
 	switch device {
 	case "press":
-		return Written{OK: true, Values: values}, nil
+		return Written{OK: true, Values: values, Before: map[string]any{"setpoint": 40.5, "other": 1}}, nil
 	case "valve":
 		return Written{Values: json.RawMessage("{}"), Error: "point open is read-only"}, nil
 	}
@@ -97,6 +97,9 @@ func TestADeviceIsWritten(t *testing.T) {
 	audits, err := gateway.keeper.Audits(0, 10)
 	if err != nil || len(audits) != 2 || audits[1].Subject != `press {"setpoint":42}` || !strings.Contains(audits[0].Subject, "read-only") {
 		t.Errorf("the audit says %+v, %v", audits, err)
+	}
+	if audits[1].Before != `{"setpoint":40.5}` || audits[1].After != `{"setpoint":42}` || audits[0].Before != "" || audits[0].After != "" {
+		t.Errorf("the audit says before and after %+v", audits)
 	}
 	viewer := s.sessions.open("zoe", viewerRole)
 	for _, path := range []string{"/api/v1/devices/write", tryPath} {

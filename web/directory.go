@@ -24,8 +24,9 @@ type directory[T any] struct {
 // place is where a list goes on: behind this entry, whether it is still there or not. In a list by lag an entry that
 // has changed its place meanwhile may come twice or not at all; all others come once.
 type place struct {
-	Name string `json:"n"`
-	Lag  uint64 `json:"l,omitempty"`
+	Name  string `json:"n"`
+	Lag   uint64 `json:"l,omitempty"`
+	Order string `json:"o,omitempty"` // that of the list that it is a place in: lag, or nothing for the name
 }
 
 func (p place) String() string {
@@ -40,6 +41,9 @@ func parsePlace(text string) (p place, err error) {
 	raw, err := base64.RawURLEncoding.DecodeString(text)
 	if err == nil {
 		err = json.Unmarshal(raw, &p)
+	}
+	if err == nil && p.Name == "" {
+		err = errors.New("it names no entry")
 	}
 	return p, err
 }
@@ -79,7 +83,7 @@ func (s *Server) groups(c *gin.Context) {
 	items, err := s.options.Messages.Groups()
 	at, order := func(g Group) place { return place{Name: g.Name} }, byName
 	if c.Query("order") == "lag" {
-		at, order = func(g Group) place { return place{g.Name, g.Lag} }, byLag
+		at, order = func(g Group) place { return place{g.Name, g.Lag, "lag"} }, byLag
 	}
 	answerPart(s, c, items, at, order, func(*Group) error { return nil }, err)
 }
@@ -103,7 +107,12 @@ func answerPart[T any](s *Server, c *gin.Context, items []T, at func(T) place, o
 	if next := c.Query("next"); next != "" {
 		behind, err := parsePlace(next)
 		if err != nil {
-			refuse(c, problem{Status: http.StatusUnprocessableEntity, Field: "next", Detail: "next is what the answer before has under that name"})
+			refuse(c, problem{Status: http.StatusBadRequest, Field: "next", Detail: "next is what the answer before has under that name"})
+			return
+		}
+		var none T
+		if behind.Order != at(none).Order {
+			refuse(c, problem{Status: http.StatusBadRequest, Field: "next", Detail: "next comes from a list in another order; begin anew, without it"})
 			return
 		}
 		from := slices.IndexFunc(items, func(item T) bool { return order(at(item), behind) > 0 })

@@ -39,10 +39,20 @@ func TestLongListsAreAnsweredInParts(t *testing.T) {
 			t.Errorf("%s gives %s to %s, want %s to %s", query, page.Items[0].Name, page.Items[n-1].Name, want.first, want.last)
 		}
 	}
-	for query, field := range map[string]string{"limit=0": "limit", "limit=201": "limit", "next=!": "next", "next=bm8": "next"} {
-		if p := wantProblem(t, ask(s, "GET", "/api/v1/groups?"+query, "", bearer(s)...), http.StatusUnprocessableEntity); p.Field != field {
+	for _, query := range []string{"limit=0", "limit=201"} {
+		if p := wantProblem(t, ask(s, "GET", "/api/v1/groups?"+query, "", bearer(s)...), http.StatusUnprocessableEntity); p.Field != "limit" {
 			t.Errorf("%s: the refusal names %q", query, p.Field)
 		}
+	}
+	byName, byLag := place{Name: "billing"}.String(), place{"billing", 2, "lag"}.String()
+	for _, query := range []string{"next=!", "next=bm8", "next=bnVsbA", "next=e30", "order=lag&next=" + byName, "next=" + byLag, "next=" + byName[:7]} {
+		if p := wantProblem(t, ask(s, "GET", "/api/v1/groups?"+query, "", bearer(s)...), http.StatusBadRequest); p.Field != "next" {
+			t.Errorf("%s: the refusal names %q", query, p.Field)
+		}
+	}
+	rest := decode[directory[Group]](t, ask(s, "GET", "/api/v1/groups?order=lag&next="+byLag, "", bearer(s)...))
+	if len(rest.Items) != 1 || rest.Items[0].Name == "billing" {
+		t.Errorf("behind billing by lag come %+v", rest)
 	}
 	page := decode[directory[Group]](t, ask(s, "GET", "/api/v1/groups?order=lag", "", bearer(s)...))
 	if len(page.Items) != 2 || page.Items[0].Name != "billing" || *page.Items[0].Clients != 2 {
@@ -84,6 +94,21 @@ func TestPagesHoldWhileEntriesComeAndGo(t *testing.T) {
 	if from := slices.IndexFunc(items, func(name string) bool { return byName(place{Name: name}, behind) > 0 }); from != 2 {
 		t.Errorf("behind b it goes on at %d", from)
 	}
+}
+
+func FuzzPlace(f *testing.F) {
+	f.Add(place{Name: "line-1"}.String())
+	f.Add(place{"billing", 1 << 63, "lag"}.String())
+	f.Add("bnVsbA")
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := parsePlace(text)
+		if err != nil {
+			return
+		}
+		if again, err := parsePlace(p.String()); err != nil || again != p {
+			t.Errorf("%q does not survive a round trip: %+v, %v", text, again, err)
+		}
+	})
 }
 
 func TestATopicIsShownWithItsReaders(t *testing.T) {

@@ -188,6 +188,31 @@ type fakeAccounts struct {
 	users  map[string]fakeUser
 	tokens []Token
 	err    error
+
+	sessions []KeptSession
+	writes   int   // of sessions
+	full     error // what writing sessions gives
+}
+
+func (a *fakeAccounts) Sessions() ([]KeptSession, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.sessions), nil
+}
+
+func (a *fakeAccounts) SetSessions(sessions []KeptSession) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.writes++
+	if a.full == nil {
+		// As a disk keeps times: without the monotonic clock.
+		a.sessions = nil
+		for _, each := range sessions {
+			each.Created, each.Used, each.Expires = each.Created.Round(0), each.Used.Round(0), each.Expires.Round(0)
+			a.sessions = append(a.sessions, each)
+		}
+	}
+	return a.full
 }
 
 func (a *fakeAccounts) Users() (list []User, err error) {

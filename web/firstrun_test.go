@@ -1,6 +1,7 @@
 package web
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -118,6 +119,12 @@ func TestTheClockIsSet(t *testing.T) {
 	set := decode[Time](t, ask(s, "PUT", "/api/v1/time", `{"now":"2026-11-23T20:00:00Z","zone":"Asia/Shanghai"}`, bearer(s)...))
 	if set.Now.Unix() != 1795464000 || set.Zone != "Asia/Shanghai" || set.Source != "page" {
 		t.Errorf("after it was set the clock is %+v", set)
+	}
+	records, _ := gateway.keeper.Audits(0, 1)
+	var before, after clockState
+	if json.Unmarshal([]byte(records[0].Before), &before) != nil || json.Unmarshal([]byte(records[0].After), &after) != nil ||
+		before.Zone != "UTC" || time.Since(before.Now).Abs() > time.Hour || after.Zone != "Asia/Shanghai" || after.Now.Unix() != 1795464000 {
+		t.Errorf("the audit log has %+v", records[0])
 	}
 	for body, want := range map[string]int{
 		`null`:                           http.StatusUnprocessableEntity,

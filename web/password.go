@@ -14,20 +14,23 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// Accounts keeps the users of the page, and the tokens of programs. Its methods may be called from any goroutine.
+// Accounts keeps the users of the page, who of them is signed in, and the tokens of programs. Its methods may be called from any goroutine.
 type Accounts interface {
 	// Password is the hash that HashPassword made for user, and the user's role; found is false
 	// when there is no such user.
 	Password(user string) (hash []byte, role string, found bool, err error)
-	// SetPassword makes or changes a user, durably when it returns.
+	// SetPassword makes or changes a user, and ends the user's sessions with that, durably when it returns.
 	SetPassword(user string, hash []byte, role string) error
 	// Users lists all of them by name.
 	Users() ([]User, error)
-	// RemoveUser removes one, durably when it returns; ErrUnknown.
+	// RemoveUser removes one, with the user's sessions, durably when it returns; ErrUnknown.
 	RemoveUser(name string) error
 	// Tokens lists the tokens of the API; SetTokens replaces all of them, durably when it returns.
 	Tokens() ([]Token, error)
 	SetTokens([]Token) error
+	// Sessions lists who is signed in; SetSessions replaces all of them, durably when it returns.
+	Sessions() ([]KeptSession, error)
+	SetSessions([]KeptSession) error
 }
 
 // Argon2id at the smallest cost that OWASP advises (19 MiB, two passes, one lane): the gateway has

@@ -105,7 +105,6 @@ func New(options Options) (*Server, error) {
 	s := &Server{
 		options:  options,
 		log:      options.Log,
-		sessions: newSessions(),
 		requests: newRequests(),
 		tokens:   &tokens{},
 		logins:   newLoginGuard(),
@@ -129,6 +128,9 @@ func New(options Options) (*Server, error) {
 		return nil, err
 	}
 	s.tokens.set(known)
+	if s.sessions, err = openSessions(options.Accounts, s.log); err != nil {
+		return nil, err
+	}
 	engine, err := s.routes(pages)
 	if err != nil {
 		return nil, err

@@ -2,125 +2,19 @@ package web
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
 )
 
 const (
-	cookieName   = "sluice_session"
-	maxSessions  = 64
-	idleLimit    = 12 * time.Hour
-	sessionLimit = 7 * 24 * time.Hour
-
+	cookieName    = "sluice_session"
 	administrator = "admin" // the user that set-up creates
 	sessionKey    = "session"
 )
-
-// session is one signed-in user. A watching page counts as use.
-type session struct {
-	user   string
-	role   string
-	opened time.Time
-	used   time.Time
-
-	until   time.Time // when a token ends; zero: never
-	program bool      // it is a token of a program
-}
-
-// sessions holds who is signed in, by the hash of the token: what is in memory opens no door. They
-// end with the process.
-type sessions struct {
-	mu     sync.Mutex // guards what follows
-	byHash map[[sha256.Size]byte]session
-}
-
-func newSessions() *sessions {
-	return &sessions{byHash: map[[sha256.Size]byte]session{}}
-}
-
-// open returns the token of a new session; at the limit the one unused for longest ends.
-func (s *sessions) open(user, role string) string {
-	token := rand.Text()
-	now := time.Now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var longest [sha256.Size]byte
-	var unused time.Time
-	for hash, old := range s.byHash {
-		if old.over(now) {
-			delete(s.byHash, hash)
-			continue
-		}
-		if unused.IsZero() || old.used.Before(unused) {
-			longest, unused = hash, old.used
-		}
-	}
-	if len(s.byHash) >= maxSessions {
-		delete(s.byHash, longest)
-	}
-	s.byHash[sha256.Sum256([]byte(token))] = session{user: user, role: role, opened: now, used: now}
-	return token
-}
-
-func (s *sessions) use(token string) (session, bool) {
-	hash := sha256.Sum256([]byte(token))
-	now := time.Now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	found, ok := s.byHash[hash]
-	if !ok {
-		return session{}, false
-	}
-	if found.over(now) {
-		delete(s.byHash, hash)
-		return session{}, false
-	}
-	found.used = now
-	s.byHash[hash] = found
-	return found, true
-}
-
-func (s *sessions) close(token string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.byHash, sha256.Sum256([]byte(token)))
-}
-
-// closeAll ends the sessions of a user and gives their hashes.
-func (s *sessions) closeAll(user string) (ended [][sha256.Size]byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for hash, each := range s.byHash {
-		if each.user == user {
-			delete(s.byHash, hash)
-			ended = append(ended, hash)
-		}
-	}
-	return ended
-}
-
-// count is how many sessions a user has.
-func (s *sessions) count(user string) (n int) {
-	now := time.Now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, each := range s.byHash {
-		if each.user == user && !each.over(now) {
-			n++
-		}
-	}
-	return n
-}
-
-func (s session) over(now time.Time) bool {
-	return now.Sub(s.used) > idleLimit || now.Sub(s.opened) > sessionLimit
-}
 
 // token is the request's bearer token, else its cookie's.
 func token(c *gin.Context) (token string, bearer bool) {
@@ -169,10 +63,7 @@ func (s *Server) authenticate(c *gin.Context) {
 
 // end is when a session ends however much it is used.
 func (s session) end() time.Time {
-	switch {
-	case !s.program:
-		return s.opened.Add(sessionLimit)
-	case s.until.IsZero():
+	if s.until.IsZero() {
 		return time.Now().Add(10 * sessionLimit) // a stream may well end then and be asked for again
 	}
 	return s.until
@@ -222,11 +113,15 @@ func (s *Server) signOut(c *gin.Context) {
 		refuse(c, problem{Status: http.StatusConflict, Title: "Not allowed", Detail: "a token does not sign out; revoke it with DELETE /api/v1/tokens/NAME"})
 		return
 	}
-	s.sessions.close(token)
+	err := s.sessions.close(token)
 	s.record(c, caller.user, "sign-out", "")
 	http.SetCookie(c.Writer, sessionCookie(c, "", -1))
-	c.Status(http.StatusNoContent)
-	c.Writer.WriteHeaderNow()
+	if err != nil {
+		s.accountsFailed(c, err) // a restart would bring the session back
+	} else {
+		c.Status(http.StatusNoContent)
+		c.Writer.WriteHeaderNow()
+	}
 	s.requests.end(sha256.Sum256([]byte(token)))
 }
 

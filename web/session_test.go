@@ -96,59 +96,19 @@ func TestChangesWithTheCookieMustComeFromThePage(t *testing.T) {
 	wantProblem(t, ask(s, "POST", "/api/v1/setup", `{}`, "Origin", "http://evil.example"), http.StatusForbidden)
 }
 
-func TestSessionsEndUnusedAndAfterAWeek(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		all := newSessions()
-		idle, busy := all.open("a", "r"), all.open("b", "r")
-		for range 2 * 7 { // 12 hours each
-			time.Sleep(idleLimit - time.Minute)
-			all.use(busy)
-		}
-		if _, ok := all.use(idle); ok {
-			t.Error("a session unused for days still works")
-		}
-		if _, ok := all.use(busy); !ok {
-			t.Error("a session in use ended before a week")
-		}
-		time.Sleep(idleLimit)
-		if _, ok := all.use(busy); ok {
-			t.Error("a session older than a week still works")
-		}
-	})
-}
-
-func TestSessionsAreBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		all := newSessions()
-		first, second := all.open("a", "r"), all.open("b", "r")
-		time.Sleep(time.Second)
-		all.use(first)
-		for range maxSessions - 1 {
-			time.Sleep(time.Second)
-			all.open("c", "r")
-		}
-		if len(all.byHash) != maxSessions {
-			t.Errorf("%d sessions are kept, want %d", len(all.byHash), maxSessions)
-		}
-		if _, ok := all.use(second); ok {
-			t.Error("the session unused for longest was kept")
-		}
-		if _, ok := all.use(first); !ok {
-			t.Error("a session used later was ended")
-		}
-	})
-}
-
 func TestGuessingIsSlowedDown(t *testing.T) {
-	s := newServer(t, newFakeGateway(), signedUp(t))
-	for range 5 {
-		wantProblem(t, ask(s, "POST", "/api/v1/session", credentials("guess")), http.StatusUnauthorized)
-	}
-	got := ask(s, "POST", "/api/v1/session", credentials(testPassword))
-	wantProblem(t, got, http.StatusTooManyRequests)
-	if got.Header().Get("Retry-After") == "" {
-		t.Error("429 without Retry-After")
-	}
+	// A machine that is slow with hashes would let the wait pass.
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, newFakeGateway(), signedUp(t))
+		for range 5 {
+			wantProblem(t, ask(s, "POST", "/api/v1/session", credentials("guess")), http.StatusUnauthorized)
+		}
+		got := ask(s, "POST", "/api/v1/session", credentials(testPassword))
+		wantProblem(t, got, http.StatusTooManyRequests)
+		if got.Header().Get("Retry-After") == "" {
+			t.Error("429 without Retry-After")
+		}
+	})
 }
 
 func TestThrottle(t *testing.T) {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { changed, expiryOf } from './users'
+import { changed, expiryOf, fieldsOf } from './users'
 
 describe('what a record says was changed', () => {
   it('is told field by field', () => {
@@ -16,6 +16,26 @@ describe('what a record says was changed', () => {
   it('stays as it is when it is no object, or was cut off', () => {
     expect(changed('revision 3', 'revision 4')).toEqual([{ name: '', before: 'revision 3', after: 'revision 4' }])
     expect(changed('{"a":1}', '{"a":')).toEqual([{ name: '', before: '{"a":1}', after: '{"a":' }])
+  })
+})
+
+describe('what a record says was changed of the configuration', () => {
+  it('is told by key, in plain words', () => {
+    const record = { number: 1, time: '', user: 'zoe', action: 'configuration applied' }
+    const changes = [
+      { path: 'devices.press.interval', before: '"10s"', after: '"30s"' },
+      { path: 'devices.fan', after: '{"name":"fan","points":[{"na…' },
+      { path: 'mqtt.anonymous', before: 'true', after: 'false' },
+      { path: 'gateway.note', before: '""' },
+    ]
+    expect(fieldsOf({ ...record, changes })).toEqual([
+      { name: 'devices.press.interval', before: '10s', after: '30s' },
+      { name: 'devices.fan', before: '', after: '{"name":"fan","points":[{"na…' },
+      { name: 'mqtt.anonymous', before: 'true', after: 'false' },
+      { name: 'gateway.note', before: '""', after: '' },
+    ])
+    expect(fieldsOf({ ...record, before: '{"setpoint":40}', after: '{"setpoint":42}' })).toEqual([{ name: 'setpoint', before: '40', after: '42' }])
+    expect(fieldsOf(record)).toEqual([])
   })
 })
 

@@ -54,6 +54,22 @@ export function changed(before: string | undefined, after: string | undefined): 
     .filter((field) => field.before !== field.after)
 }
 
+// fieldsOf gives all that a record says was changed: keys of the configuration, or a state.
+export const fieldsOf = (record: Audit): Field[] => [
+  ...(record.changes ?? []).map((c) => ({ name: c.path, before: plain(c.before), after: plain(c.after) })),
+  ...changed(record.before, record.after),
+]
+
+// plain gives a value of JSON as people read it: texts without quotes, unless they are empty or cut off.
+function plain(json: string | undefined): string {
+  if (!json || json === '""') return json ?? ''
+  try {
+    return shown(JSON.parse(json))
+  } catch {
+    return json
+  }
+}
+
 function objectOf(text: string | undefined): Record<string, unknown> | undefined {
   if (!text) return {}
   try {

@@ -69,6 +69,12 @@ export async function tooWide(page) {
   return content > width ? [`is ${content} wide on a screen of ${width}`] : []
 }
 
+// blamed are fields that are said to be wrong before anybody has written anything.
+export async function blamed(page) {
+  const names = await page.locator('[aria-invalid=true]').evaluateAll((fields) => fields.map((field) => field.id || field.name))
+  return names.map((name) => `blames the field ${name}`)
+}
+
 const keys = new RegExp(`(?<![\\w./-])(${Object.keys(texts).join('|')})(\\.[a-z]\\w*)+(?![\\w./:-])`, 'g')
 
 // untranslated are the names of texts that stand where the texts should be.

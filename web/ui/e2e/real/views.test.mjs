@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 
 import { close, launch, open, signIn, url } from '../browser.mjs'
-import { accessible, observe, places, tooWide, untranslated, visit } from './sights.mjs'
+import { accessible, blamed, observe, places, tooWide, untranslated, visit } from './sights.mjs'
 
 before(launch)
 after(close)
@@ -34,7 +34,7 @@ async function look(options, judge) {
 for (const locale of ['en-GB', 'zh-CN']) {
   test(`every view in ${locale} fits a desk and a phone, and complains of nothing`, async () => {
     const faults = await look({ locale }, async (page) => {
-      const found = [...(await tooWide(page)), ...(await untranslated(page))]
+      const found = [...(await tooWide(page)), ...(await untranslated(page)), ...(await blamed(page))]
       await page.setViewportSize(narrow)
       await page.waitForTimeout(60) // the layout follows the window by an observer
       found.push(...(await tooWide(page)))

@@ -2,7 +2,7 @@ export default {
   door: {
     signIn: 'Sign in',
     signInTo: 'Sign in to the gateway',
-    expired: 'The session has ended, for instance because the gateway was restarted. Sign in again.',
+    expired: 'The session has ended, for instance because it was not used for long. Sign in again.',
     user: 'User',
     password: 'Password',
     wrong: 'User or password is wrong.',

@@ -121,7 +121,7 @@ export default {
     restartHint: 'Stops in order and starts again. Devices are not polled for a few seconds; nothing that was taken is lost.',
     restartNow: 'Restart the gateway …',
     restartAsk: 'Restart the gateway?',
-    restartMeans: 'Devices are not polled and messages not taken for a few seconds. You will sign in again.',
+    restartMeans: 'Devices are not polled and messages not taken for a few seconds. You stay signed in.',
     restartYes: 'Restart',
     restarting: 'The gateway restarts. This page comes back by itself.',
     reset: 'Factory reset',

@@ -2,7 +2,7 @@ export default {
   door: {
     signIn: '登录',
     signInTo: '登录网关',
-    expired: '会话已结束（例如网关已重启），请重新登录。',
+    expired: '会话已结束（例如长时间未使用），请重新登录。',
     user: '用户名',
     password: '密码',
     wrong: '用户名或密码错误。',

@@ -121,7 +121,7 @@ export default {
     restartHint: '有序停止后重新启动。几秒内不采集设备；已接收的数据不会丢失。',
     restartNow: '重启网关……',
     restartAsk: '重启网关？',
-    restartMeans: '几秒内不采集设备、不接收消息。之后需要重新登录。',
+    restartMeans: '几秒内不采集设备、不接收消息。登录状态会保留。',
     restartYes: '重启',
     restarting: '网关正在重启，页面会自动恢复。',
     reset: '恢复出厂设置',
