@@ -27,7 +27,7 @@ import (
 const (
 	password = "a password of the box"
 	// Under emulation, on a machine that does other things too.
-	patience = 5 * time.Minute
+	patience = 10 * time.Minute
 )
 
 // box is one machine with a disk of its own.
