@@ -50,6 +50,7 @@ func TestLoggerIsAnsweredWhenItsReportIsOnDisk(t *testing.T) {
 		disk := &log{delay: 300 * time.Millisecond}
 		p := &collectors.Poller{Gateway: "g", Name: "outfall", Device: s, Sink: disk, Interval: time.Minute, Log: quiet()}
 		run(t, p.Run)
+		synctest.Wait() // until it listens: who comes before is sent away
 		t.Cleanup(disk.running.Wait)
 		c := connect()
 		defer c.Close()
