@@ -81,3 +81,10 @@ test('hundreds of texts take no time', () => {
   for (let i = 0; i < 500; i++) slow(`the part ${i * 5} of line ${i} does not answer 3 times: no answer`)
   expect(performance.now() - begun).toBeLessThan(2000)
 })
+
+test('addresses and topics are values, of however many words', () => {
+  const tell = translator({ '%s unit %d': '%s 站号 %d', '%d bytes to %s': '%d 字节，发往 %s' })
+  expect(tell('rtu://hall-two unit 9')).toBe('rtu://hall-two 站号 9')
+  expect(tell('51 bytes to sluice/test/line-three')).toBe('51 字节，发往 sluice/test/line-three')
+  expect(tell('the last unit 9')).toBe('the last unit 9')
+})

@@ -213,5 +213,5 @@ function fill(format: string, parts: string[]): string {
 
 const lettersOf = (text: string) => text.replace(/[^a-zA-Z]/g, '').length
 
-// words counts what may well mean something together, unlike names and values.
-const words = (text: string) => (text.match(/\b[a-z]{2,}\b/g) ?? []).length
+// words counts what may well mean something together, unlike names, values, addresses and topics.
+const words = (text: string) => text.split(' ').filter((word) => /^[("']*[a-z]{2,}[)"',.;:!?]*$/.test(word)).length
