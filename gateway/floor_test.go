@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,13 +66,14 @@ func TestAClockThatIsRightGoesBeforeTheFloor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		right, asked := false, 0
+		var right atomic.Bool
+		var asked atomic.Int32
 		ctx, cancel := context.WithCancel(t.Context())
 		ran := make(chan struct{})
 		go func() {
 			defer close(ran)
-			f.run(ctx, func() bool { return right }, func(context.Context) bool {
-				asked++
+			f.run(ctx, right.Load, func(context.Context) bool {
+				asked.Add(1)
 				return true
 			}, func(err error) { t.Error(err) })
 		}()
@@ -79,10 +81,10 @@ func TestAClockThatIsRightGoesBeforeTheFloor(t *testing.T) {
 		if _, err := os.Stat(f.path); err == nil {
 			t.Error("a clock that nobody vouches for was written down")
 		}
-		if asked != 1 {
-			t.Errorf("in 90 seconds the clouds were asked %d times", asked)
+		if n := asked.Load(); n != 1 {
+			t.Errorf("in 90 seconds the clouds were asked %d times", n)
 		}
-		right = true
+		right.Store(true)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if now, set := f.now(); !set || !now.Equal(time.Now()) {
@@ -101,13 +103,13 @@ func TestAClockThatIsRightGoesBeforeTheFloor(t *testing.T) {
 		if now, _ := os.ReadFile(f.path); string(now) == string(first) {
 			t.Error("after an hour the file says what it said")
 		}
-		if asked != 1 {
-			t.Errorf("with the right time the clouds were asked, %d times", asked)
+		if n := asked.Load(); n != 1 {
+			t.Errorf("with the right time the clouds were asked, %d times", n)
 		}
-		right = false
+		right.Store(false)
 		time.Sleep(3 * time.Hour)
-		if asked < 3 || asked > 5 {
-			t.Errorf("in three hours without it they were asked %d times", asked-1)
+		if n := asked.Load(); n < 3 || n > 5 {
+			t.Errorf("in three hours without it they were asked %d times", n-1)
 		}
 		cancel()
 		<-ran

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 // twoWays is a machine with a cable and a modem, whose far ends can be cut.
 type twoWays struct {
+	mu     sync.Mutex // guards what follows; a story holds it but while rounds go by
 	cut    map[string]bool
 	metric map[string]int64
 	probes map[string]int
@@ -19,6 +21,8 @@ type twoWays struct {
 }
 
 func (w *twoWays) Ways(context.Context) (ways []Way, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for name, metric := range w.metric {
 		ways = append(ways, Way{Interface: name, Metric: metric})
 	}
@@ -27,6 +31,8 @@ func (w *twoWays) Ways(context.Context) (ways []Way, err error) {
 }
 
 func (w *twoWays) SetMetric(_ context.Context, name string, metric int64) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.broken {
 		return errors.New("not now")
 	}
@@ -35,6 +41,8 @@ func (w *twoWays) SetMetric(_ context.Context, name string, metric int64) error 
 }
 
 func (w *twoWays) probe(_ context.Context, through Way, _ string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.probes[through.Interface]++
 	if w.cut[through.Interface] {
 		return errors.New("no answer")
@@ -53,10 +61,16 @@ func watched(t *testing.T, story func(w *twoWays, watch *Watch, rounds func(n in
 		go func() { ran <- watch.Run(ctx) }()
 		time.Sleep(time.Second) // so that looks lie between rounds
 		synctest.Wait()
-		story(w, watch, func(n int) {
-			time.Sleep(time.Duration(n) * 10 * time.Second)
-			synctest.Wait()
-		})
+		func() {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			story(w, watch, func(n int) {
+				w.mu.Unlock()
+				defer w.mu.Lock()
+				time.Sleep(time.Duration(n) * 10 * time.Second)
+				synctest.Wait()
+			})
+		}()
 		cancel()
 		if err := <-ran; err != nil {
 			t.Error(err)
