@@ -264,8 +264,9 @@ func TestLanesAgainstModel(t *testing.T) {
 				}
 			}
 			tail, _ := m.c.log.Tail()
-			if at := m.c.cursor.Position(); at != tail {
-				t.Errorf("the cursor stands at %d, the log ends at %d", at, tail)
+			// Records behind the last that is wanted are passed by the next read, which here does not come.
+			if at, last := m.c.cursor.Position(), m.wanted[len(m.wanted)-1]; at < last || at > tail {
+				t.Errorf("the cursor stands at %d, the last that is wanted at %d, the log ends at %d", at, last, tail)
 			}
 			if m.jumps == 0 || m.both == 0 || m.aside == 0 {
 				t.Errorf("%d jumps, %d rounds with both lanes, %d set aside: this says little", m.jumps, m.both, m.aside)
