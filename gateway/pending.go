@@ -148,9 +148,7 @@ func (c *configurator) run(ctx context.Context) error {
 	for {
 		var over <-chan time.Time
 		if waiting := c.shownPending(); waiting != nil {
-			timer := time.NewTimer(time.Until(waiting.Until))
-			defer timer.Stop()
-			over = timer.C
+			over = time.After(time.Until(waiting.Until))
 		}
 		select {
 		case <-ctx.Done():

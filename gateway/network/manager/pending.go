@@ -71,9 +71,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	for {
 		var over <-chan time.Time
 		if waiting := m.waiting(); waiting != nil {
-			timer := time.NewTimer(time.Until(waiting.Until))
-			defer timer.Stop()
-			over = timer.C
+			over = time.After(time.Until(waiting.Until))
 		}
 		select {
 		case <-ctx.Done():
