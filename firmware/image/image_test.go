@@ -30,9 +30,29 @@ const (
 	patience = 10 * time.Minute
 )
 
+// emulated is the machine that a board's image is tried on.
+type emulated struct {
+	qemu     []string  // the program, and what its machine is
+	firmware [2]string // its code and the variables that it begins with
+}
+
+// machines are those by the architecture that the board's file names.
+var machines = map[string]emulated{
+	"arm64": {
+		[]string{"qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", "512"},
+		[2]string{"AAVMF_CODE.fd", "AAVMF_VARS.fd"},
+	},
+	// Debian's kernel for ARMv7 has no addresses above 4 GB, and would not find the PCI bus there.
+	"armhf": {
+		[]string{"qemu-system-arm", "-M", "virt,highmem=off", "-cpu", "cortex-a15", "-smp", "2", "-m", "256"},
+		[2]string{"AAVMF32_CODE.fd", "AAVMF32_VARS.fd"},
+	},
+}
+
 // box is one machine with a disk of its own.
 type box struct {
 	t       *testing.T
+	on      emulated
 	disk    string
 	page    string // the forwarded loopback port of its page
 	meter   string // the far end of its second serial port
@@ -50,15 +70,30 @@ func images(t *testing.T) string {
 	return folder
 }
 
+var architecture = regexp.MustCompile(`(?m)^ARCH=(\w+)$`)
+
+// emulator is the machine for the board that the folder's image is for.
+func emulator(t *testing.T) emulated {
+	board, err := os.ReadFile(filepath.Join(images(t), "board"))
+	if err != nil {
+		t.Fatalf("an image tells its board since it was built anew: %v", err)
+	}
+	arch := architecture.FindSubmatch(board)
+	if arch == nil || machines[string(arch[1])].qemu == nil {
+		t.Fatalf("there is no machine to emulate for this board:\n%s", board)
+	}
+	return machines[string(arch[1])]
+}
+
 // flash gives a new box the image, on a disk that is larger than it.
 func flash(t *testing.T) *box {
-	b := &box{t: t, disk: filepath.Join(t.TempDir(), "disk"), page: free(t)}
+	b := &box{t: t, on: emulator(t), disk: filepath.Join(t.TempDir(), "disk"), page: free(t)}
 	run(t, "cp", "--sparse=always", filepath.Join(images(t), "disk.img"), b.disk)
 	if err := os.Truncate(b.disk, 2<<30); err != nil {
 		t.Fatal(err)
 	}
-	for name, from := range map[string]string{"code": "AAVMF_CODE.fd", "vars": "AAVMF_VARS.fd"} {
-		run(t, "cp", filepath.Join("/usr/share/AAVMF", from), b.disk+"."+name)
+	for i, name := range []string{"code", "vars"} {
+		run(t, "cp", filepath.Join("/usr/share/AAVMF", b.on.firmware[i]), b.disk+"."+name)
 		if err := os.Truncate(b.disk+"."+name, 64<<20); err != nil { // what QEMU's machine has
 			t.Fatal(err)
 		}
@@ -93,15 +128,15 @@ func run(t *testing.T, name string, args ...string) string {
 // start turns the power on. A machine that starts anew does so by itself.
 func (b *box) start() {
 	b.t.Helper()
-	args := []string{
-		"-n", "10", "qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", "512",
-		"-nographic", "-nodefaults", "-monitor", "none", "-serial", "file:" + b.disk + ".console",
-		"-drive", "if=pflash,format=raw,readonly=on,file=" + b.disk + ".code",
-		"-drive", "if=pflash,format=raw,file=" + b.disk + ".vars",
-		"-drive", "if=none,id=disk,format=raw,file=" + b.disk, "-device", "virtio-blk-pci,drive=disk",
-		"-netdev", "user,id=net,hostfwd=tcp:" + b.page + "-:443", "-device", "virtio-net-pci,netdev=net,romfile=",
+	args := append([]string{"-n", "10"}, b.on.qemu...)
+	args = append(args,
+		"-nographic", "-nodefaults", "-monitor", "none", "-serial", "file:"+b.disk+".console",
+		"-drive", "if=pflash,format=raw,readonly=on,file="+b.disk+".code",
+		"-drive", "if=pflash,format=raw,file="+b.disk+".vars",
+		"-drive", "if=none,id=disk,format=raw,file="+b.disk, "-device", "virtio-blk-pci,drive=disk",
+		"-netdev", "user,id=net,hostfwd=tcp:"+b.page+"-:443", "-device", "virtio-net-pci,netdev=net,romfile=",
 		"-device", "i6300esb",
-	}
+	)
 	if b.meter != "" {
 		host, port, _ := net.SplitHostPort(b.meter)
 		args = append(args, "-device", "qemu-xhci", "-chardev", "socket,id=meter,reconnect=1,host="+host+",port="+port, "-device", "usb-serial,chardev=meter")
