@@ -140,34 +140,6 @@ build_release() {
 	ls -l dist
 }
 
-# A test that fails is run once more, its package alone: real peers, kills and power cuts on a busy machine
-# can fail for reasons of the machine. What passes only then is named, and wants a look.
-go_test() { # go_test "-race or nothing" PACKAGES
-	local race=$1 log again
-	shift
-	log=$(mktemp)
-	# Three packages at once on two cores: most of them wait for a device, a disk or a kill.
-	if go test $race -timeout 25m -p 3 "$@" 2>&1 | tee "$log"; then
-		rm -f "$log"
-		return
-	fi
-	# A line for each package: its name, and the tests that failed in it, if it was tests.
-	again=$(awk '$1 == "---" && $2 == "FAIL:" && !/^ / {names = names (names ? "|" : "") $3}
-		$1 == "ok" {names = ""}
-		$1 == "FAIL" && $2 ~ /^sluice/ && !/build failed/ {print $2, names; names = ""}' "$log")
-	if grep -q 'build failed' "$log" || [ -z "$again" ]; then
-		rm -f "$log"
-		return 1
-	fi
-	rm -f "$log"
-	local package names
-	while read -r package names; do
-		say "a second try of $package ${names:-as a whole}"
-		go test $race -timeout 15m -count=1 ${names:+-run "^($names)\$"} "$package" </dev/null || return 1
-	done <<<"$again"
-	echo "PASSED ONLY AT THE SECOND TRY: $again"
-}
-
 run_tests() {
 	need_go
 	local race=-race
@@ -178,8 +150,9 @@ run_tests() {
 	say "go vet, go test ${race:-without -race} (fuzz seeds, architecture, goroutine leaks included)"
 	go vet ./...
 	local failed=0
-	# The long ones first, so that none of them is left alone at the end.
-	go_test "$race" ./store ./gateway/nighttest ./gateway/rocketmq ./web ./... || failed=1
+	# The long ones first, so that none of them is left alone at the end; three at once on two cores, because most of
+	# them wait for a device, a disk or a kill.
+	.ci/gotest $race -timeout 25m -p 3 -- ./store ./gateway/nighttest ./gateway/rocketmq ./web ./... || failed=1
 	say "the page in a real browser"
 	.ci/page || failed=1
 	return $failed
@@ -197,7 +170,9 @@ build_image() {
 		qemu-system-aarch64:qemu-system-arm; do
 		need "${tool%:*}" "${tool#*:}" "it makes the image"
 	done
-	[ -e /usr/share/AAVMF/AAVMF_CODE.fd ] || apt-get install -y -qq qemu-efi-aarch64 >/dev/null # the image's test boots through it
+	# The image's test boots through them.
+	[ -e /usr/share/AAVMF/AAVMF_CODE.fd ] || apt-get install -y -qq qemu-efi-aarch64 >/dev/null
+	[ -e /usr/share/AAVMF/AAVMF32_CODE.fd ] || apt-get install -y -qq qemu-efi-arm >/dev/null
 	fetch go mod download
 	firmware/image/build "${1:-uefi-arm64}"
 }

@@ -126,7 +126,8 @@ func (l *link) cut(limit int, known map[string]bool) (items []*item, more bool) 
 	return items, more
 }
 
-// hold answers what waits behind something that was refused. What comes later is a new try.
+// hold answers what waits behind something that was refused, and what came since it was answered. What comes later is a
+// new try.
 func (l *link) hold(refused map[order]bool) {
 	if len(refused) == 0 {
 		return

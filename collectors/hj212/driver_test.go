@@ -247,21 +247,34 @@ func TestClockIsReadAndSet(t *testing.T) {
 	}
 }
 
-func TestRequestsFailInPlainWords(t *testing.T) {
+// heard is a session that waits so long for answers, and the logger that it has heard.
+func heard(t *testing.T, timeout time.Duration) (*Station, *hj212sim.Logger) {
 	d := &Driver{Log: quiet()}
 	o := options(d, freeAddress(t))
-	o.Timeout = 100 * time.Millisecond
+	o.Timeout = timeout
 	s := open(t, d, o)
 	var got book
 	run(t, got.report(s))
 	logger := simulate(t, hj212sim.Options{Address: o.Listen})
 	eventually(t, "the logger is heard", func() bool { return logger.Seen().Acked > 0 })
+	return s, logger
+}
+
+func TestAnAnswerThatDoesNotComeLeavesTheOutcomeUnknown(t *testing.T) {
+	s, logger := heard(t, 100*time.Millisecond)
+	logger.Misbehave(hj212sim.NoAnswer)
+	if value, err := s.Write(t.Context(), "clock", []byte(`"now"`)); err == nil || !strings.Contains(err.Error(), "no answer within 100ms: outcome unknown") {
+		t.Errorf("answered with %v, %v", value, err)
+	}
+}
+
+func TestRequestsFailInPlainWords(t *testing.T) {
+	s, logger := heard(t, 20*time.Second) // each of these is answered
 	for _, c := range []struct {
 		fault        hj212sim.Fault
 		point, value string
 		want         string
 	}{
-		{hj212sim.NoAnswer, "clock", `"now"`, "no answer within 100ms: outcome unknown"},
 		{hj212sim.Refuse, "clock", `"now"`, "the logger refused: the request was refused"},
 		{hj212sim.Healthy, "clock", `"noon"`, "neither"},
 		{hj212sim.Healthy, "clock", `12`, "set to"},

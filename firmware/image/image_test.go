@@ -4,6 +4,7 @@
 package image_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -33,9 +34,12 @@ const (
 // box is one machine with a disk of its own.
 type box struct {
 	t       *testing.T
+	on      emulated
 	disk    string
-	page    string // the forwarded loopback port of its page
-	meter   string // the far end of its second serial port
+	format  string   // of the disk and of the firmware's variables: raw, or qcow2, which keeps snapshots
+	more    []string // arguments for QEMU
+	page    string   // the forwarded loopback port of its page
+	meter   string   // the far end of its second serial port
 	machine *exec.Cmd
 	client  *http.Client
 	token   string
@@ -52,17 +56,23 @@ func images(t *testing.T) string {
 
 // flash gives a new box the image, on a disk that is larger than it.
 func flash(t *testing.T) *box {
-	b := &box{t: t, disk: filepath.Join(t.TempDir(), "disk"), page: free(t)}
+	b := newBox(t)
 	run(t, "cp", "--sparse=always", filepath.Join(images(t), "disk.img"), b.disk)
 	if err := os.Truncate(b.disk, 2<<30); err != nil {
 		t.Fatal(err)
 	}
-	for name, from := range map[string]string{"code": "AAVMF_CODE.fd", "vars": "AAVMF_VARS.fd"} {
-		run(t, "cp", filepath.Join("/usr/share/AAVMF", from), b.disk+"."+name)
+	for i, name := range []string{"code", "vars"} {
+		run(t, "cp", filepath.Join("/usr/share/AAVMF", b.on.firmware[i]), b.disk+"."+name)
 		if err := os.Truncate(b.disk+"."+name, 64<<20); err != nil { // what QEMU's machine has
 			t.Fatal(err)
 		}
 	}
+	return b
+}
+
+// newBox is a machine whose disk is still to be made.
+func newBox(t *testing.T) *box {
+	b := &box{t: t, on: emulator(t), disk: filepath.Join(t.TempDir(), "disk"), format: "raw", page: free(t)}
 	b.client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
 		// The certificate is the gateway's own, made a minute ago.
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec
@@ -93,20 +103,20 @@ func run(t *testing.T, name string, args ...string) string {
 // start turns the power on. A machine that starts anew does so by itself.
 func (b *box) start() {
 	b.t.Helper()
-	args := []string{
-		"-n", "10", "qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", "512",
-		"-nographic", "-nodefaults", "-monitor", "none", "-serial", "file:" + b.disk + ".console",
-		"-drive", "if=pflash,format=raw,readonly=on,file=" + b.disk + ".code",
-		"-drive", "if=pflash,format=raw,file=" + b.disk + ".vars",
-		"-drive", "if=none,id=disk,format=raw,file=" + b.disk, "-device", "virtio-blk-pci,drive=disk",
-		"-netdev", "user,id=net,hostfwd=tcp:" + b.page + "-:443", "-device", "virtio-net-pci,netdev=net,romfile=",
+	args := append([]string{"-n", "10"}, b.on.qemu...)
+	args = append(args,
+		"-nographic", "-nodefaults", "-monitor", "unix:"+b.disk+".monitor,server=on,wait=off", "-serial", "file:"+b.disk+".console",
+		"-drive", "if=pflash,format=raw,readonly=on,file="+b.disk+".code",
+		"-drive", "if=pflash,format="+b.format+",file="+b.disk+".vars",
+		"-drive", "if=none,id=disk,format="+b.format+",file="+b.disk, "-device", "virtio-blk-pci,drive=disk",
+		"-netdev", "user,id=net,hostfwd=tcp:"+b.page+"-:443", "-device", "virtio-net-pci,netdev=net,romfile=",
 		"-device", "i6300esb",
-	}
+	)
 	if b.meter != "" {
 		host, port, _ := net.SplitHostPort(b.meter)
 		args = append(args, "-device", "qemu-xhci", "-chardev", "socket,id=meter,reconnect=1,host="+host+",port="+port, "-device", "usb-serial,chardev=meter")
 	}
-	b.machine = exec.Command("nice", args...)
+	b.machine = exec.Command("nice", append(args, b.more...)...)
 	var said bytes.Buffer
 	b.machine.Stdout, b.machine.Stderr = &said, &said
 	if err := b.machine.Start(); err != nil {
@@ -126,6 +136,33 @@ func (b *box) cutPower() {
 		_ = b.machine.Wait()
 		b.machine = nil
 	}
+}
+
+// monitor gives QEMU a command, as a hand that is at the machine itself, and answers what QEMU says.
+func (b *box) monitor(command string) string {
+	b.t.Helper()
+	conn, err := net.Dial("unix", b.disk+".monitor")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	from := bufio.NewReader(conn)
+	until := func() (said string) {
+		for !strings.HasSuffix(said, "(qemu) ") {
+			c, err := from.ReadByte()
+			if err != nil {
+				b.t.Fatalf("%s: %q, %v", command, said, err)
+			}
+			said += string(c)
+		}
+		return said
+	}
+	until()
+	if _, err := io.WriteString(conn, command+"\n"); err != nil {
+		b.t.Fatal(err)
+	}
+	return until()
 }
 
 // console is what the box has printed since it was started.

@@ -227,6 +227,7 @@ func TestAFullLogDoesNotKeepMessagesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-woken
+		synctest.Wait() // both came back in the same moment, one after the other; each wakes
 		p = b.pop(r)
 		want(t, p, "0", "2")
 		if batch := p.Batches[0]; batch.Retry || !slices.Equal(batch.Times, []int{1, 1}) {
