@@ -37,6 +37,9 @@ func seeded(t *testing.T) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 0))
 }
 
+// early is a position that a box had reached that has lived.
+const early = 10
+
 // lived gives a box that was set up and has readings of a simulated device. The first that asks makes it, beside the
 // image, and everybody gets a copy of its disk as a power cut left it.
 func lived(t *testing.T) *box {
@@ -55,7 +58,7 @@ func lived(t *testing.T) *box {
 		b.setUp()
 		b.change("devices", simulated())
 		b.change("firmware", map[string]any{"stable": "20s", "within": "6m"})
-		b.wait("reading of the simulated device", func() bool { return b.status().Log.Last > 10 })
+		b.wait("reading of the simulated device", func() bool { return b.status().Log.Last > early })
 		b.cutPower()
 		run(t, "cp", "--sparse=always", b.disk, kept+".new")
 		run(t, "mv", kept+".new", kept)
@@ -415,12 +418,11 @@ func TestTheDataPartitionIsDamaged(t *testing.T) {
 	random := seeded(t)
 	t.Run("superblock", func(t *testing.T) {
 		b := lived(t)
-		last := b.kept()
 		b.overwrite(random, 0)
 		b.start()
 		t.Logf("the page answers after %s", b.answers())
 		b.signIn() // the password is there, so the rest is
-		b.wait("new reading after the old ones", func() bool { return b.status().Log.Last > last })
+		b.api("GET", fmt.Sprint("/messages/", early), nil, nil)
 		b.notLost()
 		b.cutPower()
 		b.grown()
@@ -457,6 +459,9 @@ func TestTheDataPartitionIsDamaged(t *testing.T) {
 			t.Errorf("it was %s, and is %v", who, now)
 		}
 		b.setUp()
+		if !b.status().Log.Volatile {
+			t.Error("the page does not say that nothing is kept")
+		}
 		b.cutPower()
 
 		b.toBootPartition("factory-reset")
@@ -467,26 +472,18 @@ func TestTheDataPartitionIsDamaged(t *testing.T) {
 		}
 		b.setUp()
 		b.notLost()
+		if b.status().Log.Volatile {
+			t.Error("the page says that nothing is kept")
+		}
 		b.cutPower()
 		b.grown()
+		if again := b.identityOnData(); again != who {
+			t.Errorf("it was %s, and its new data partition says %s", who, again)
+		}
 		if again := run(t, "mdir", "-b", "-i", b.disk+"@@1M", "::"); strings.Contains(again, "factory-reset") {
 			t.Error("the next start would do it again")
 		}
-		b.start()
-		t.Logf("and again after %s", b.answers())
-		b.signIn()
 	})
-}
-
-// kept is the last position of the log, of a box that is off.
-func (b *box) kept() uint64 {
-	b.t.Helper()
-	b.start()
-	b.answers()
-	b.signIn()
-	last := b.status().Log.Last
-	b.cutPower()
-	return last
 }
 
 // notLost says whether the data partition was mounted.
