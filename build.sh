@@ -170,7 +170,9 @@ build_image() {
 		qemu-system-aarch64:qemu-system-arm; do
 		need "${tool%:*}" "${tool#*:}" "it makes the image"
 	done
-	[ -e /usr/share/AAVMF/AAVMF_CODE.fd ] || apt-get install -y -qq qemu-efi-aarch64 >/dev/null # the image's test boots through it
+	# The image's test boots through them.
+	[ -e /usr/share/AAVMF/AAVMF_CODE.fd ] || apt-get install -y -qq qemu-efi-aarch64 >/dev/null
+	[ -e /usr/share/AAVMF/AAVMF32_CODE.fd ] || apt-get install -y -qq qemu-efi-arm >/dev/null
 	fetch go mod download
 	firmware/image/build "${1:-uefi-arm64}"
 }

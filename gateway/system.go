@@ -101,7 +101,7 @@ func (s system) showProcess(p machine.Process) web.SystemProcess {
 	metrics.Read(heap)
 	return web.SystemProcess{
 		Version: s.options.Version, Go: runtime.Version(), Started: s.started,
-		Resident: p.Resident, Heap: int64(heap[0].Value.Uint64()), Goroutines: runtime.NumGoroutine(),
+		Resident: p.Resident, Anonymous: p.Anonymous, Heap: int64(heap[0].Value.Uint64()), Goroutines: runtime.NumGoroutine(),
 		Threads: p.Threads, Files: p.Files, FileLimit: p.FileLimit, Share: s.usage.share(p.Processor, p.Age),
 	}
 }

@@ -88,6 +88,7 @@ type SystemProcess struct {
 	Go         string    `json:"go"`
 	Started    time.Time `json:"started"`
 	Resident   *int64    `json:"rss"`
+	Anonymous  *int64    `json:"rss_anonymous"`
 	Heap       int64     `json:"heap"`
 	Goroutines int       `json:"goroutines"`
 	Threads    *int64    `json:"threads"`

@@ -34,6 +34,7 @@ const (
 // box is one machine with a disk of its own.
 type box struct {
 	t       *testing.T
+	on      emulated
 	disk    string
 	format  string   // of the disk and of the firmware's variables: raw, or qcow2, which keeps snapshots
 	more    []string // arguments for QEMU
@@ -60,8 +61,8 @@ func flash(t *testing.T) *box {
 	if err := os.Truncate(b.disk, 2<<30); err != nil {
 		t.Fatal(err)
 	}
-	for name, from := range map[string]string{"code": "AAVMF_CODE.fd", "vars": "AAVMF_VARS.fd"} {
-		run(t, "cp", filepath.Join("/usr/share/AAVMF", from), b.disk+"."+name)
+	for i, name := range []string{"code", "vars"} {
+		run(t, "cp", filepath.Join("/usr/share/AAVMF", b.on.firmware[i]), b.disk+"."+name)
 		if err := os.Truncate(b.disk+"."+name, 64<<20); err != nil { // what QEMU's machine has
 			t.Fatal(err)
 		}
@@ -71,7 +72,7 @@ func flash(t *testing.T) *box {
 
 // newBox is a machine whose disk is still to be made.
 func newBox(t *testing.T) *box {
-	b := &box{t: t, disk: filepath.Join(t.TempDir(), "disk"), format: "raw", page: free(t)}
+	b := &box{t: t, on: emulator(t), disk: filepath.Join(t.TempDir(), "disk"), format: "raw", page: free(t)}
 	b.client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
 		// The certificate is the gateway's own, made a minute ago.
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec
@@ -102,15 +103,15 @@ func run(t *testing.T, name string, args ...string) string {
 // start turns the power on. A machine that starts anew does so by itself.
 func (b *box) start() {
 	b.t.Helper()
-	args := []string{
-		"-n", "10", "qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", "512",
-		"-nographic", "-nodefaults", "-monitor", "unix:" + b.disk + ".monitor,server=on,wait=off", "-serial", "file:" + b.disk + ".console",
-		"-drive", "if=pflash,format=raw,readonly=on,file=" + b.disk + ".code",
-		"-drive", "if=pflash,format=" + b.format + ",file=" + b.disk + ".vars",
-		"-drive", "if=none,id=disk,format=" + b.format + ",file=" + b.disk, "-device", "virtio-blk-pci,drive=disk",
-		"-netdev", "user,id=net,hostfwd=tcp:" + b.page + "-:443", "-device", "virtio-net-pci,netdev=net,romfile=",
+	args := append([]string{"-n", "10"}, b.on.qemu...)
+	args = append(args,
+		"-nographic", "-nodefaults", "-monitor", "unix:"+b.disk+".monitor,server=on,wait=off", "-serial", "file:"+b.disk+".console",
+		"-drive", "if=pflash,format=raw,readonly=on,file="+b.disk+".code",
+		"-drive", "if=pflash,format="+b.format+",file="+b.disk+".vars",
+		"-drive", "if=none,id=disk,format="+b.format+",file="+b.disk, "-device", "virtio-blk-pci,drive=disk",
+		"-netdev", "user,id=net,hostfwd=tcp:"+b.page+"-:443", "-device", "virtio-net-pci,netdev=net,romfile=",
 		"-device", "i6300esb",
-	}
+	)
 	if b.meter != "" {
 		host, port, _ := net.SplitHostPort(b.meter)
 		args = append(args, "-device", "qemu-xhci", "-chardev", "socket,id=meter,reconnect=1,host="+host+",port="+port, "-device", "usb-serial,chardev=meter")

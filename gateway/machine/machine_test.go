@@ -33,7 +33,7 @@ var board = map[string]string{
 	"sys/class/thermal/thermal_zone1/type":                     "battery\n",
 	"sys/class/thermal/thermal_zone1/temp":                     "-273150\n",
 	"sys/class/thermal/cooling_device0/type":                   "fan\n",
-	"proc/self/status":                                         "Name:\tsluice\nVmRSS:\t   41000 kB\nThreads:\t11\n",
+	"proc/self/status":                                         "Name:\tsluice\nVmRSS:\t   41000 kB\nRssAnon:\t   17000 kB\nThreads:\t11\n",
 	"proc/self/limits":                                         "Limit                     Soft Limit           Hard Limit           Units     \nMax open files            1024                 524288               files     \n",
 	"proc/self/fd/0":                                           "",
 	"proc/self/fd/1":                                           "",
@@ -99,7 +99,7 @@ func TestTheNetworkIsRead(t *testing.T) {
 
 func TestTheProcessIsRead(t *testing.T) {
 	p := ReadProcess(recorded(board))
-	if *p.Resident != 41000<<10 || *p.Threads != 11 || *p.Files != 3 || *p.FileLimit != 1024 || *p.Written != 700<<20 {
+	if *p.Resident != 41000<<10 || *p.Anonymous != 17000<<10 || *p.Threads != 11 || *p.Files != 3 || *p.FileLimit != 1024 || *p.Written != 700<<20 {
 		t.Errorf("got %+v", p)
 	}
 	if *p.Processor != 15*time.Second || *p.Age != 24*time.Hour {
@@ -168,7 +168,7 @@ func FuzzFiles(f *testing.F) {
 		m, p := Read(root), ReadProcess(root)
 		n := ReadNetwork(root, func(string) []string { return nil })
 		flash, _ := ReadFlash(root, 179, 2)
-		for _, count := range []*int64{m.Memory, m.Available, m.Group.Memory, m.Group.MemoryUsed, p.Resident, p.Threads, p.Written} {
+		for _, count := range []*int64{m.Memory, m.Available, m.Group.Memory, m.Group.MemoryUsed, p.Resident, p.Anonymous, p.Threads, p.Written} {
 			if count != nil && *count < 0 {
 				t.Errorf("a count is %d", *count)
 			}

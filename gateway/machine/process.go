@@ -10,6 +10,7 @@ import (
 // Process is what the kernel counts for this process.
 type Process struct {
 	Resident  *int64         // bytes of memory
+	Anonymous *int64         // of them, those that no file has, so that the kernel cannot drop them
 	Threads   *int64         //
 	Files     *int           // descriptors that are open
 	FileLimit *int64         // of them; nil: unknown or unlimited
@@ -24,7 +25,7 @@ const ticks = 100
 // ReadProcess reads Process.
 func ReadProcess(root fs.FS) (p Process) {
 	status := table(root, "proc/self/status")
-	p.Resident = kilobytes(status["VmRSS"])
+	p.Resident, p.Anonymous = kilobytes(status["VmRSS"]), kilobytes(status["RssAnon"])
 	if n, ok := whole(status["Threads"]); ok && n > 0 {
 		p.Threads = &n
 	}
