@@ -560,7 +560,7 @@ func TestAButtonMakesABoxAsNew(t *testing.T) {
 		t.Fatal("there is no label")
 	}
 	tree := filepath.Join(t.TempDir(), "tree")
-	run(t, "qemu-system-aarch64", "-M", "virt,acpi=off,dumpdtb="+tree, "-cpu", "cortex-a53", "-smp", "2", "-m", "512", "-nographic", "-nodefaults")
+	run(t, b.on.qemu[0], append(b.on.qemu[1:], "-machine", "acpi=off,dumpdtb="+tree, "-nographic", "-nodefaults")...)
 	run(t, "fdtput", "-t", "i", tree, "/gpio-keys/poweroff", "linux,code", "408") // KEY_RESTART
 	wire := tree + ".wire"
 	b.more = append(b.more, "-machine", "acpi=off", "-dtb", tree, "-qtest", "unix:"+wire+",server=on,wait=off", "-qtest-log", "none")
