@@ -96,6 +96,9 @@ type label struct{ name, code, identity string }
 
 var onLabel = regexp.MustCompile(`gateway (sluice-[0-9a-f]{6})\r?\n(?:.*\n)?code +([A-Z2-9]{10}) .*\nidentity ([0-9a-f]{32})\r?\n`)
 
+// beforeLine is what systemd puts before each line of the console.
+var beforeLine = regexp.MustCompile(`(?m)^\[ *[0-9.]+\] first\[\d+\]: `)
+
 func readLabel(text string) (l label, whole bool) {
 	found := onLabel.FindStringSubmatch(text)
 	if found == nil {
@@ -111,7 +114,8 @@ func (b *box) labelled() label {
 	if !whole {
 		b.t.Fatalf("the boot partition has the label %q", b.onBootPartition("SLUICE.TXT"))
 	}
-	if printed, _ := readLabel(strings.ReplaceAll(b.console(), "\r", "")); printed != l {
+	printed := strings.ReplaceAll(b.console(), "\r", "")
+	if printed, _ := readLabel(beforeLine.ReplaceAllString(printed, "")); printed != l {
 		b.t.Errorf("the console says %v, and the boot partition %v", printed, l)
 	}
 	if l.name != "sluice-"+l.identity[:6] {
