@@ -46,8 +46,8 @@ var rules = []struct {
 	{"gateway/queue/durable", []string{"gateway/message", "gateway/queue", "store"}, "it lets the store be the log that the engine declares"},
 	{"gateway/queue", []string{"gateway/message", "gateway/sql92"}, "the engine declares the log it stands on, and knows no wire"},
 	{"gateway/rocketmq/acl", nil, "signatures are judged without knowing what is signed"},
-	{"gateway/rocketmq", []string{"gateway/message", "gateway/remoting", "gateway/queue", "gateway/sql92", "gateway/transport", "gateway/rocketmq/acl"}, "a face speaks with clients and leaves what it means to the engine"},
-	{"gateway/rocketmqgrpc", []string{"gateway/message"}, "the listener declares the broker it talks to"},
+	{"gateway/rocketmq", []string{"gateway/message", "gateway/remoting", "gateway/queue", "gateway/transport", "gateway/rocketmq/acl"}, "a face speaks with clients and leaves what it means to the engine"},
+	{"gateway/rocketmqgrpc", []string{"gateway/message", "gateway/remoting", "gateway/queue", "gateway/transport", "gateway/rocketmq/acl"}, "a face speaks with clients and leaves what it means to the engine"},
 	{"gateway/rules", []string{"gateway/message", "gateway/config"}, "rules are a consumer like any other"},
 	{"gateway/notify", []string{"gateway/message", "gateway/config", "gateway/rules"}, "whoever tells people of alarms reads what the rules have told the log"},
 	{"gateway/certificates", []string{"gateway/transport"}, "certificates are decided on without knowing what is served"},
@@ -100,6 +100,8 @@ var confined = map[string][]string{
 	"github.com/tarm/serial":              {"collectors/bus"},
 	"github.com/twmb/franz-go":            {"bridge/kafka"},
 	"github.com/xuri/excelize":            {"collectors/sheet"},
+	"github.com/apache/rocketmq-clients":  {"gateway/rocketmqgrpc"},
+	"google.golang.org/grpc":              {"gateway/rocketmqgrpc"},
 	"github.com/wneessen/go-mail":         {"gateway/notify"},
 }
 

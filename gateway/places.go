@@ -60,6 +60,9 @@ func (g *Gateway) places(c *config.Config) (all []place) {
 	}
 	if c.RocketMQ != nil {
 		all = append(all, g.rocketPlace(c))
+		if c.RocketMQ.GRPC != "" {
+			all = append(all, g.rocket5Place(c))
+		}
 	}
 	kinds := bridges.Uplinks(g.log)
 	for _, u := range c.Uplinks {

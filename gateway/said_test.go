@@ -53,13 +53,14 @@ var inJournal = map[string]string{
 	"gateway/remoting":     "answers RocketMQ clients",
 	"gateway/rocketmq":     "answers RocketMQ clients",
 	"gateway/rocketmq/acl": "answers RocketMQ clients",
+	"gateway/rocketmqgrpc": "answers RocketMQ clients",
 	"gateway/sql92":        "answers RocketMQ clients",
 	"store":                "damage, which a person who reads store/FORMAT.md can understand",
 }
 
 // Of those these do reach the page all the same.
 var heard = []string{
-	"gateway/mqtt/listening.go", "gateway/rocketmq/server.go", // a port that another program has
+	"gateway/mqtt/listening.go", "gateway/rocketmq/server.go", "gateway/rocketmqgrpc/server.go", // a port that another program has
 	"store/export.go", "store/exportread.go", "store/exportsmall.go", "store/restore.go", "store/replace.go", // backup and restore
 }
 

@@ -38,6 +38,8 @@ func (g *Gateway) Status() web.Status {
 			status.MQTT = part.show()
 		case rocketListener:
 			status.RocketMQ = part.show()
+		case rocket5Listener: // it stands behind the one that it is shown with
+			status.RocketMQ.GRPC = part.show()
 		}
 	}
 	if g.options.Demo != nil {
@@ -55,10 +57,13 @@ func (g *Gateway) consumers(group string) (clients int, broadcast, known bool) {
 	for _, p := range parts {
 		if l, ok := p.part.(rocketListener); ok {
 			clients, broadcast = l.Consumers(group)
-			return clients, broadcast, true
+			known = true
+		}
+		if l, ok := p.part.(rocket5Listener); ok {
+			clients += l.Consumers(group)
 		}
 	}
-	return 0, false, false
+	return clients, broadcast, known
 }
 
 // showDevice adds to a device how its line does, and what only the log knows before its first reading since

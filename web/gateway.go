@@ -189,8 +189,23 @@ type RocketMQ struct {
 	Waiting     int      `json:"waiting"`   // requests that wait for a message
 	Unwelcome   uint64   `json:"unwelcome"` // requests without the right signature, or not allowed
 	Excess      uint64   `json:"excess"`    // connections refused because there were too many
+	// GRPC is what RocketMQ 5 clients do; missing when nothing listens for them.
+	GRPC *RocketMQ5 `json:"grpc,omitempty"`
 	// NameServers are those of the cluster that the gateway joins; missing when it joins none.
 	NameServers []NameServer `json:"name_servers,omitempty"`
+}
+
+// RocketMQ5 is the listener for RocketMQ 5 clients.
+type RocketMQ5 struct {
+	Listen      string `json:"listen"`
+	Connections int    `json:"connections"`
+	Received    uint64 `json:"received"`
+	Delivered   uint64 `json:"delivered"`
+	Groups      int    `json:"groups"`    // consumer groups with a client
+	Producers   int    `json:"producers"` // clients that send
+	Waiting     int    `json:"waiting"`   // calls that wait for a message
+	Unwelcome   uint64 `json:"unwelcome"` // calls without the right signature, or not allowed
+	Excess      uint64 `json:"excess"`    // connections refused because there were too many
 }
 
 // NameServer is how the gateway stands with a name server of its RocketMQ cluster.

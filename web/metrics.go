@@ -156,6 +156,16 @@ func (e *metricWriter) rocketmq(r *RocketMQ) {
 	e.one("sluice_rocketmq_waiting", "gauge", "Requests that wait for a message.", float64(r.Waiting))
 	e.one("sluice_rocketmq_unwelcome_total", "counter", "Requests without the right signature, or not allowed.", float64(r.Unwelcome))
 	e.one("sluice_rocketmq_excess_total", "counter", "Connections refused because there were too many.", float64(r.Excess))
+	if five := r.GRPC; five != nil {
+		e.one("sluice_rocketmq5_connections", "gauge", "Connections of RocketMQ 5 clients.", float64(five.Connections))
+		e.one("sluice_rocketmq5_received_total", "counter", "Messages that RocketMQ 5 producers sent.", float64(five.Received))
+		e.one("sluice_rocketmq5_delivered_total", "counter", "Messages that RocketMQ 5 consumers got.", float64(five.Delivered))
+		e.one("sluice_rocketmq5_consumer_groups", "gauge", "Consumer groups with a RocketMQ 5 client.", float64(five.Groups))
+		e.one("sluice_rocketmq5_producers", "gauge", "RocketMQ 5 clients that send.", float64(five.Producers))
+		e.one("sluice_rocketmq5_waiting", "gauge", "Calls of RocketMQ 5 clients that wait for a message.", float64(five.Waiting))
+		e.one("sluice_rocketmq5_unwelcome_total", "counter", "Calls of RocketMQ 5 clients without the right signature, or not allowed.", float64(five.Unwelcome))
+		e.one("sluice_rocketmq5_excess_total", "counter", "Connections of RocketMQ 5 clients refused because there were too many.", float64(five.Excess))
+	}
 	if len(r.NameServers) > 0 {
 		registered := 0
 		for _, one := range r.NameServers {

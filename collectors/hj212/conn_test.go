@@ -34,6 +34,7 @@ func line(t *testing.T, change func(*Options)) (*Station, *book, func() net.Conn
 	s, connect := station(t, change)
 	got := &book{}
 	run(t, got.report(s))
+	synctest.Wait() // until somebody takes reports, none is acknowledged
 	return s, got, connect
 }
 

@@ -49,6 +49,7 @@ const (
 	TimerDelayMs     = "TIMER_DELAY_MS"
 	TimerDeliverMs   = "TIMER_DELIVER_MS"
 	MaxRetriesName   = "MAX_RECONSUME_TIMES"
+	ShardingKey      = "__SHARDINGKEY" // messages with the same one keep their order
 	timerOut         = "TIMER_OUT_MS"
 	timerCancel      = "TIMER_DEL_UNIQKEY"
 	CheckTimes       = "TRANSACTION_CHECK_TIMES"

@@ -48,3 +48,12 @@ func (q *Queues) Notes(parts ...string) (list []Note) {
 	})
 	return list
 }
+
+// ForbiddenNote is the kind of notes that say that a group may not read a topic: their parts are it, group and topic.
+const ForbiddenNote = "forbidden"
+
+// IsForbidden says that a group may not read a topic.
+func (q *Queues) IsForbidden(group, topic string) bool {
+	_, forbidden := q.Note(ForbiddenNote, group, topic)
+	return forbidden
+}

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"context"
 	"fmt"
 	"time"
 )
@@ -73,6 +74,37 @@ func (q *Queues) ChangeInvisible(group, topic string, queue int, offset uint64, 
 	p.soonest = min(p.soonest, e.due)
 	q.pops.plan(invisible, true)
 	return e.popTime, nil
+}
+
+// BuryPopped makes a message that was handed out a dead letter of its group, by what its handle says, and
+// returns once it is durable there; then it is acknowledged. ErrExpired is what AckPopped gives.
+func (q *Queues) BuryPopped(ctx context.Context, group, topic string, queue int, offset uint64, popTime int64) error {
+	if err := q.checkHandle(topic, queue, []uint64{offset}); err != nil {
+		return err
+	}
+	p := q.pops.find(popKey{group, place{topic, queue}})
+	if p == nil {
+		return ErrExpired
+	}
+	current := p.currentLocked(q)
+	e := p.entryLocked(offset)
+	if !current || e == nil || e.popTime != popTime || e.state != inFlight && e.state != returned {
+		p.mu.Unlock()
+		return ErrExpired
+	}
+	if e.state == returned {
+		p.returned--
+	}
+	e.state = moving
+	p.mu.Unlock()
+	m := movable{in: p, offset: offset, popTime: popTime}
+	heard := make(chan error, 1)
+	sent, err := q.moveAway(ctx, &m, true, func(_ Sent, err error) { heard <- err })
+	if sent {
+		err = <-heard // the log answers everybody, also when it fails or closes
+	}
+	m.end(q, err)
+	return err
 }
 
 // checkHandle tells apart what clients are told differently: no such queue, an offset that the queue

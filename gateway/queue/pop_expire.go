@@ -142,7 +142,7 @@ type moved struct {
 func (q *Queues) move(ctx context.Context, list []movable) {
 	heard := make(chan moved, len(list))
 	for i := range list {
-		sent, err := q.retry(ctx, &list[i], func(_ Sent, err error) { heard <- moved{i, err} })
+		sent, err := q.moveAway(ctx, &list[i], false, func(_ Sent, err error) { heard <- moved{i, err} })
 		if !sent {
 			heard <- moved{i, err}
 		}
@@ -188,9 +188,9 @@ func (m *movable) end(q *Queues, failure error) {
 	}
 }
 
-// retry puts a message on its group's retry topic, or among the dead letters when it was there too often.
-// When it is sent, heard hears what came of it; there may be nothing to send.
-func (q *Queues) retry(ctx context.Context, m *movable, heard func(Sent, error)) (sent bool, err error) {
+// moveAway puts a message on its group's retry topic, or among the dead letters when it was there too often or
+// is to be buried. When it is sent, heard hears what came of it; there may be nothing to send.
+func (q *Queues) moveAway(ctx context.Context, m *movable, bury bool, heard func(Sent, error)) (sent bool, err error) {
 	found, next, err := q.log.ReadQueue(nil, logTopic(m.in.topic), m.in.queue, m.offset, 1)
 	if len(found) == 0 && next <= m.offset && err == nil {
 		err = fmt.Errorf("offset %d of queue %d of %s cannot be read now", m.offset, m.in.queue, m.in.topic)
@@ -201,7 +201,7 @@ func (q *Queues) retry(ctx context.Context, m *movable, heard func(Sent, error))
 	group, _ := q.Group(m.in.group)
 	group.Name, group.GroupSettings = m.in.group, group.filled()
 	again := FromRecord(&found[0])
-	if int(again.Reconsumed) >= group.MaxRetries {
+	if bury || int(again.Reconsumed) >= group.MaxRetries {
 		again.again(again.Property(UniqueKey))
 		err := q.bury(ctx, group.Name, again, heard)
 		return err == nil, err

@@ -114,18 +114,18 @@ func (o Options) filled() Options {
 // Queues is the engine. All methods may be called from any goroutine; timers fire, waiting consumers are
 // woken and half messages are checked while Run runs.
 type Queues struct {
-	log     Log
-	options Options
-	most    atomic.Int32 // Options.Queues, which may change
-	waiting waiting
-	pinned  atomic.Uint64
-	making  sync.Mutex // of topics and groups: one at a time
-	turn    atomic.Uint32
-	timers  *ledger // of delayed messages
-	halves  *ledger // of half messages
-	checker atomic.Pointer[Checker]
-	mover   atomic.Pointer[Mover]
-	pops    pops
+	log      Log
+	options  Options
+	most     atomic.Int32 // Options.Queues, which may change
+	waiting  waiting
+	pinned   atomic.Uint64
+	making   sync.Mutex // of topics and groups: one at a time
+	turn     atomic.Uint32
+	timers   *ledger // of delayed messages
+	halves   *ledger // of half messages
+	checkers checkers
+	mover    atomic.Pointer[Mover]
+	pops     pops
 }
 
 // New makes an engine over a log. It starts nothing.

@@ -10,8 +10,8 @@ import (
 	"sluice/gateway/message"
 )
 
-// firstRetryLevel is the delay of the first retry; each further one is a level longer.
-const firstRetryLevel = 3
+// FirstRetryLevel is the delay of the first retry; each further one is a level longer.
+const FirstRetryLevel = 3
 
 // SendBack gives a message to a group again that it could not deal with: the one at a position, by way of
 // the topic of its retries, after a delay of a level, 0 for the one that is its turn; or as a dead letter
@@ -37,7 +37,7 @@ func (q *Queues) SendBack(ctx context.Context, group string, at message.Position
 		return q.bury(ctx, group, m, done)
 	}
 	if level == 0 {
-		level = firstRetryLevel + int(m.Reconsumed)
+		level = FirstRetryLevel + int(m.Reconsumed)
 	}
 	m.Set(Delay, strconv.Itoa(level))
 	m.Topic, m.Queue = RetryTopic(group), rand.IntN(settings.RetryQueues)

@@ -127,11 +127,14 @@ func (s *sending) part() {
 	}
 }
 
-// choose gives the queue of a message that has none: that of its MQTT topic, so that it keeps its order
-// among those, or the next in turn.
+// choose gives the queue of a message that has none: that of its MQTT topic or sharding key, so that it
+// keeps its order among those, or the next in turn.
 func (q *Queues) choose(m *Message, queues int) int {
 	if origin := m.Property(originMQTTTopic); origin != "" {
 		return int(message.QueueOf(origin, queues))
+	}
+	if key := m.Property(ShardingKey); key != "" {
+		return int(message.QueueOf(key, queues))
 	}
 	return int(q.turn.Add(1) % uint32(queues))
 }

@@ -18,8 +18,16 @@ var delayLevels = [...]time.Duration{
 	20 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour,
 }
 
+// DelayLevels is how many levels of delays there are, counted from 1.
+const DelayLevels = len(delayLevels)
+
+// DelayOf gives the delay of a level; one above the last is the last.
+func DelayOf(level int) time.Duration { return delayLevels[min(max(level, 1), DelayLevels)-1] }
+
+// MaxDelay is the longest that a message may wait for its time.
+const MaxDelay = 3 * 24 * time.Hour
+
 const (
-	maxDelay   = 3 * 24 * time.Hour
 	timerTicks = 1000 // milliseconds: a deliver time is rounded up to a multiple
 )
 
@@ -34,7 +42,7 @@ type delay struct {
 func (m *Message) takeDelay(now int64) (d delay, ok bool, err error) {
 	if level, _ := strconv.Atoi(m.Property(Delay)); level > 0 {
 		m.Unset(TimerDelaySec, TimerDelayMs, TimerDeliverMs)
-		return delay{after: delayLevels[min(level, len(delayLevels))-1]}, true, nil
+		return delay{after: DelayOf(level)}, true, nil
 	}
 	if m.Property(timerOut) != "" {
 		return delay{}, false, nil // it has been in the timer
@@ -55,7 +63,7 @@ func (m *Message) takeDelay(now int64) (d delay, ok bool, err error) {
 		return delay{}, false, fmt.Errorf("%w: %s is %q", ErrIllegal, name, m.Property(name))
 	}
 	switch {
-	case value > (now+maxDelay.Milliseconds()-from)/unit:
+	case value > (now+MaxDelay.Milliseconds()-from)/unit:
 		return delay{}, false, fmt.Errorf("%w: %s is %d, a message waits three days at most", ErrIllegal, name, value)
 	case value <= (now-from)/unit:
 		return delay{}, false, nil

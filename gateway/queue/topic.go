@@ -24,6 +24,9 @@ const DefaultTopic = "TBW102"
 // longer by their prefix.
 const maxTopicName = 127
 
+// MessageType is the attribute of a topic that says what kind of messages it is for.
+const MessageType = "message.type"
+
 // TopicSettings is what was decided about a topic. Zero values are the ordinary ones.
 type TopicSettings struct {
 	ReadQueues  int
@@ -91,6 +94,11 @@ func (q *Queues) PutTopic(ctx context.Context, name string, settings TopicSettin
 		return fmt.Errorf("%w: %d queues, a topic has at most %d", ErrName, most, message.MaxQueues)
 	}
 	return q.log.PutTopic(ctx, name, settings)
+}
+
+// UseTopic gives a topic that somebody consumes, which is made if it may be.
+func (q *Queues) UseTopic(ctx context.Context, name string) (Topic, error) {
+	return q.ensureTopic(ctx, name, 0)
 }
 
 // ensureTopic gives a topic, which is made with so many queues if it may be.

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"sluice/gateway/message"
@@ -42,8 +44,28 @@ type Half struct {
 // answer, which is an End. False says that nobody of the group is connected.
 type Checker func(group string, half *Message) bool
 
-// SetChecker says who asks producers; before that nobody is asked.
-func (q *Queues) SetChecker(ask Checker) { q.checker.Store(&ask) }
+// SetChecker says who asks producers that speak with a face; before that none of those is asked.
+func (q *Queues) SetChecker(face string, ask Checker) {
+	q.checkers.mu.Lock()
+	defer q.checkers.mu.Unlock()
+	q.checkers.by = maps.Clone(q.checkers.by) // whoever asks just now has the old one
+	if q.checkers.by == nil {
+		q.checkers.by = make(map[string]Checker)
+	}
+	q.checkers.by[face] = ask
+}
+
+// checkers are those who ask producers, by the face that these speak with.
+type checkers struct {
+	mu sync.Mutex // guards what follows
+	by map[string]Checker
+}
+
+func (c *checkers) all() map[string]Checker {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.by
+}
 
 const (
 	// Defaults of Options, as the stock broker has them.
@@ -174,8 +196,8 @@ func (q *Queues) check(ctx context.Context, e *entry) {
 		q.giveUp(ctx, e, m)
 		return
 	}
-	ask := q.checker.Load()
-	if ask == nil {
+	faces := q.checkers.all()
+	if len(faces) == 0 {
 		return
 	}
 	group := m.Property(ProducerGroup)
@@ -185,8 +207,11 @@ func (q *Queues) check(ctx context.Context, e *entry) {
 	m.Set(CheckTimes, strconv.Itoa(asked+1))
 	m.Set(waitName, "false")
 	m.Set(transactionID, m.Property(UniqueKey))
-	if (*ask)(group, m) {
-		q.halves.counted(e)
+	for _, ask := range faces {
+		if ask(group, m) {
+			q.halves.counted(e)
+			return
+		}
 	}
 }
 

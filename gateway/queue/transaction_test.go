@@ -98,7 +98,7 @@ func TestAProducerIsAskedUntilItDecides(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := plantOf(t, queue.Options{Checks: 3})
 		shop := &asked{offline: true}
-		p.SetChecker(shop.ask)
+		p.SetChecker("test", shop.ask)
 		half := p.half("late", queue.CheckImmunity, "10")
 		p.half("never")
 		time.Sleep(9 * time.Second)
@@ -111,7 +111,7 @@ func TestAProducerIsAskedUntilItDecides(t *testing.T) {
 		shop.connect() // that did not count: nobody was there
 		time.Sleep(30 * time.Second)
 		p.restart() // what was asked is remembered
-		p.SetChecker(shop.ask)
+		p.SetChecker("test", shop.ask)
 		time.Sleep(31 * time.Second)
 		same(t, "asked", len(shop.heard()), 4)
 		if err := p.end(half, queue.Commit); err != nil {
@@ -130,7 +130,7 @@ func TestAProducerIsAskedAtOnceWhenItComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := plantOf(t, queue.Options{})
 		shop := &asked{offline: true}
-		p.SetChecker(shop.ask)
+		p.SetChecker("test", shop.ask)
 		p.half("first")
 		p.half("second")
 		time.Sleep(7 * time.Second)

@@ -56,7 +56,7 @@ func (s *Server) sendMessage(r *request) (answer, error) {
 			{Name: "TRACE_ON", Value: "true"},
 		}
 		if sent.Recallable {
-			fields = append(fields, remoting.Field{Name: "recallHandle", Value: recallHandle{topic, s.options.Name, sent.DeliverAt, unique}.String()})
+			fields = append(fields, remoting.Field{Name: "recallHandle", Value: queue.RecallHandle{Topic: topic, Broker: s.options.Name, DeliverAt: sent.DeliverAt, Key: unique}.String()})
 		}
 		reply.send(answer{fields: fields})
 	})

@@ -104,7 +104,7 @@ func (s *Server) readPull(r *request) (p pull, err error) {
 	if group.ConsumeDisabled {
 		return p, fmt.Errorf("%w: the group %s may not consume", queue.ErrForbidden, p.group)
 	}
-	if s.isForbidden(p.group, p.topic) {
+	if s.queues.IsForbidden(p.group, p.topic) {
 		return p, fmt.Errorf("%w: the group %s may not read %s", queue.ErrForbidden, p.group, p.topic)
 	}
 	if flags&pullSubscribes != 0 {
@@ -112,14 +112,14 @@ func (s *Server) readPull(r *request) (p pull, err error) {
 		if err != nil {
 			return p, err
 		}
-		p.filter = kept.filter()
+		p.filter = kept.filter
 		return p, nil
 	}
 	kept, err := s.members.subscription(p.group, p.topic, r.numberOr("subVersion", 0))
 	if err != nil {
 		return p, err
 	}
-	p.filter = kept.filter()
+	p.filter = kept.filter
 	return p, nil
 }
 

@@ -71,9 +71,6 @@ const noPermission = 8
 // kinds are the values of the attribute message.type that a topic may have.
 var kinds = map[string]bool{"": true, "UNSPECIFIED": true, "NORMAL": true, "FIFO": true, "DELAY": true, "TRANSACTION": true, "MIXED": true, "PRIORITY": true, "LITE": true}
 
-// messageType is the attribute that says what kind of messages a topic is for.
-const messageType = "message.type"
-
 func (s *Server) makeTopic(r *request, c topicConfig) error {
 	if s.isSystemTopic(c.Name) {
 		return refuse(remoting.InvalidParameter, "The topic[%s] is conflict with system topic.", c.Name)
@@ -91,8 +88,8 @@ func (s *Server) makeTopic(r *request, c topicConfig) error {
 	if c.Permission == 0 {
 		c.Permission = noPermission
 	}
-	if kind := c.Attributes[messageType]; !kinds[kind] {
-		return refuse(remoting.InvalidParameter, "%s cannot be %.40q", messageType, kind)
+	if kind := c.Attributes[queue.MessageType]; !kinds[kind] {
+		return refuse(remoting.InvalidParameter, "%s cannot be %.40q", queue.MessageType, kind)
 	}
 	err := s.queues.PutTopic(r.ctx, c.Name, queue.TopicSettings{
 		ReadQueues: c.Read, WriteQueues: c.Write, Permission: c.Permission, Ordered: c.Ordered, Attributes: c.Attributes,

@@ -81,7 +81,7 @@ func (s *Server) readPop(r *request) (p queue.PopRequest, wait time.Duration, er
 	if err != nil {
 		return p, 0, err
 	}
-	p.Filter = kept.filter()
+	p.Filter = kept.filter
 	wait = min(time.Duration(r.numberOr("pollTime", 0))*time.Millisecond, longestWait)
 	return p, wait, nil
 }

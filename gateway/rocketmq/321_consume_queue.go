@@ -49,7 +49,7 @@ func (s *Server) consumeQueue(r *request) (answer, error) {
 			shown.Filter = &note
 		} else {
 			data := kept.data.shown()
-			shown.Subscription, wanted = &data, kept.filter()
+			shown.Subscription, wanted = &data, kept.filter
 		}
 	}
 	most := int(min(max(r.numberOr("count", 10), 1), maxEntries))

@@ -6,9 +6,6 @@ import (
 	"sluice/gateway/queue"
 )
 
-// forbiddenNote is the kind of notes that say that a group may not read a topic.
-const forbiddenNote = "forbidden"
-
 // 353 UPDATE_AND_GET_GROUP_FORBIDDEN
 //
 // Supported: forbidding a group to read a topic, allowing it again, asking; it lasts over restarts.
@@ -26,9 +23,9 @@ func (s *Server) groupForbidden(r *request) (answer, error) {
 	}
 	switch r.frame.Ext.Get("readable") {
 	case "true":
-		err = s.queues.DropNote(r.ctx, forbiddenNote, group, topic)
+		err = s.queues.DropNote(r.ctx, queue.ForbiddenNote, group, topic)
 	case "false":
-		err = s.queues.PutNote(r.ctx, "read", forbiddenNote, group, topic)
+		err = s.queues.PutNote(r.ctx, "read", queue.ForbiddenNote, group, topic)
 	}
 	if err != nil {
 		return answer{}, err
@@ -38,20 +35,14 @@ func (s *Server) groupForbidden(r *request) (answer, error) {
 		Group    string `json:"group"`
 		Readable bool   `json:"readable"`
 		Topic    string `json:"topic"`
-	}{group, !s.isForbidden(group, topic), topic})
+	}{group, !s.queues.IsForbidden(group, topic), topic})
 	return answer{body: body}, err
-}
-
-// isForbidden says that a group may not read a topic.
-func (s *Server) isForbidden(group, topic string) bool {
-	_, forbidden := s.queues.Note(forbiddenNote, group, topic)
-	return forbidden
 }
 
 // forbidden lists what groups may not do, as tools read it: bit 2 is reading.
 func (s *Server) forbidden() map[string]map[string]int {
 	table := make(map[string]map[string]int)
-	for _, one := range s.queues.Notes(forbiddenNote) {
+	for _, one := range s.queues.Notes(queue.ForbiddenNote) {
 		if len(one.Parts) != 3 {
 			continue
 		}

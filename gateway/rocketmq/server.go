@@ -65,7 +65,7 @@ type Server struct {
 func New(options Options, queues *queue.Queues, log *slog.Logger) *Server {
 	s := &Server{options: options, queues: queues, log: log, started: time.Now(), conns: make(map[*conn]struct{})}
 	s.members.init()
-	queues.SetChecker(s.checkTransaction)
+	queues.SetChecker("remoting", s.checkTransaction)
 	queues.SetMover(s.tellMoved)
 	s.locks.init()
 	s.stats.init(s.started)

@@ -90,9 +90,12 @@ func appendName(b []byte, name string, most int) []byte {
 	return b
 }
 
-// appendParam appends a value of structured data [RFC 5424 6.3.3].
+// appendParam appends a value of structured data [RFC 5424 6.3.3], in which nothing ends a line.
 func appendParam(b []byte, value string) []byte {
 	for _, r := range strings.ToValidUTF8(value, "\uFFFD") {
+		if r < ' ' {
+			r = ' '
+		}
 		if r == '"' || r == '\\' || r == ']' {
 			b = append(b, '\\')
 		}

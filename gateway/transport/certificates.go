@@ -103,9 +103,11 @@ func (c *Certificates) note(seen []os.FileInfo, now time.Time) {
 }
 
 func (c *Certificates) files() []string {
-	names := []string{c.spec.Cert, c.spec.Key}
-	if c.spec.ClientCA != "" {
-		names = append(names, c.spec.ClientCA)
+	var names []string
+	for _, name := range []string{c.spec.Cert, c.spec.Key, c.spec.ClientCA} {
+		if name != "" {
+			names = append(names, name)
+		}
 	}
 	return names
 }
@@ -137,19 +139,13 @@ func same(a, b []os.FileInfo) bool {
 
 // load reads the files, all of them or none.
 func (c *Certificates) load() error {
-	cert, err := readPEM(c.spec.Cert)
+	pair, err := c.pair()
 	if err != nil {
 		return err
 	}
-	key, err := readPEM(c.spec.Key)
-	if err != nil {
-		return err
+	config := &tls.Config{
+		Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, Time: notBefore(pair.Leaf.NotBefore), NextProtos: c.spec.Protocols,
 	}
-	pair, err := tls.X509KeyPair(cert, key)
-	if err != nil {
-		return fmt.Errorf("%s with %s: %w", c.spec.Cert, c.spec.Key, err)
-	}
-	config := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, Time: notBefore(pair.Leaf.NotBefore)}
 	expiring := []*x509.Certificate{pair.Leaf}
 	if c.spec.ClientCA != "" {
 		trusted, err := readTrusted(c.spec.ClientCA)
@@ -168,6 +164,26 @@ func (c *Certificates) load() error {
 	}
 	c.current, c.expiring = config, expiring
 	return nil
+}
+
+// pair reads the server's own certificate with its key, or makes one.
+func (c *Certificates) pair() (tls.Certificate, error) {
+	if c.spec.Cert == "" && c.spec.Key == "" {
+		return makeUnsigned()
+	}
+	cert, err := readPEM(c.spec.Cert)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := readPEM(c.spec.Key)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("%s with %s: %w", c.spec.Cert, c.spec.Key, err)
+	}
+	return pair, nil
 }
 
 // notBefore is a clock that knows the least that the time can be: there is a certificate of then. So a

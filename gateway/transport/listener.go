@@ -29,10 +29,13 @@ type Spec struct {
 // TLS is where a listener's certificates are. The files are looked at again and again, so that they
 // can be replaced while the listener runs.
 type TLS struct {
-	Cert, Key string // PEM files: the chain, the server's own certificate first, and its key
-	ClientCA  string // PEM file: who may have signed clients' certificates; empty: clients show none
-	Optional  bool   // clients need no certificate, but the one that they show must be good
-	Plain     bool   // plain text is taken too: the first byte tells them apart
+	// Cert and Key are PEM files: the chain, the server's own certificate first, and its key. Both empty: a
+	// certificate that nobody has signed is made, for clients that encrypt without asking whom they speak with.
+	Cert, Key string
+	ClientCA  string   // PEM file: who may have signed clients' certificates; empty: clients show none
+	Optional  bool     // clients need no certificate, but the one that they show must be good
+	Plain     bool     // plain text is taken too: the first byte tells them apart
+	Protocols []string // what is spoken, in the names of ALPN; nil: clients are not asked
 }
 
 // WebSocket says which web address a listener serves, and to which pages.

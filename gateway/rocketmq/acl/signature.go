@@ -126,6 +126,16 @@ func (s *signer) sign(fields, body []byte, signature string) bool {
 	return hmac.Equal(text[:], []byte(signature))
 }
 
+// signedContent says whether signature is the account's over content alone.
+func (s *signer) signedContent(content, signature []byte) bool {
+	mac := s.hashes.Get().(hash.Hash)
+	defer s.hashes.Put(mac)
+	mac.Reset()
+	mac.Write(content)
+	var sum [sha1.Size]byte
+	return hmac.Equal(mac.Sum(sum[:0]), signature)
+}
+
 // Sign computes the signature of a request with the account's key, for requests of our own.
 func (a Account) Sign(fields iter.Seq2[string, string], body []byte) string {
 	c := borrowContent()
