@@ -25,11 +25,16 @@ import (
 	"sluice/collectors/modbus/modbussim"
 )
 
-const (
-	password = "a password of the box"
-	// Under emulation, on a machine that does other things too.
-	patience = 10 * time.Minute
-)
+const password = "a password of the box"
+
+// patience is for each thing that is waited for, under emulation, on a machine that does other things too.
+// SLUICE_PATIENCE=1h has more of it.
+var patience = func() time.Duration {
+	if given, err := time.ParseDuration(os.Getenv("SLUICE_PATIENCE")); err == nil {
+		return given
+	}
+	return 10 * time.Minute
+}()
 
 // box is one machine with a disk of its own.
 type box struct {
@@ -116,7 +121,9 @@ func (b *box) start() {
 		host, port, _ := net.SplitHostPort(b.meter)
 		args = append(args, "-device", "qemu-xhci", "-chardev", "socket,id=meter,reconnect=1,host="+host+",port="+port, "-device", "usb-serial,chardev=meter")
 	}
-	b.machine = exec.Command("nice", append(args, b.more...)...)
+	args = append(args, b.more...)
+	// For a machine that is busy: "-smp 1 -icount shift=3" lets the box's own time go with its work.
+	b.machine = exec.Command("nice", append(args, strings.Fields(os.Getenv("SLUICE_QEMU"))...)...)
 	var said bytes.Buffer
 	b.machine.Stdout, b.machine.Stderr = &said, &said
 	if err := b.machine.Start(); err != nil {
