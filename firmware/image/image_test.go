@@ -121,9 +121,7 @@ func (b *box) start() {
 		host, port, _ := net.SplitHostPort(b.meter)
 		args = append(args, "-device", "qemu-xhci", "-chardev", "socket,id=meter,reconnect=1,host="+host+",port="+port, "-device", "usb-serial,chardev=meter")
 	}
-	args = append(args, b.more...)
-	// For a machine that is busy: "-smp 1 -icount shift=3" lets the box's own time go with its work.
-	b.machine = exec.Command("nice", append(args, strings.Fields(os.Getenv("SLUICE_QEMU"))...)...)
+	b.machine = exec.Command("nice", append(args, b.more...)...)
 	var said bytes.Buffer
 	b.machine.Stdout, b.machine.Stderr = &said, &said
 	if err := b.machine.Start(); err != nil {
