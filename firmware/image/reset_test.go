@@ -106,7 +106,7 @@ func TestAButtonMakesABoxAsNew(t *testing.T) {
 	b.signIn() // and still is
 
 	press(1)
-	time.Sleep(20 * time.Second) // five of the box's own
+	b.wait("factory reset", func() bool { return strings.Count(b.console(), "Sluice: slot ") >= 3 }) // after five seconds of its own
 	press(0)
 	t.Logf("a long one makes it as new: the page answers after %s", b.startedAnew(3))
 	b.asNew(was)
