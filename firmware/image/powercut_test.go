@@ -82,6 +82,70 @@ func cut(t *testing.T, disk, log *os.File, all []write, random *rand.Rand) {
 	}
 }
 
+// TestACutLosesOnlyWhatWasNotFlushed tries the above on three writes of which the first was flushed.
+func TestACutLosesOnlyWhatWasNotFlushed(t *testing.T) {
+	if _, err := exec.LookPath("qemu-io"); err != nil {
+		t.Skip("there is no qemu-io: ", err)
+	}
+	path := filepath.Join(t.TempDir(), "disk")
+	for _, name := range []string{path, path + ".writes"} {
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Truncate(path, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "qemu-io", "--image-opts", "driver=blklogwrites,file.driver=file,file.filename="+path+",log.driver=file,log.filename="+path+".writes",
+		"-c", "write -P 1 0 4k", "-c", "flush", "-c", "write -P 2 4k 8k", "-c", "write -P 3 64k 512", "-c", "flush")
+	log, err := os.Open(path + ".writes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	all := readWrites(t, log)
+	if len(all) < 5 {
+		t.Fatalf("the log has %v", all)
+	}
+	lost := 0
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 20 {
+		disk, err := os.Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cut(t, disk, log, all[:4], random)
+		data := make([]byte, 128*sector+sector)
+		if _, err := disk.ReadAt(data, 0); err != nil && err != io.EOF {
+			t.Fatal(err)
+		}
+		for i := range len(data) / sector {
+			var want byte
+			switch {
+			case i < 8:
+				want = 1
+			case i < 24:
+				want = 2
+			case i == 128:
+				want = 3
+			}
+			got := data[i*sector]
+			if got != want && (got != 0 || i < 8) {
+				t.Fatalf("sector %d has %d, and %d was written", i, got, want)
+			}
+			if got != want {
+				lost++
+			}
+		}
+		if err := disk.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if lost == 0 {
+		t.Error("nothing was ever lost")
+	}
+}
+
 // TestEveryMomentOfTheFirstStartLeavesAWholeBox records what a first start writes, and looks at the disk as power cuts
 // at any of its writes leave it: a boot loader that knows its slots, and one identity and one code or none yet.
 func TestEveryMomentOfTheFirstStartLeavesAWholeBox(t *testing.T) {
