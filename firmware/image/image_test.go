@@ -43,6 +43,7 @@ type box struct {
 	disk    string
 	format  string   // of the disk and of the firmware's variables: raw, or qcow2, which keeps snapshots
 	more    []string // arguments for QEMU
+	writes  string   // a file that gets every write to the disk, in QEMU's words; empty: none does
 	page    string   // the forwarded loopback port of its page
 	meter   string   // the far end of its second serial port
 	machine *exec.Cmd
@@ -108,12 +109,16 @@ func run(t *testing.T, name string, args ...string) string {
 // start turns the power on. A machine that starts anew does so by itself.
 func (b *box) start() {
 	b.t.Helper()
+	disk := "if=none,id=disk,format=" + b.format + ",file=" + b.disk
+	if b.writes != "" {
+		disk = "if=none,id=disk,driver=blklogwrites,file.driver=raw,file.file.driver=file,file.file.filename=" + b.disk + ",log.driver=file,log.filename=" + b.writes
+	}
 	args := append([]string{"-n", "10"}, b.on.qemu...)
 	args = append(args,
 		"-nographic", "-nodefaults", "-monitor", "unix:"+b.disk+".monitor,server=on,wait=off", "-serial", "file:"+b.disk+".console",
 		"-drive", "if=pflash,format=raw,readonly=on,file="+b.disk+".code",
 		"-drive", "if=pflash,format="+b.format+",file="+b.disk+".vars",
-		"-drive", "if=none,id=disk,format="+b.format+",file="+b.disk, "-device", "virtio-blk-pci,drive=disk",
+		"-drive", disk, "-device", "virtio-blk-pci,drive=disk",
 		"-netdev", "user,id=net,hostfwd=tcp:"+b.page+"-:443", "-device", "virtio-net-pci,netdev=net,romfile=",
 		"-device", "i6300esb",
 	)
@@ -121,9 +126,7 @@ func (b *box) start() {
 		host, port, _ := net.SplitHostPort(b.meter)
 		args = append(args, "-device", "qemu-xhci", "-chardev", "socket,id=meter,reconnect=1,host="+host+",port="+port, "-device", "usb-serial,chardev=meter")
 	}
-	args = append(args, b.more...)
-	// For a machine that is busy: "-smp 1 -icount shift=3" lets the box's own time go with its work.
-	b.machine = exec.Command("nice", append(args, strings.Fields(os.Getenv("SLUICE_QEMU"))...)...)
+	b.machine = exec.Command("nice", append(args, b.more...)...)
 	var said bytes.Buffer
 	b.machine.Stdout, b.machine.Stderr = &said, &said
 	if err := b.machine.Start(); err != nil {
