@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -55,7 +57,10 @@ func emulator(t *testing.T) emulated {
 	if machines[kind].qemu == nil {
 		t.Fatalf("there is no machine to emulate for a board of %s", kind)
 	}
-	return machines[kind]
+	machine := machines[kind]
+	// For a host that is busy: "-smp 1 -icount shift=3" lets the machine's own time go with its work.
+	machine.qemu = append(slices.Clip(machine.qemu), strings.Fields(os.Getenv("SLUICE_QEMU"))...)
+	return machine
 }
 
 // firmware is what the machine starts with, for QEMU.
