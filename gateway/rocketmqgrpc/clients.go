@@ -5,11 +5,16 @@ import (
 	"time"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+
+	"sluice/gateway/queue"
 )
 
 const (
 	// clientTimeout is how long a client is known without a heartbeat and without a telemetry stream.
 	clientTimeout = 120 * time.Second
+	// lostAfter is how long a client may be without a telemetry stream until what it keeps goes to others: so long it
+	// takes to come back when the line broke.
+	lostAfter = 5 * time.Second
 
 	maxClients   = 10_000
 	maxPublished = 1_000 // topics of one client
@@ -30,7 +35,9 @@ type client struct {
 	produces  bool
 	topics    map[string]struct{} // that it sends to
 	seen      time.Time
-	telemetry *telemetry // its newest stream; nil: none is open
+	telemetry *telemetry    // its newest stream; nil: none is open
+	hungUp    time.Time     // when the last one ended
+	holder    *queue.Holder // of what it has received to be kept; nil: nothing yet
 }
 
 func (c *clients) init() {
@@ -122,19 +129,23 @@ func (c *clients) publishLocked(one *client, topic string) bool {
 
 // leave forgets a client.
 func (c *clients) leave(id string) {
+	var left *queue.Holder
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if one := c.all[id]; one != nil {
-		c.dropLocked(one)
+		left = c.dropLocked(one)
 	}
+	c.mu.Unlock()
+	leave(left)
 }
 
-func (c *clients) dropLocked(one *client) {
+func (c *clients) dropLocked(one *client) (left *queue.Holder) {
 	delete(c.all, one.id)
 	drop(c.groups, one.group, one)
 	for topic := range one.topics {
 		drop(c.publishers, topic, one)
 	}
+	left, one.holder = one.holder, nil
+	return left
 }
 
 // hangUp notes that a telemetry stream has ended.
@@ -142,19 +153,62 @@ func (c *clients) hangUp(id string, t *telemetry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if one := c.all[id]; one != nil && one.telemetry == t {
-		one.telemetry = nil
+		one.telemetry, one.hungUp = nil, time.Now()
 	}
 }
 
 // expire forgets those who are gone without a word.
 func (c *clients) expire(now time.Time) {
+	var left []*queue.Holder
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	for _, one := range c.all {
-		if one.telemetry == nil && now.Sub(one.seen) > clientTimeout {
-			c.dropLocked(one)
+		if one.telemetry != nil {
+			continue
+		}
+		if one.holder != nil && now.Sub(one.hungUp) > lostAfter {
+			left = append(left, one.holder)
+			one.holder = nil
+		}
+		if now.Sub(one.seen) > clientTimeout {
+			left = append(left, c.dropLocked(one))
 		}
 	}
+	c.mu.Unlock()
+	leave(left...)
+}
+
+// leave lets go of what clients had that are gone.
+func leave(holders ...*queue.Holder) {
+	for _, h := range holders {
+		if h != nil {
+			h.Leave()
+		}
+	}
+}
+
+// holder gives who keeps what a client receives; nil: it has no telemetry stream whose end would tell.
+func (c *clients) holder(id string, engine *queue.Queues) *queue.Holder {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	one := c.all[id]
+	if one == nil || one.telemetry == nil {
+		return nil
+	}
+	if one.holder == nil {
+		one.holder = engine.NewHolder()
+	}
+	return one.holder
+}
+
+// end forgets everybody.
+func (c *clients) end() {
+	c.mu.Lock()
+	var left []*queue.Holder
+	for _, one := range c.all {
+		left = append(left, c.dropLocked(one))
+	}
+	c.mu.Unlock()
+	leave(left...)
 }
 
 // publishing gives the telemetry stream of a client that sends to a topic, another each time; nil: there is none.
