@@ -24,6 +24,7 @@ func signed(client, key, secret, format string) []string {
 }
 
 func TestOnlyWhoSignsGetsIn(t *testing.T) {
+	t.Parallel()
 	at := startGateway(t, withKeys)
 	for name, try := range map[string]struct {
 		headers []string
@@ -54,6 +55,7 @@ func TestOnlyWhoSignsGetsIn(t *testing.T) {
 }
 
 func TestAnAccountMayDoWhatItMay(t *testing.T) {
+	t.Parallel()
 	at := startGateway(t, withKeys)
 	c := dial(t, at, signed("c", "scada", "secret", "%x")...)
 	c.send(message("orders", "mine"))

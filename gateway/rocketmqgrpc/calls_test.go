@@ -27,6 +27,7 @@ func bodies(list []*v2.Message) (all []string) {
 }
 
 func TestTheRouteIsWhereTheClientCameTo(t *testing.T) {
+	t.Parallel()
 	c := dial(t, startGateway(t, ""))
 	mapped := &v2.Endpoints{Scheme: v2.AddressScheme_DOMAIN_NAME, Addresses: []*v2.Address{{Host: "edge.example.com", Port: 18081}}}
 	for _, asked := range []*v2.Endpoints{mapped, nil} {
@@ -50,6 +51,7 @@ func TestTheRouteIsWhereTheClientCameTo(t *testing.T) {
 }
 
 func TestATagOrAnExpressionFilters(t *testing.T) {
+	t.Parallel()
 	c := dial(t, startGateway(t, ""))
 	for i, tag := range []string{"red", "green", "blue", "red"} {
 		m := message("orders", fmt.Sprint(tag, i), func(p *v2.SystemProperties) { p.Tag = &tag })
@@ -73,6 +75,7 @@ func TestATagOrAnExpressionFilters(t *testing.T) {
 }
 
 func TestMessagesOfAGroupKeepTheirOrder(t *testing.T) {
+	t.Parallel()
 	c := dial(t, startGateway(t, ""))
 	for i := range 20 {
 		c.send(message("orders", fmt.Sprint(i/10, "-", i%10), func(p *v2.SystemProperties) {
@@ -96,6 +99,7 @@ func TestMessagesOfAGroupKeepTheirOrder(t *testing.T) {
 }
 
 func TestAMessageWaitsForItsTimeAndIsTakenBack(t *testing.T) {
+	t.Parallel()
 	c := dial(t, startGateway(t, ""))
 	due := time.Now().Add(3 * time.Second)
 	late := func(at time.Time) func(p *v2.SystemProperties) {
@@ -129,6 +133,7 @@ func TestAMessageWaitsForItsTimeAndIsTakenBack(t *testing.T) {
 }
 
 func TestWhatIsNotAcknowledgedComesAgainAndDies(t *testing.T) {
+	t.Parallel()
 	c := dial(t, startGateway(t, ""))
 	c.send(message("orders", "hard"), message("orders", "easy"))
 	var hard *v2.Message
@@ -174,6 +179,7 @@ func TestWhatIsNotAcknowledgedComesAgainAndDies(t *testing.T) {
 
 // A body travels compressed, and is what it was at the other end.
 func TestACompressedBodyIsTheSameAtTheOtherEnd(t *testing.T) {
+	t.Parallel()
 	c := dial(t, startGateway(t, ""))
 	text := strings.Repeat("twenty-one degrees; ", 1000)
 	var packed bytes.Buffer
@@ -198,6 +204,7 @@ func TestACompressedBodyIsTheSameAtTheOtherEnd(t *testing.T) {
 }
 
 func TestWhatIsWrongWithAMessageHasACode(t *testing.T) {
+	t.Parallel()
 	c := dial(t, startGateway(t, ""))
 	for name, bad := range map[string]struct {
 		m    *v2.Message
@@ -239,6 +246,7 @@ func withProperty(name, value string) *v2.Message {
 
 // The calls that came after the stubs, as they travel.
 func TestAQueueIsReadFromAnOffsetOn(t *testing.T) {
+	t.Parallel()
 	c := dial(t, startGateway(t, ""))
 	for i := range 3 {
 		c.send(message("orders", fmt.Sprint(i), func(p *v2.SystemProperties) { p.MessageGroup = new("one") }))

@@ -62,6 +62,7 @@ func consumerOf(group, topic string, kind v2.ClientType) *v2.Settings {
 }
 
 func TestClientsAreToldHowToBehave(t *testing.T) {
+	t.Parallel()
 	c := dial(t, startGateway(t, ""))
 	_, told := c.telemetry(producerOf("orders"))
 	if told.GetPublishing().GetMaxBodySize() != 4<<20 || told.GetBackoffPolicy().GetExponentialBackoff() == nil || told.GetBackoffPolicy().GetMaxAttempts() != 3 {
@@ -98,6 +99,7 @@ func half(topic, body string) *v2.Message {
 }
 
 func TestATransactionIsDecided(t *testing.T) {
+	t.Parallel()
 	c := dial(t, startGateway(t, ""))
 	stream, _ := c.telemetry(producerOf("orders"))
 	decide := func(id string, how v2.TransactionResolution) *v2.Status {
@@ -128,6 +130,7 @@ func TestATransactionIsDecided(t *testing.T) {
 
 // A producer that was not there when its message was asked about is asked when it comes, over a restart too.
 func TestAProducerThatComesBackIsAsked(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	at := startGatewayIn(t, dir, "")
 	dial(t, at).send(half("orders", "orphan"))

@@ -45,6 +45,7 @@ func remotingCall(t testing.TB, at gatewayUnderTest, code int, body []byte, pair
 }
 
 func TestWhatIsSentOverRemotingIsReceived(t *testing.T) {
+	t.Parallel()
 	at := startGateway(t, "")
 	var packed bytes.Buffer
 	z := zlib.NewWriter(&packed)
@@ -75,6 +76,7 @@ func TestWhatIsSentOverRemotingIsReceived(t *testing.T) {
 
 // One group may have clients of both kinds: what one is given the other is not.
 func TestWhatIsSentIsConsumedOverRemoting(t *testing.T) {
+	t.Parallel()
 	at := startGateway(t, "")
 	c := dial(t, at)
 	var packed bytes.Buffer
@@ -113,6 +115,7 @@ func TestWhatIsSentIsConsumedOverRemoting(t *testing.T) {
 }
 
 func TestMQTTAndRocketMQ5ShareTopics(t *testing.T) {
+	t.Parallel()
 	at := startGateway(t, "")
 	heard := make(chan string, 10)
 	client := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + at.mqtt).SetClientID("press-1"))
