@@ -13,6 +13,7 @@ import (
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	paho "github.com/eclipse/paho.mqtt.golang"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"sluice/gateway/remoting"
 )
@@ -144,5 +145,37 @@ func TestMQTTAndRocketMQ5ShareTopics(t *testing.T) {
 		case <-time.After(patience):
 			t.Fatalf("%q is not heard", expected)
 		}
+	}
+}
+
+// In a group that wants its messages in order nothing overtakes; what it fails at too often makes room.
+func TestAnOrderedGroupGoesOnBehindADeadLetter(t *testing.T) {
+	t.Parallel()
+	at := startGateway(t, "")
+	remotingCall(t, at, remoting.UpdateAndCreateSubscriptionGroup, []byte(`{"groupName":"g","consumeEnable":true,"consumeMessageOrderly":true,"retryMaxTimes":1,"retryQueueNums":1}`))
+	c := dial(t, at)
+	c.send(message("orders", "bad", one), message("orders", "good", one))
+	_, told := c.telemetry(consumerOf("g", "orders", v2.ClientType_PUSH_CONSUMER))
+	assigned, err := c.QueryAssignment(c.ctx, &v2.QueryAssignmentRequest{Topic: named("orders"), Group: named("g")})
+	if err != nil || !told.GetSubscription().GetFifo() || told.GetBackoffPolicy().GetMaxAttempts() != 2 || len(assigned.GetAssignments()) != 4 {
+		t.Errorf("told %v, assigned %v, %v", told, assigned, err)
+	}
+	just := func(r *v2.ReceiveMessageRequest) { r.BatchSize = 1 }
+	for attempt := range 2 {
+		got := c.receive(1, receiveRequest("g", "orders", just))[0]
+		p := got.GetSystemProperties()
+		if body(got) != "bad" || int(p.GetDeliveryAttempt()) != attempt+1 {
+			t.Fatalf("try %d is %v", attempt+1, got)
+		}
+		again, err := c.ChangeInvisibleDuration(c.ctx, &v2.ChangeInvisibleDurationRequest{
+			Group: named("g"), Topic: named("orders"), ReceiptHandle: p.GetReceiptHandle(), InvisibleDuration: durationpb.New(0),
+		})
+		want(t, "give back", again.GetStatus(), err, v2.Code_OK)
+	}
+	if got := c.receive(1, receiveRequest("g", "orders", just)); body(got[0]) != "good" {
+		t.Errorf("then comes %v", got)
+	}
+	if got := c.receive(1, receiveRequest("undertaker", "%DLQ%g")); body(got[0]) != "bad" {
+		t.Errorf("the dead letter is %v", got)
 	}
 }
