@@ -47,6 +47,8 @@ type Options struct {
 	// ResetFile is the marker after which somebody else removes all data and starts the machine anew; empty:
 	// the gateway removes its own data at its next start, which needs Restarts.
 	ResetFile string
+	// Volatile says that what this run keeps lies in memory, as the disk that it belongs on is lost.
+	Volatile bool
 	// Built is when the program was built: it cannot be earlier. Zero: not known.
 	Built time.Time
 	// Fingerprint is called with the SHA-256 of the certificate that the gateway made itself, whenever

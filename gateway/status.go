@@ -121,6 +121,7 @@ func (g *Gateway) showLog(cursors []store.CursorStatus) web.Log {
 		Rate:     g.watcher.appendRate(),
 		Dropped:  s.Dropped,
 		Expired:  s.Expired,
+		Volatile: g.options.Volatile,
 	}
 	shown.Cursors, shown.CursorsTotal = g.showCursors(cursors)
 	if s.Oldest != 0 {

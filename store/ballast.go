@@ -13,6 +13,10 @@ import (
 const (
 	ballastFile = "ballast"
 	ballastSize = 3 << 20 // for opening, and then for closing
+	// A log that was opened on a full disk takes of what it was given, and leaves 16 KB of new files with each
+	// start: after a power cut it needs so much more, some twenty times.
+	ballastStarts = 1 << 20
+	ballastGiven  = 32 << 10 // beyond what opening needs
 
 	// What Badger writes when it closes: the memtable as a table, and perhaps one compaction that the
 	// flush sets off, which writes as much of the LSM as is in one level before it deletes anything.
@@ -31,12 +35,12 @@ type ballast struct {
 }
 
 func (sp *space) ballast() ballast {
-	return ballast{filepath.Join(sp.dir, ballastFile), max(sp.floor(), ballastSize)}
+	return ballast{filepath.Join(sp.dir, ballastFile), max(sp.floor(), ballastSize) + ballastStarts}
 }
 
-// keep makes the ballast where it is missing and the disk has room for more than it.
+// keep makes the ballast where it is missing or not whole, and the disk has room for more than it.
 func (b ballast) keep(free int64) (made bool, err error) {
-	if _, err := os.Stat(b.path); err == nil || free < 2*b.size {
+	if b.left() >= b.size || free < 2*b.size {
 		return false, nil
 	}
 	file, err := os.OpenFile(b.path, os.O_CREATE|os.O_WRONLY, 0o640)
@@ -62,6 +66,24 @@ func reserveSpace(file *os.File, size int64) error {
 		}
 	}
 	return nil
+}
+
+// left is what the ballast still holds.
+func (b ballast) left() int64 {
+	info, err := os.Stat(b.path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// give lets go of n bytes, rounded up to blocks of the disk.
+func (b ballast) give(n int64) error {
+	const block = 64 << 10 // at least as large as any file system's
+	if rest := (b.left() - n) / block * block; rest > 0 {
+		return os.Truncate(b.path, rest)
+	}
+	return b.drop()
 }
 
 // drop gives the room to whoever writes next.
@@ -90,7 +112,7 @@ func (s *Store) spaceToOpen() (free int64, err error) {
 	if err != nil || m.free >= s.space.floor() {
 		return m.free, err
 	}
-	if err := s.space.ballast().drop(); err != nil {
+	if err := s.space.ballast().give(s.space.floor() + ballastGiven - m.free); err != nil {
 		return 0, err
 	}
 	m, err = measure(s.opts.Dir)
@@ -105,7 +127,7 @@ func (s *Store) closeBadger() error {
 	}
 	need := flushSpace + min(lsm, compactSpace)
 	if m, err := measure(s.opts.Dir); err == nil && m.free < need {
-		if err := s.space.ballast().drop(); err != nil {
+		if err := s.space.ballast().give(need - m.free); err != nil {
 			s.log.Warn("cannot make room on a full disk", "err", err)
 		}
 	}

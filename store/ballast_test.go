@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"sluice/gateway/message"
 	"sluice/store"
@@ -25,7 +26,11 @@ const beforeFull = 200 // messages, in a group each so that the memtable has som
 
 // closeFull is that process. A signal that ends it is what the test looks for.
 func closeFull(dir string) int {
-	l, err := store.Open(store.Options{Dir: dir, FileSize: 1 << 20})
+	options := store.Options{Dir: dir, FileSize: 1 << 20}
+	if os.Getenv(fullHow) == "killed" {
+		options.FileSize = 0 // as gateways have it, whose logs need more to be opened
+	}
+	l, err := store.Open(options)
 	if err != nil {
 		fmt.Println(err)
 		return 1
@@ -36,6 +41,13 @@ func closeFull(dir string) int {
 	go func() { ran <- l.Run(ctx) }()
 	acked := make(chan error, 1)
 	ack := message.AcknowledgeFunc(func(_ uint64, _ message.Position, err error) { acked <- err })
+	if last, _ := l.Tail(); last > 0 { // the disk was filled before
+		for tries := 0; l.Stats().Health != store.Full && tries < 500; tries++ {
+			time.Sleep(10 * time.Millisecond) // it looks at the disk several times a second
+		}
+		fmt.Println("running:", l.Stats().Error)
+		return 0
+	}
 	for i := range beforeFull {
 		m := noise(i+1, 300)
 		if err := l.Append(ctx, &m, ack, 0); err != nil {
@@ -46,6 +58,14 @@ func closeFull(dir string) int {
 			fmt.Println(err)
 			return 1
 		}
+	}
+	if os.Getenv(fullHow) == "killed" {
+		if err := hog(filepath.Join(filepath.Dir(dir), "hog")); err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		fmt.Println("running:", message.ErrFull)
+		return 0 // without an orderly end
 	}
 	if os.Getenv(fullHow) == "gone" {
 		os.Remove(filepath.Join(dir, "ballast"))
@@ -126,6 +146,27 @@ func TestCrashOnAFullDisk(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestPowerCutsOnAFullDisk opens a log again and again on a disk that somebody else has filled, and never closes
+// it: each time it runs, and what it had is there.
+func TestPowerCutsOnAFullDisk(t *testing.T) {
+	mnt := ext4(t, "100m")
+	dir := filepath.Join(mnt, "log")
+	for i := range 20 {
+		child := exec.Command(os.Args[0])
+		child.Env = append(os.Environ(), fullDir+"="+dir, fullHow+"=killed")
+		if out, err := child.CombinedOutput(); err != nil || !strings.Contains(string(out), "running: "+message.ErrFull.Error()) {
+			t.Fatalf("start %d on a full disk: %v, %s", i, err, firstLines(out, 12))
+		}
+	}
+	if err := os.Remove(filepath.Join(mnt, "hog")); err != nil {
+		t.Fatal(err)
+	}
+	l := storetest.Open(t, storetest.In(dir))
+	if records, err := l.Read(nil, 1, beforeFull+1); err != nil || len(records) != beforeFull {
+		t.Errorf("%d messages are there, %v, want %d", len(records), err, beforeFull)
 	}
 }
 

@@ -237,6 +237,9 @@ func TestFullFileSystem(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Errorf("close on a full disk: %v", err)
 	}
+	if err := os.Remove(filepath.Join(log, "ballast")); err != nil {
+		t.Fatal(err)
+	}
 	fill(t, ballast)
 	_, err = store.Open(store.Options{Dir: log, FileSize: 1 << 20})
 	if want := fmt.Sprintf("open the log in %s: no space left", log); err == nil || len(err.Error()) < len(want) || err.Error()[:len(want)] != want {

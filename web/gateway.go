@@ -143,6 +143,8 @@ type Log struct {
 	Oldest   *time.Time `json:"oldest,omitempty"`
 	Rate     float64    `json:"rate"` // durable messages a second, over the last seconds
 	Dropped  uint64     `json:"dropped"`
+	// Volatile: it lies in memory, since the disk that it belongs on is lost.
+	Volatile bool `json:"volatile"`
 	// Cursors are those that keep most of the log, at most 100 of CursorsTotal.
 	Cursors      []Cursor `json:"cursors"`
 	CursorsTotal int      `json:"cursors_total"`

@@ -89,6 +89,7 @@ func run(ctx context.Context, args []string) error {
 		AdminPassword: os.Getenv("SLUICE_ADMIN_PASSWORD"),
 		CodeFile:      os.Getenv("SLUICE_CODE_FILE"),
 		ResetFile:     os.Getenv("SLUICE_RESET_FILE"),
+		Volatile:      there(os.Getenv("SLUICE_VOLATILE_FILE")),
 		GivenCode:     code,
 		SetupCode: func(code string) {
 			fmt.Fprint(os.Stderr, welcome(&c.Web, code))
@@ -113,6 +114,12 @@ func run(ctx context.Context, args []string) error {
 		return again(ctx, log)
 	}
 	return err
+}
+
+// there says whether a file exists.
+func there(path string) bool {
+	_, err := os.Stat(path)
+	return path != "" && err == nil
 }
 
 // reload applies the changed file at each SIGHUP.

@@ -25,11 +25,16 @@ import (
 	"sluice/collectors/modbus/modbussim"
 )
 
-const (
-	password = "a password of the box"
-	// Under emulation, on a machine that does other things too.
-	patience = 10 * time.Minute
-)
+const password = "a password of the box"
+
+// patience is for each thing that is waited for, under emulation, on a machine that does other things too.
+// SLUICE_PATIENCE=1h has more of it.
+var patience = func() time.Duration {
+	if given, err := time.ParseDuration(os.Getenv("SLUICE_PATIENCE")); err == nil {
+		return given
+	}
+	return 10 * time.Minute
+}()
 
 // box is one machine with a disk of its own.
 type box struct {
@@ -38,6 +43,7 @@ type box struct {
 	disk    string
 	format  string   // of the disk and of the firmware's variables: raw, or qcow2, which keeps snapshots
 	more    []string // arguments for QEMU
+	writes  string   // a file that gets every write to the disk, in QEMU's words; empty: none does
 	page    string   // the forwarded loopback port of its page
 	meter   string   // the far end of its second serial port
 	machine *exec.Cmd
@@ -103,12 +109,16 @@ func run(t *testing.T, name string, args ...string) string {
 // start turns the power on. A machine that starts anew does so by itself.
 func (b *box) start() {
 	b.t.Helper()
+	disk := "if=none,id=disk,format=" + b.format + ",file=" + b.disk
+	if b.writes != "" {
+		disk = "if=none,id=disk,driver=blklogwrites,file.driver=raw,file.file.driver=file,file.file.filename=" + b.disk + ",log.driver=file,log.filename=" + b.writes
+	}
 	args := append([]string{"-n", "10"}, b.on.qemu...)
 	args = append(args,
 		"-nographic", "-nodefaults", "-monitor", "unix:"+b.disk+".monitor,server=on,wait=off", "-serial", "file:"+b.disk+".console",
 		"-drive", "if=pflash,format=raw,readonly=on,file="+b.disk+".code",
 		"-drive", "if=pflash,format="+b.format+",file="+b.disk+".vars",
-		"-drive", "if=none,id=disk,format="+b.format+",file="+b.disk, "-device", "virtio-blk-pci,drive=disk",
+		"-drive", disk, "-device", "virtio-blk-pci,drive=disk",
 		"-netdev", "user,id=net,hostfwd=tcp:"+b.page+"-:443", "-device", "virtio-net-pci,netdev=net,romfile=",
 		"-device", "i6300esb",
 	)

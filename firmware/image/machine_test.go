@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -38,5 +40,8 @@ func emulator(t *testing.T) emulated {
 	if arch == nil || machines[string(arch[1])].qemu == nil {
 		t.Fatalf("there is no machine to emulate for this board:\n%s", board)
 	}
-	return machines[string(arch[1])]
+	machine := machines[string(arch[1])]
+	// For a host that is busy: "-smp 1 -icount shift=3" lets the machine's own time go with its work.
+	machine.qemu = append(slices.Clip(machine.qemu), strings.Fields(os.Getenv("SLUICE_QEMU"))...)
+	return machine
 }

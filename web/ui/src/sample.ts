@@ -18,7 +18,7 @@ export function sample(): Status {
     ],
     abandoned: [],
     alarms: { active: 0, critical: 0, warning: 0, info: 0, unacknowledged: 0, excess: 0 },
-    log: { state: 'ok', messages: 1, bytes: 1, limit: 1024, first: 1, last: 1, rate: 20, dropped: 0, cursors: [], cursors_total: 0, cursors_expired: 0 },
+    log: { state: 'ok', messages: 1, bytes: 1, limit: 1024, first: 1, last: 1, rate: 20, dropped: 0, volatile: false, cursors: [], cursors_total: 0, cursors_expired: 0 },
     mqtt: { listen: [], connections: 0, received: 0, delivered: 0, dropped: 0, unreadable: 0, sleeping: 0, unwelcome: 0, excess: 0 },
   }
 }

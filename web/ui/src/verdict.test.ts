@@ -53,6 +53,13 @@ test('a log that failed comes first of all', () => {
   ).toBe('logFailed')
 })
 
+test('a full disk is not a log at its bound, and a log in memory is not kept', () => {
+  const log = (change: object) => keys((s) => Object.assign(s.log, change))
+  expect(log({ state: 'full', bytes: 8000, limit: 8192 })).toEqual(['logFull'])
+  expect(log({ state: 'full', bytes: 1000, limit: 8192 })).toEqual(['diskFull'])
+  expect(log({ volatile: true })).toEqual(['logVolatile'])
+})
+
 test('several silent devices are one sentence', () => {
   const all = found((s) => s.devices.forEach((d) => (d.state = 'offline')))
   expect(all).toHaveLength(1)

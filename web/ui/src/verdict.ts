@@ -27,7 +27,13 @@ export function findings(status: Status, f: Format): Finding[] {
 
 function ofLog(status: Status, f: Format): Finding[] {
   const log = status.log
+  return [...ofRoom(log, f), ...(log.volatile ? [{ tone: 'bad' as const, key: 'logVolatile', params: {} }] : [])]
+}
+
+function ofRoom(log: Status['log'], f: Format): Finding[] {
   if (log.state === 'failed') return [{ tone: 'bad', key: 'logFailed', params: {}, ...evidence(log.error) }]
+  // The log's own bound, or a disk that has less than that.
+  if (log.state === 'full' && log.bytes < log.limit / 2) return [{ tone: 'bad', key: 'diskFull', params: { bytes: f.bytes(log.bytes) }, ...evidence(log.error) }]
   if (log.state === 'full') return [{ tone: 'bad', key: 'logFull', params: { limit: f.bytes(log.limit) }, ...evidence(log.error) }]
   return []
 }

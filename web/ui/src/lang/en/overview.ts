@@ -3,6 +3,8 @@ export default {
     allSent: 'Every reading has reached the cloud.',
     allStored: 'Every reading is in the log. No uplink is configured.',
     logFailed: 'The log cannot be written. Nothing is taken in until this is repaired.',
+    diskFull: 'The disk is full, although the log has only {bytes} of it. Nothing new can be taken in until there is room.',
+    logVolatile: 'The data partition cannot be used: everything lies in memory and is lost at the next restart. A factory reset makes the partition anew.',
     logFull: 'The log is full at {limit}. Nothing new can be taken in until the cloud has caught up.',
     uplinkConnecting: 'Connecting to {name} …',
     uplinkDown: 'Uplink {name} has been out of reach for {since}.',

@@ -3,6 +3,8 @@ export default {
     allSent: '所有读数均已送达云端。',
     allStored: '所有读数均已写入日志，尚未配置上行链路。',
     logFailed: '日志无法写入，修复之前不再接收数据。',
+    diskFull: '磁盘已满，而日志只占用了 {bytes}。腾出空间之前无法接收新数据。',
+    logVolatile: '数据分区无法使用：所有数据只在内存中，下次重启后丢失。恢复出厂设置会重建该分区。',
     logFull: '日志已满（{limit}），在云端追上之前无法接收新数据。',
     uplinkConnecting: '正在连接 {name}……',
     uplinkDown: '上行链路 {name} 已断开 {since}。',
