@@ -110,7 +110,7 @@ fetch() { # fetch COMMAND…
 }
 
 # MessagePack in gin is a codec of 5 MB for what the page never speaks.
-lean=(-trimpath -buildvcs=false -tags=nomsgpack)
+lean=(-trimpath -buildvcs=false -tags=nomsgpack,grpcnotrace)
 
 build_binary() {
 	need_go

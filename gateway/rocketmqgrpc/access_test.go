@@ -88,3 +88,17 @@ func TestAnAccountMayDoWhatItMay(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+func TestNobodySpeaksForAnothersClient(t *testing.T) {
+	t.Parallel()
+	at := startGateway(t, withKeys+"    - {access_key: thief, secret_key: secret, groups: [\"*\"]}\n")
+	owner, thief := dial(t, at, signed("c", "scada", "secret", "%x")...), dial(t, at, signed("c", "thief", "secret", "%x")...)
+	owner.telemetry(producerOf("orders"))
+	beat, err := thief.Heartbeat(thief.ctx, &v2.HeartbeatRequest{ClientType: v2.ClientType_PRODUCER})
+	want(t, "a heartbeat in another's name", beat.GetStatus(), err, v2.Code_FORBIDDEN)
+	if _, err := thief.NotifyClientTermination(thief.ctx, &v2.NotifyClientTerminationRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	beat, err = thief.Heartbeat(thief.ctx, &v2.HeartbeatRequest{ClientType: v2.ClientType_PRODUCER})
+	want(t, "it is still there", beat.GetStatus(), err, v2.Code_FORBIDDEN)
+}
