@@ -109,14 +109,11 @@ fetch() { # fetch COMMAND…
 	return 1
 }
 
-# MessagePack in gin is a codec of 5 MB for what the page never speaks.
-lean=(-trimpath -buildvcs=false -tags=nomsgpack,grpcnotrace)
-
 build_binary() {
 	need_go
 	fetch go mod download
 	say "building bin/sluice"
-	CGO_ENABLED=0 go build "${lean[@]}" -ldflags "-s -w -X main.version=$(version)" -o bin/sluice ./cmd/sluice
+	cmd/sluice/build bin/sluice "$(version)"
 }
 
 # The same commit gives the same bytes: no paths, no times, no cgo, and in packages the commit's time. SLUICE_RELEASE
@@ -130,8 +127,7 @@ build_release() {
 		say "linux/$processor: program, packages, bill of materials"
 		goarm=
 		[[ $processor != armv* ]] || goarm=${processor#armv}
-		CGO_ENABLED=0 GOOS=linux GOARCH=${processor%v[67]} GOARM=$goarm \
-			go build "${lean[@]}" -ldflags "-s -w -X main.version=$(version)" -o "dist/sluice-linux-$processor" ./cmd/sluice
+		GOOS=linux GOARCH=${processor%v[67]} GOARM=$goarm cmd/sluice/build "dist/sluice-linux-$processor" "$(version)"
 		firmware/packages/make "$processor" "dist/sluice-linux-$processor" dist
 		CGO_ENABLED=0 go run ./firmware/release sbom "dist/sluice-linux-$processor" web/ui/package-lock.json >"dist/sluice-linux-$processor.cdx.json"
 	done

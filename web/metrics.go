@@ -14,7 +14,7 @@ import (
 const metricsType = "text/plain; version=0.0.4; charset=utf-8"
 
 func (s *Server) metrics(c *gin.Context) {
-	c.Data(http.StatusOK, metricsType, []byte(exposition(s.current(nil).Status)))
+	write(c, http.StatusOK, metricsType, []byte(exposition(s.current(nil).Status)))
 }
 
 // exposition writes status for Prometheus. The samples of one name stand together under their HELP

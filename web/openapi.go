@@ -27,7 +27,7 @@ var apiDocument = sync.OnceValue(func() []byte {
 
 func openAPI(c *gin.Context) {
 	c.Header("Cache-Control", "no-cache")
-	c.Data(http.StatusOK, "application/json; charset=utf-8", apiDocument())
+	write(c, http.StatusOK, "application/json; charset=utf-8", apiDocument())
 }
 
 func joinParts(parts fs.FS) ([]byte, error) {

@@ -131,7 +131,7 @@ func (p *page) serve(c *gin.Context) {
 		found, ok = p.assets[index]
 	}
 	if !ok {
-		c.Data(http.StatusOK, "text/html; charset=utf-8", []byte(notBuilt))
+		write(c, http.StatusOK, "text/html; charset=utf-8", []byte(notBuilt))
 		return
 	}
 	p.send(c, found)

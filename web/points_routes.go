@@ -130,7 +130,7 @@ func attach(c *gin.Context, name, media string, data []byte) {
 		disposition = "attachment"
 	}
 	c.Header("Content-Disposition", disposition)
-	c.Data(http.StatusOK, media, data)
+	write(c, http.StatusOK, media, data)
 }
 
 // registersRequest is the body of POST /api/v1/registers: a place on a device, or words alone.

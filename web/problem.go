@@ -46,7 +46,13 @@ func refuse(c *gin.Context, p problem) {
 		panic("bug: a problem that JSON cannot hold: " + err.Error())
 	}
 	c.Abort()
-	c.Data(p.Status, "application/problem+json", body)
+	write(c, p.Status, "application/problem+json", body)
+}
+
+// write sends a body and tells its length before it.
+func write(c *gin.Context, status int, kind string, body []byte) {
+	c.Header("Content-Length", strconv.Itoa(len(body)))
+	c.Data(status, kind, body)
 }
 
 func answer(c *gin.Context, status int, value any) {
@@ -56,7 +62,7 @@ func answer(c *gin.Context, status int, value any) {
 		refuse(c, problem{Status: http.StatusInternalServerError, Detail: "the answer could not be written as JSON"})
 		return
 	}
-	c.Data(status, "application/json; charset=utf-8", body)
+	write(c, status, "application/json; charset=utf-8", body)
 }
 
 // read fills into from the request's JSON body; false means that the request has been refused.

@@ -148,8 +148,11 @@ func dist() fs.FS {
 	return sub
 }
 
+// silence turns off what gin prints. Its mode is a variable that requests read, so it is set once.
+var silence = sync.OnceFunc(func() { gin.SetMode(gin.ReleaseMode) })
+
 func (s *Server) routes(pages *page) (*gin.Engine, error) {
-	gin.SetMode(gin.ReleaseMode)
+	silence()
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true
 	// The address that log-in attempts are counted by is the peer's, not what a header claims.

@@ -1,0 +1,126 @@
+package sheet
+
+import (
+	"archive/zip"
+	"bytes"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"strconv"
+)
+
+// WriteXLSX writes rows as a workbook with one sheet, under the headings that Read knows.
+func WriteXLSX(w io.Writer, rows []Row) error {
+	return writeBook(w, "points", cells(rows), numeric())
+}
+
+// numeric says which columns hold numbers, so that a spreadsheet can calculate with them.
+func numeric() map[string]bool {
+	out := map[string]bool{}
+	for _, c := range columns {
+		out[c.heading] = c.number
+	}
+	return out
+}
+
+const (
+	namespace = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+	relating  = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+	packaging = "http://schemas.openxmlformats.org/package/2006/"
+	kinds     = "application/vnd.openxmlformats-officedocument.spreadsheetml."
+)
+
+// parts are what a workbook must have beside its cells; %s is the name of the sheet.
+var parts = []struct{ name, text string }{
+	{"[Content_Types].xml", `<Types xmlns="` + packaging + `content-types">` +
+		`<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>` +
+		`<Default Extension="xml" ContentType="application/xml"/>` +
+		`<Override PartName="/xl/workbook.xml" ContentType="` + kinds + `sheet.main+xml"/>` +
+		`<Override PartName="/xl/styles.xml" ContentType="` + kinds + `styles+xml"/>` +
+		`<Override PartName="/xl/worksheets/sheet1.xml" ContentType="` + kinds + `worksheet+xml"/></Types>`},
+	{"_rels/.rels", `<Relationships xmlns="` + packaging + `relationships">` +
+		`<Relationship Id="rId1" Type="` + relating + `/officeDocument" Target="xl/workbook.xml"/></Relationships>`},
+	{"xl/workbook.xml", `<workbook xmlns="` + namespace + `" xmlns:r="` + relating + `">` +
+		`<sheets><sheet name="%s" sheetId="1" r:id="rId1"/></sheets></workbook>`},
+	{"xl/_rels/workbook.xml.rels", `<Relationships xmlns="` + packaging + `relationships">` +
+		`<Relationship Id="rId1" Type="` + relating + `/worksheet" Target="worksheets/sheet1.xml"/>` +
+		`<Relationship Id="rId2" Type="` + relating + `/styles" Target="styles.xml"/></Relationships>`},
+	{"xl/styles.xml", `<styleSheet xmlns="` + namespace + `">` +
+		`<fonts count="1"><font><sz val="11"/><name val="Calibri"/></font></fonts>` +
+		`<fills count="2"><fill><patternFill patternType="none"/></fill><fill><patternFill patternType="gray125"/></fill></fills>` +
+		`<borders count="1"><border><left/><right/><top/><bottom/><diagonal/></border></borders>` +
+		`<cellStyleXfs count="1"><xf numFmtId="0" fontId="0" fillId="0" borderId="0"/></cellStyleXfs>` +
+		`<cellXfs count="1"><xf numFmtId="0" fontId="0" fillId="0" borderId="0" xfId="0"/></cellXfs>` +
+		`<cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles></styleSheet>`},
+}
+
+// writeBook writes a workbook with one sheet, whose name is a plain word.
+func writeBook(w io.Writer, sheet string, rows [][]string, numbers map[string]bool) error {
+	archive := zip.NewWriter(w)
+	for _, p := range parts {
+		part, err := archive.Create(p.name)
+		if err == nil {
+			text := p.text
+			if p.name == "xl/workbook.xml" {
+				text = fmt.Sprintf(text, sheet)
+			}
+			_, err = io.WriteString(part, xml.Header+text)
+		}
+		if err != nil {
+			return fmt.Errorf("write XLSX: %w", err)
+		}
+	}
+	part, err := archive.Create("xl/worksheets/sheet1.xml")
+	if err == nil {
+		err = writeSheet(part, rows, numbers)
+	}
+	if err == nil {
+		err = archive.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("write XLSX: %w", err)
+	}
+	return nil
+}
+
+func writeSheet(w io.Writer, rows [][]string, numbers map[string]bool) error {
+	if _, err := io.WriteString(w, xml.Header+`<worksheet xmlns="`+namespace+`"><sheetData>`); err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	for i, row := range rows {
+		b.Reset()
+		fmt.Fprintf(&b, `<row r="%d">`, i+1)
+		for j, cell := range row {
+			if cell == "" {
+				continue
+			}
+			reference := columnName(j+1) + strconv.Itoa(i+1)
+			if n, err := number(cell); i > 0 && err == nil && numbers[rows[0][j]] {
+				fmt.Fprintf(&b, `<c r="%s"><v>%s</v></c>`, reference, strconv.FormatFloat(n, 'G', -1, 64))
+				continue
+			}
+			// As text, so that 000001 and 1!400001 stay what they are.
+			fmt.Fprintf(&b, `<c r="%s" t="inlineStr"><is><t xml:space="preserve">`, reference)
+			if err := xml.EscapeText(&b, []byte(escaped(cell))); err != nil {
+				return err
+			}
+			b.WriteString(`</t></is></c>`)
+		}
+		b.WriteString(`</row>`)
+		if _, err := w.Write(b.Bytes()); err != nil {
+			return err
+		}
+	}
+	_, err := io.WriteString(w, `</sheetData></worksheet>`)
+	return err
+}
+
+// columnName gives AB for 28.
+func columnName(n int) string {
+	name := ""
+	for ; n > 0; n = (n - 1) / 26 {
+		name = string(rune('A'+(n-1)%26)) + name
+	}
+	return name
+}
