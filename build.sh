@@ -160,7 +160,7 @@ build_image() {
 	need_go
 	[ "$(id -u)" = 0 ] || { echo "An image is built as root: owners and device nodes are part of it." >&2; exit 1; }
 	[ -e /proc/sys/fs/binfmt_misc/status ] || mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
-	local tool
+	local tool board=${1:-uefi-arm64}
 	for tool in qemu-aarch64-static:qemu-user-static mmdebstrap:mmdebstrap genimage:genimage mcopy:mtools mkfs.vfat:dosfstools \
 		mksquashfs:squashfs-tools rauc:rauc grub-mkimage:grub-common depmod:kmod cpio:cpio zstd:zstd xz:xz-utils mke2fs:e2fsprogs openssl:openssl \
 		qemu-system-aarch64:qemu-system-arm; do
@@ -169,8 +169,15 @@ build_image() {
 	# The image's test boots through them.
 	[ -e /usr/share/AAVMF/AAVMF_CODE.fd ] || apt-get install -y -qq qemu-efi-aarch64 >/dev/null
 	[ -e /usr/share/AAVMF/AAVMF32_CODE.fd ] || apt-get install -y -qq qemu-efi-arm >/dev/null
+	if grep -qx BOOT=uboot "firmware/image/boards/$board" 2>/dev/null; then
+		for tool in mkimage:u-boot-tools fw_printenv:libubootenv-tool make:make gcc:gcc bison:bison flex:flex bc:bc; do
+			need "${tool%:*}" "${tool#*:}" "it makes U-Boot"
+		done
+		[ "$(uname -m)" = aarch64 ] || need aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu "it makes U-Boot"
+		[ -e /usr/include/openssl/ssl.h ] || apt-get install -y -qq libssl-dev >/dev/null
+	fi
 	fetch go mod download
-	firmware/image/build "${1:-uefi-arm64}"
+	firmware/image/build "$board"
 }
 
 case "${1:-}" in

@@ -68,6 +68,9 @@ func flash(t *testing.T) *box {
 		t.Fatal(err)
 	}
 	for i, name := range []string{"code", "vars"} {
+		if b.on.firmware[i] == "" {
+			continue
+		}
 		run(t, "cp", filepath.Join("/usr/share/AAVMF", b.on.firmware[i]), b.disk+"."+name)
 		if err := os.Truncate(b.disk+"."+name, 64<<20); err != nil { // what QEMU's machine has
 			t.Fatal(err)
@@ -116,12 +119,11 @@ func (b *box) start() {
 	args := append([]string{"-n", "10"}, b.on.qemu...)
 	args = append(args,
 		"-nographic", "-nodefaults", "-monitor", "unix:"+b.disk+".monitor,server=on,wait=off", "-serial", "file:"+b.disk+".console",
-		"-drive", "if=pflash,format=raw,readonly=on,file="+b.disk+".code",
-		"-drive", "if=pflash,format="+b.format+",file="+b.disk+".vars",
-		"-drive", disk, "-device", "virtio-blk-pci,drive=disk",
+		"-drive", disk,
 		"-netdev", "user,id=net,hostfwd=tcp:"+b.page+"-:443", "-device", "virtio-net-pci,netdev=net,romfile=",
 		"-device", "i6300esb",
 	)
+	args = append(append(args, b.on.disk...), b.firmware()...)
 	if b.meter != "" {
 		host, port, _ := net.SplitHostPort(b.meter)
 		args = append(args, "-device", "qemu-xhci", "-chardev", "socket,id=meter,reconnect=1,host="+host+",port="+port, "-device", "usb-serial,chardev=meter")
@@ -381,5 +383,9 @@ func TestAFlashedBoxReadsItsMeterAndTellsTheCloud(t *testing.T) {
 // onBootPartition reads a file as any computer could.
 func (b *box) onBootPartition(name string) string {
 	b.t.Helper()
-	return run(b.t, "mtype", "-i", b.disk+"@@1M", "::"+name)
+	at := told(b.t, "FIRST")
+	if at == "" {
+		at = "1M"
+	}
+	return run(b.t, "mtype", "-i", b.disk+"@@"+at, "::"+name)
 }
