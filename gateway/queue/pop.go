@@ -45,6 +45,8 @@ type PopRequest struct {
 	// again to whoever repeats the attempt, and to anybody when their time is over.
 	Ordered   bool
 	AttemptID string
+	// Holder keeps what it gets for as long as it is there; nil: it comes back after Invisible.
+	Holder *Holder
 }
 
 // Popped is what a pop found. No batches: nothing.
@@ -209,6 +211,7 @@ func (p *popQueue) popLocked(q *Queues, r *PopRequest, now int64, batch *PopBatc
 	bytes := r.Bytes
 	give := func(e *handedOut, record message.Record) {
 		e.state, e.popTime, e.due, e.ordered = inFlight, now, q.pops.now()+r.Invisible, r.Ordered
+		e.holder, e.renewals = r.Holder.mark(), 0
 		p.soonest = min(p.soonest, e.due)
 		bytes -= len(record.Payload)
 		batch.Records = append(batch.Records, record)

@@ -50,6 +50,21 @@ func (q *Queues) AckManyPopped(group, topic string, queue int, offsets []uint64,
 	return acked, err
 }
 
+// IsAcked says of a message that was handed out that it has been acknowledged, or has gone where it goes when it is not
+// in time, under the handle with this pop time or, below the group's offset, under any.
+func (q *Queues) IsAcked(group, topic string, queue int, offset uint64, popTime int64) bool {
+	p := q.pops.find(popKey{group, place{topic, queue}})
+	if p == nil {
+		return false
+	}
+	defer p.mu.Unlock()
+	if !p.currentLocked(q) {
+		return false
+	}
+	e := p.entryLocked(offset)
+	return offset < p.floor || e != nil && e.state == done && e.popTime == popTime
+}
+
 // ChangeInvisible sets when a message that was handed out comes back, counted from now; at once if
 // invisible is 0. The handle is another from then on: it has the pop time that is returned, and the old
 // one is dead.
@@ -71,6 +86,7 @@ func (q *Queues) ChangeInvisible(group, topic string, queue int, offset uint64, 
 	}
 	e.popTime = q.pops.stamp()
 	e.due = q.pops.now() + max(invisible, 0)
+	e.holder = 0 // it has said itself when
 	p.soonest = min(p.soonest, e.due)
 	q.pops.plan(invisible, true)
 	return e.popTime, nil

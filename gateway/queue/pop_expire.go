@@ -117,6 +117,8 @@ func (p *popQueue) dueLocked(now time.Duration, list []movable) []movable {
 		e := &p.window[i]
 		switch {
 		case e.state != inFlight:
+		case e.due <= now && e.renewLocked(now):
+			p.soonest = min(p.soonest, e.due)
 		case e.due > now || len(list) == expireRound && !e.ordered:
 			p.soonest = min(p.soonest, e.due)
 		case e.ordered:

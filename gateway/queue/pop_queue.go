@@ -18,10 +18,12 @@ type pops struct {
 	// failing says that messages could not be moved when last tried. Only expire looks at it.
 	failing bool
 
-	mu      sync.Mutex // guards what follows; it is taken with a popQueue's or without, never before it
-	queues  map[popKey]*popQueue
-	held    map[holder]map[*PopWaiter]struct{}
-	planned time.Duration // when expire looks next
+	mu         sync.Mutex // guards what follows; it is taken with a popQueue's or without, never before it
+	queues     map[popKey]*popQueue
+	held       map[holder]map[*PopWaiter]struct{}
+	holders    map[uint16]bool // of numbers that are taken
+	lastHolder uint16
+	planned    time.Duration // when expire looks next
 }
 
 // holder names those whose pops find nothing and wait.
@@ -55,12 +57,14 @@ type popQueue struct {
 
 // handedOut is a message that a consumer has, or had.
 type handedOut struct {
-	offset  uint64
-	popTime int64         // Unix milliseconds, which the handle carries
-	due     time.Duration // by the clock of pops
-	times   uint16
-	state   popState
-	ordered bool
+	offset   uint64
+	popTime  int64         // Unix milliseconds, which the handle carries
+	due      time.Duration // by the clock of pops
+	times    uint16
+	holder   uint16 // 0: nobody who is told of
+	renewals uint16
+	state    popState
+	ordered  bool
 }
 
 type popState byte
@@ -75,6 +79,7 @@ const (
 func (s *pops) init() {
 	s.start, s.planned = time.Now(), never
 	s.early = make(chan struct{}, 1)
+	s.holders = make(map[uint16]bool)
 	s.queues, s.held = make(map[popKey]*popQueue), make(map[holder]map[*PopWaiter]struct{})
 }
 

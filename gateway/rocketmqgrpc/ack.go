@@ -57,7 +57,12 @@ func (s *Server) ack(topic, group, handle string) error {
 	if err != nil {
 		return err
 	}
-	return spoiled(s.queues.AckPopped(group, h.Topic(group, topic), h.Queue, h.Offset, h.PopTime))
+	lies := h.Topic(group, topic)
+	err = s.queues.AckPopped(group, lies, h.Queue, h.Offset, h.PopTime)
+	if errors.Is(err, queue.ErrExpired) && time.UnixMilli(h.PopTime).Add(h.Invisible).After(time.Now()) && s.queues.IsAcked(group, lies, h.Queue, h.Offset, h.PopTime) {
+		return nil // once more: the client has not heard the answer
+	}
+	return spoiled(err)
 }
 
 // spoiled turns what may be wrong with a handle into that it is.

@@ -23,7 +23,7 @@ func (s *Server) Heartbeat(ctx context.Context, r *v2.HeartbeatRequest) (*v2.Hea
 func (s *Server) heartbeat(who caller, r *v2.HeartbeatRequest) error {
 	switch r.GetClientType() {
 	case v2.ClientType_PRODUCER:
-		return s.clients.beat(who.client, "", true, time.Now())
+		return s.clients.beat(who, "", true, time.Now())
 	case v2.ClientType_PUSH_CONSUMER, v2.ClientType_SIMPLE_CONSUMER, pullConsumer:
 		name, err := groupOf(r.GetGroup())
 		if err != nil {
@@ -32,7 +32,7 @@ func (s *Server) heartbeat(who caller, r *v2.HeartbeatRequest) error {
 		if !who.account.MayUse(name) {
 			return fmt.Errorf("%w: consuming with the group %s", queue.ErrForbidden, name)
 		}
-		return s.clients.beat(who.client, name, false, time.Now())
+		return s.clients.beat(who, name, false, time.Now())
 	}
 	return refuse(v2.Code_UNRECOGNIZED_CLIENT_TYPE, "a client of type %d is not known", r.GetClientType())
 }
@@ -45,7 +45,7 @@ func (s *Server) NotifyClientTermination(ctx context.Context, _ *v2.NotifyClient
 	who, end, err := s.begin(ctx)
 	defer end()
 	if err == nil {
-		s.clients.leave(who.client)
+		s.clients.leave(who)
 	}
 	return &v2.NotifyClientTerminationResponse{Status: s.statusOf(err)}, nil
 }

@@ -5,11 +5,17 @@ import (
 	"time"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+
+	"sluice/gateway/queue"
+	"sluice/gateway/rocketmq/acl"
 )
 
 const (
 	// clientTimeout is how long a client is known without a heartbeat and without a telemetry stream.
 	clientTimeout = 120 * time.Second
+	// lostAfter is how long a client may be without a telemetry stream until what it keeps goes to others: so long it
+	// takes to come back when the line broke.
+	lostAfter = 5 * time.Second
 
 	maxClients   = 10_000
 	maxPublished = 1_000 // topics of one client
@@ -26,11 +32,14 @@ type clients struct {
 // client is one of them: a producer or a consumer, under an identifier of its own.
 type client struct {
 	id        string
-	group     string // of a consumer
+	account   *acl.Account // whose it is: nobody else speaks for it
+	group     string       // of a consumer
 	produces  bool
 	topics    map[string]struct{} // that it sends to
 	seen      time.Time
-	telemetry *telemetry // its newest stream; nil: none is open
+	telemetry *telemetry    // its newest stream; nil: none is open
+	hungUp    time.Time     // when the last one ended
+	holder    *queue.Holder // of what it has received to be kept; nil: nothing yet
 }
 
 func (c *clients) init() {
@@ -42,25 +51,38 @@ func (c *clients) init() {
 // errCrowded is what a client hears that is one too many.
 var errCrowded = refuse(v2.Code_TOO_MANY_REQUESTS, "%d clients are connected", maxClients)
 
+// errForeign is what a client hears under the identifier of another account's.
+var errForeign = refuse(v2.Code_FORBIDDEN, "another account has a client of this identifier")
+
+// knownLocked gives the client of an identifier; nil: it is not known to this account.
+func (c *clients) knownLocked(who caller) *client {
+	if one := c.all[who.client]; one != nil && one.account == who.account {
+		return one
+	}
+	return nil
+}
+
 // enterLocked gives the client of an identifier, which is new if need be.
-func (c *clients) enterLocked(id string, now time.Time) (*client, error) {
-	one := c.all[id]
-	if one == nil {
-		if len(c.all) >= maxClients {
-			return nil, errCrowded
-		}
-		one = &client{id: id, topics: make(map[string]struct{})}
-		c.all[id] = one
+func (c *clients) enterLocked(who caller, now time.Time) (*client, error) {
+	one := c.all[who.client]
+	switch {
+	case one == nil && len(c.all) >= maxClients:
+		return nil, errCrowded
+	case one == nil:
+		one = &client{id: who.client, account: who.account, topics: make(map[string]struct{})}
+		c.all[who.client] = one
+	case one.account != who.account:
+		return nil, errForeign
 	}
 	one.seen = now
 	return one, nil
 }
 
 // beat notes that a client is there, and the group that it consumes with, if it does.
-func (c *clients) beat(id, group string, produces bool, now time.Time) error {
+func (c *clients) beat(who caller, group string, produces bool, now time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	one, err := c.enterLocked(id, now)
+	one, err := c.enterLocked(who, now)
 	if err != nil {
 		return err
 	}
@@ -79,10 +101,10 @@ func (c *clients) joinLocked(one *client, group string) {
 }
 
 // settle notes what a client says of itself on its telemetry stream, and which topics it has not sent to before.
-func (c *clients) settle(id string, t *telemetry, group string, topics []string, now time.Time) (fresh []string, err error) {
+func (c *clients) settle(who caller, t *telemetry, group string, topics []string, now time.Time) (fresh []string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	one, err := c.enterLocked(id, now)
+	one, err := c.enterLocked(who, now)
 	if err != nil {
 		return nil, err
 	}
@@ -99,10 +121,10 @@ func (c *clients) settle(id string, t *telemetry, group string, topics []string,
 }
 
 // publishes notes that a client sends half messages to a topic; fresh says that it was not known to.
-func (c *clients) publishes(id, topic string, now time.Time) (fresh bool) {
+func (c *clients) publishes(who caller, topic string, now time.Time) (fresh bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	one, err := c.enterLocked(id, now)
+	one, err := c.enterLocked(who, now)
 	if err != nil {
 		return false
 	}
@@ -121,40 +143,87 @@ func (c *clients) publishLocked(one *client, topic string) bool {
 }
 
 // leave forgets a client.
-func (c *clients) leave(id string) {
+func (c *clients) leave(who caller) {
+	var left *queue.Holder
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if one := c.all[id]; one != nil {
-		c.dropLocked(one)
+	if one := c.knownLocked(who); one != nil {
+		left = c.dropLocked(one)
 	}
+	c.mu.Unlock()
+	leave(left)
 }
 
-func (c *clients) dropLocked(one *client) {
+func (c *clients) dropLocked(one *client) (left *queue.Holder) {
 	delete(c.all, one.id)
 	drop(c.groups, one.group, one)
 	for topic := range one.topics {
 		drop(c.publishers, topic, one)
 	}
+	left, one.holder = one.holder, nil
+	return left
 }
 
 // hangUp notes that a telemetry stream has ended.
-func (c *clients) hangUp(id string, t *telemetry) {
+func (c *clients) hangUp(who caller, t *telemetry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if one := c.all[id]; one != nil && one.telemetry == t {
-		one.telemetry = nil
+	if one := c.knownLocked(who); one != nil && one.telemetry == t {
+		one.telemetry, one.hungUp = nil, time.Now()
 	}
 }
 
 // expire forgets those who are gone without a word.
 func (c *clients) expire(now time.Time) {
+	var left []*queue.Holder
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	for _, one := range c.all {
-		if one.telemetry == nil && now.Sub(one.seen) > clientTimeout {
-			c.dropLocked(one)
+		if one.telemetry != nil {
+			continue
+		}
+		if one.holder != nil && now.Sub(one.hungUp) > lostAfter {
+			left = append(left, one.holder)
+			one.holder = nil
+		}
+		if now.Sub(one.seen) > clientTimeout {
+			left = append(left, c.dropLocked(one))
 		}
 	}
+	c.mu.Unlock()
+	leave(left...)
+}
+
+// leave lets go of what clients had that are gone.
+func leave(holders ...*queue.Holder) {
+	for _, h := range holders {
+		if h != nil {
+			h.Leave()
+		}
+	}
+}
+
+// holder gives who keeps what a client receives; nil: it has no telemetry stream whose end would tell.
+func (c *clients) holder(who caller, engine *queue.Queues) *queue.Holder {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	one := c.knownLocked(who)
+	if one == nil || one.telemetry == nil {
+		return nil
+	}
+	if one.holder == nil {
+		one.holder = engine.NewHolder()
+	}
+	return one.holder
+}
+
+// end forgets everybody.
+func (c *clients) end() {
+	c.mu.Lock()
+	var left []*queue.Holder
+	for _, one := range c.all {
+		left = append(left, c.dropLocked(one))
+	}
+	c.mu.Unlock()
+	leave(left...)
 }
 
 // publishing gives the telemetry stream of a client that sends to a topic, another each time; nil: there is none.

@@ -166,11 +166,12 @@ func kindOf(m *queue.Message) v2.MessageType {
 	return v2.MessageType_NORMAL
 }
 
-// shown gives a message as these clients read it, under the name that they asked for.
+// shown gives a message as these clients read it, under the name that they asked for. Texts of other clients may be any
+// bytes, of these only UTF-8: what is not becomes a question mark.
 func (s *Server) shown(m *queue.Message, topic *v2.Resource) *v2.Message {
 	body, encoding := bodyFor(m.Body, m.SysFlag)
 	system := &v2.SystemProperties{
-		MessageId:    m.Property(queue.UniqueKey),
+		MessageId:    valid(m.Property(queue.UniqueKey)),
 		BodyDigest:   &v2.Digest{Type: v2.DigestType_MD5, Checksum: fmt.Sprintf("%X", md5.Sum(body))}, // all clients agree on it alone
 		BodyEncoding: encoding, MessageType: kindOf(m),
 		BornTimestamp: timestamp(m.BornTime), BornHost: bornHost(m), StoreTimestamp: timestamp(m.StoreTime), StoreHost: s.options.Name,
@@ -180,13 +181,13 @@ func (s *Server) shown(m *queue.Message, topic *v2.Resource) *v2.Message {
 	for i := range m.Properties {
 		switch p := &m.Properties[i]; p.Name {
 		case queue.Tags:
-			system.Tag = &p.Value
+			system.Tag = new(valid(p.Value))
 		case queue.Keys:
-			system.Keys = strings.Fields(p.Value)
+			system.Keys = strings.Fields(valid(p.Value))
 		case queue.ShardingKey:
-			system.MessageGroup = &p.Value
+			system.MessageGroup = new(valid(p.Value))
 		case traceContextName:
-			system.TraceContext = &p.Value
+			system.TraceContext = new(valid(p.Value))
 		case queue.TimerDeliverMs:
 			if at, err := strconv.ParseInt(p.Value, 10, 64); err == nil {
 				system.DeliveryTimestamp = timestamp(at)
@@ -196,16 +197,18 @@ func (s *Server) shown(m *queue.Message, topic *v2.Resource) *v2.Message {
 				if shown.UserProperties == nil {
 					shown.UserProperties = make(map[string]string, len(m.Properties)-i)
 				}
-				shown.UserProperties[p.Name] = p.Value
+				shown.UserProperties[valid(p.Name)] = valid(p.Value)
 			}
 		}
 	}
 	return shown
 }
 
+func valid(text string) string { return strings.ToValidUTF8(text, "?") }
+
 func bornHost(m *queue.Message) string {
 	if name := m.Property(bornHostName); name != "" {
-		return name
+		return valid(name)
 	}
 	if m.BornHost.IsValid() {
 		return m.BornHost.String()

@@ -86,7 +86,7 @@ func (s *Server) readReceive(ctx context.Context, who caller, r *v2.ReceiveMessa
 	var given bool
 	switch p.Invisible, given = duration(r.GetInvisibleDuration()); {
 	case r.GetAutoRenew():
-		p.Invisible = renewedInvisible
+		p.Invisible, p.Holder = renewedInvisible, s.clients.holder(who, s.queues)
 	case !given || p.Invisible < leastInvisible || p.Invisible > mostInvisible:
 		return p, group, refuse(v2.Code_ILLEGAL_INVISIBLE_TIME, "a message is invisible for %v to %v, not %v", leastInvisible, mostInvisible, p.Invisible)
 	}

@@ -99,7 +99,7 @@ func (s *Server) readSent(who caller, list []*v2.Message, topic string) ([]*queu
 		if len(list) > 1 {
 			return nil, refuse(v2.Code_BAD_REQUEST, "a message of a transaction is sent alone")
 		}
-		if s.clients.publishes(who.client, topic, now) {
+		if s.clients.publishes(who, topic, now) {
 			s.queues.ProducerCame(topic)
 		}
 	}

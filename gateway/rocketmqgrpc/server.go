@@ -129,6 +129,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.mu.Unlock()
 	served := grpc.NewServer(
 		grpc.Creds(handshake{}),
+		grpc.ForceServerCodecV2(newCodec()),
 		grpc.ConnectionTimeout(handshakePatience),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.MaxRecvMsgSize(maxFrame),
@@ -136,7 +137,7 @@ func (s *Server) Run(ctx context.Context) error {
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: emptyFor, Time: idlePing, Timeout: pingPatience}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingsAtMost, PermitWithoutStream: true}),
 	)
-	v2.RegisterMessagingServiceServer(served, s)
+	served.RegisterService(service(), s)
 	var all sync.WaitGroup
 	all.Go(func() {
 		// Serve ends when its listener does, and that only we close.
@@ -153,6 +154,7 @@ func (s *Server) Run(ctx context.Context) error {
 	served.GracefulStop() // telemetry streams last as long as their connections
 	gone.Stop()
 	all.Wait()
+	s.clients.end()
 	return nil
 }
 
@@ -168,7 +170,7 @@ func (s *Server) drain() {
 const drainLook = 2 * time.Millisecond
 
 // tendEvery is how often it is looked for clients that time has run out for.
-const tendEvery = 10 * time.Second
+const tendEvery = 2 * time.Second
 
 func (s *Server) tend(ctx context.Context) {
 	tick := time.NewTicker(tendEvery)

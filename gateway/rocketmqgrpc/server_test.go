@@ -33,6 +33,8 @@ const patience = 20 * time.Second
 type gatewayUnderTest struct {
 	grpc, remoting, mqtt string
 	stop                 func()
+	reconfigure          func(more string)
+	waiting              func() int // calls that wait for a message
 }
 
 // startGateway runs a gateway; more is put into its section rocketmq.
@@ -44,17 +46,20 @@ func startGateway(t testing.TB, more string) gatewayUnderTest {
 func startGatewayIn(t testing.TB, dir, more string) gatewayUnderTest {
 	t.Helper()
 	at := gatewayUnderTest{grpc: freeAddress(t), remoting: freeAddress(t), mqtt: freeAddress(t)}
-	text := fmt.Sprintf("gateway: {name: broker-a}\nstore: {dir: ./data}\nweb: {listen: \"\"}\nmqtt: {listen: [%q], anonymous: true}\nrocketmq:\n  listen: %q\n  nameserver: \"\"\n  grpc: %q\n%s",
-		at.mqtt, at.remoting, at.grpc, more)
-	c, err := config.Parse(filepath.Join(dir, "sluice.yaml"), []byte(text), gateway.Kinds())
-	if err != nil {
-		t.Fatal(err)
+	parse := func(more string) *config.Config {
+		text := fmt.Sprintf("gateway: {name: broker-a}\nstore: {dir: ./data}\nweb: {listen: \"\"}\nmqtt: {listen: [%q], anonymous: true}\nrocketmq:\n  listen: %q\n  nameserver: \"\"\n  grpc: %q\n%s",
+			at.mqtt, at.remoting, at.grpc, more)
+		c, err := config.Parse(filepath.Join(dir, "sluice.yaml"), []byte(text), gateway.Kinds())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
 	}
 	log := slog.New(slog.DiscardHandler)
 	if os.Getenv("SLUICE_TEST_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	g, err := gateway.New(gateway.Options{Config: c, Version: "test", Log: log, AdminPassword: "correct horse"})
+	g, err := gateway.New(gateway.Options{Config: parse(more), Version: "test", Log: log, AdminPassword: "correct horse"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,6 +73,13 @@ func startGatewayIn(t testing.TB, dir, more string) gatewayUnderTest {
 		}
 	})
 	t.Cleanup(at.stop)
+	at.reconfigure = func(more string) {
+		t.Helper()
+		if err := g.Apply(parse(more), "test"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at.waiting = func() int { return g.Status().RocketMQ.GRPC.Waiting }
 	return at
 }
 
@@ -225,6 +237,7 @@ func (c peerClient) ack(group, topic string, list ...*v2.Message) *v2.AckMessage
 }
 
 func TestAMessageIsSentReceivedAndAcknowledged(t *testing.T) {
+	t.Parallel()
 	at := startGateway(t, "")
 	for name, as := range map[string]credentials.TransportCredentials{
 		"plain": insecure.NewCredentials(), "tls": credentials.NewTLS(&tls.Config{InsecureSkipVerify: true}),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 
@@ -15,6 +16,7 @@ import (
 const (
 	illegalPollingTime v2.Code = 40018
 	illegalOffset      v2.Code = 40019
+	offsetNotFound     v2.Code = 40404
 	messageBodyEmpty   v2.Code = 41302
 )
 
@@ -41,7 +43,7 @@ func (s *Server) statusOf(err error) *v2.Status {
 	if code == v2.Code_UNAUTHORIZED || code == v2.Code_FORBIDDEN {
 		s.stats.unwelcome.Add(1)
 	}
-	return &v2.Status{Code: code, Message: err.Error()}
+	return &v2.Status{Code: code, Message: strings.ToValidUTF8(err.Error(), "?")}
 }
 
 func codeOf(err error) v2.Code {

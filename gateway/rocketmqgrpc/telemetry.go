@@ -84,7 +84,7 @@ func (s *Server) Telemetry(stream v2.MessagingService_TelemetryServer) error {
 	}
 	t := &telemetry{stream: stream}
 	defer func() {
-		s.clients.hangUp(who.client, t)
+		s.clients.hangUp(who, t)
 		t.end()
 		t.writing.Wait()
 	}()
@@ -105,9 +105,7 @@ func (s *Server) Telemetry(stream v2.MessagingService_TelemetryServer) error {
 			answer.Status = s.statusOf(err)
 		}
 		answer.Command = &v2.TelemetryCommand_Settings{Settings: said.Settings}
-		if !t.tell(answer) {
-			return status.Error(codes.ResourceExhausted, "too much is said and not listened to")
-		}
+		t.tell(answer) // one that is said too much and does not listen is not answered
 	}
 }
 
@@ -135,7 +133,7 @@ func (s *Server) settle(who caller, t *telemetry, settings *v2.Settings) error {
 		settings.BackoffPolicy = &v2.RetryPolicy{MaxAttempts: producerTries, Strategy: &v2.RetryPolicy_ExponentialBackoff{
 			ExponentialBackoff: &v2.ExponentialBackoff{Initial: durationpb.New(producerFirst), Max: durationpb.New(producerLast), Multiplier: 2},
 		}}
-		fresh, err := s.clients.settle(who.client, t, "", topics, now)
+		fresh, err := s.clients.settle(who, t, "", topics, now)
 		if err != nil {
 			return err
 		}
@@ -179,7 +177,7 @@ func (s *Server) settleConsumer(who caller, t *telemetry, settings *v2.Settings,
 	settings.BackoffPolicy = &v2.RetryPolicy{MaxAttempts: int32(group.MaxRetries) + 1, Strategy: &v2.RetryPolicy_CustomizedBackoff{
 		CustomizedBackoff: &v2.CustomizedBackoff{Next: slices.Clone(retryDelays)},
 	}}
-	_, err = s.clients.settle(who.client, t, name, nil, now)
+	_, err = s.clients.settle(who, t, name, nil, now)
 	return err
 }
 

@@ -17,5 +17,5 @@ export function noticeOf(listener: RocketMq): Notice | undefined {
 
 // reachable lists the addresses that other machines reach.
 export function reachable(listener: RocketMq): string[] {
-  return listener.listen.filter((address) => !/^(127\.|\[::1\]|\[::ffff:127\.|localhost:)/.test(address))
+  return [...listener.listen, ...(listener.grpc ? [listener.grpc.listen] : [])].filter((address) => !/^(127\.|\[::1\]|\[::ffff:127\.|localhost:)/.test(address))
 }

@@ -155,6 +155,8 @@ export default {
     sleeping: 'Sessions asleep',
     groups: 'Consumer groups',
     producers: 'Producer groups',
+    grpc: 'RocketMQ 5 (gRPC)',
+    sending: 'Producers',
     waiting: 'Requests that wait',
     received: 'Received',
     delivered: 'Delivered',

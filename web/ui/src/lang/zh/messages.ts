@@ -155,6 +155,8 @@ export default {
     sleeping: '离线会话',
     groups: '消费组',
     producers: '生产组',
+    grpc: 'RocketMQ 5（gRPC）',
+    sending: '生产者',
     waiting: '等待中的请求',
     received: '已接收',
     delivered: '已投递',
