@@ -16,7 +16,7 @@ import (
 const (
 	meters     = 10
 	registers  = 100              // of each
-	settled    = 2 * time.Minute  // the first polls, the first compaction
+	settled    = time.Minute      // the first polls
 	observed   = 10 * time.Minute // after that
 	mostMemory = 40_000_000
 	leastWork  = 0.9 // of a thousand points a second, or the box was not at work

@@ -24,7 +24,7 @@ func (b *box) environment() (config string) {
 	return config
 }
 
-// variable is one of U-Boot's as it stands on the disk; the box is without power.
+// variable is one of U-Boot's as it stands on the disk.
 func (b *box) variable(name string) string {
 	b.t.Helper()
 	return strings.TrimSpace(run(b.t, "fw_printenv", "-c", b.environment(), "-n", name))
@@ -125,17 +125,6 @@ func TestRAUCGivesTriesBackToUBoot(t *testing.T) {
 	b.api("PUT", "/config", map[string]any{"edits": []any{
 		map[string]any{"path": []string{"firmware", "stable"}, "value": "10s"},
 	}}, nil, "If-Match", before.Etag)
-	watched := false
-	b.wait("system that was found good", func() bool {
-		var now struct {
-			Trial *struct{} `json:"trial"`
-		}
-		b.api("GET", "/firmware", nil, &now)
-		watched = watched || now.Trial != nil
-		return watched && now.Trial == nil
-	})
-	b.cutPower()
-	if got := b.variable("BOOT_A_LEFT"); got != "3" {
-		t.Errorf("slot A has %s tries left, not 3", got)
-	}
+	took := b.wait("tries that were given back", func() bool { return b.variable("BOOT_A_LEFT") == "3" })
+	t.Logf("slot A has its three tries again %s after it was told to be quick about it", took)
 }
