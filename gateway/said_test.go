@@ -31,6 +31,7 @@ var unheard = map[string]string{
 	"collectors/profiles/table.go":      "docs/profiles.md",
 	"collectors/sheet/columns.go":       "headings that tables may have",
 	"collectors/sheet/kepware_write.go": "headings that Kepware wants",
+	"collectors/sheet/xlsx_parts.go":    "the XML of a workbook",
 	"firmware/release.go":               "commands to be typed",
 	"firmware/release":                  "the tool that signs releases",
 	"firmware/sayings.go":               "words of RAUC's, to know its refusals by",
@@ -94,7 +95,7 @@ var unsaid = map[string][]string{
 		"timedatectl set-time '%s UTC'", "apt-get install tzdata && timedatectl set-timezone %s", "timedatectl set-timezone %s",
 	},
 	"headers and files of HTTP": {
-		"attachment; filename=%q", `attachment; filename="trends-%s.csv"`, "application/yaml; charset=utf-8", "text/csv; charset=utf-8", "\ufefftime (%s)", "use %s",
+		"attachment; filename=%q", `attachment; filename="trends-%s.csv"`, "application/yaml; charset=utf-8", "application/json; charset=utf-8", "text/html; charset=utf-8", "text/csv; charset=utf-8", "\ufefftime (%s)", "use %s",
 	},
 	"a mistake of whoever describes the API": {"%s stands in another file too"},
 }

@@ -13,6 +13,9 @@ import (
 const (
 	// clientTimeout is how long a client is known without a heartbeat and without a telemetry stream.
 	clientTimeout = 120 * time.Second
+	// goneAfter is the same for one that has had a stream. Heartbeats come every ten seconds, and the Go client says who it
+	// is once more when it has said goodbye.
+	goneAfter = 30 * time.Second
 	// lostAfter is how long a client may be without a telemetry stream until what it keeps goes to others: so long it
 	// takes to come back when the line broke.
 	lostAfter = 5 * time.Second
@@ -184,7 +187,11 @@ func (c *clients) expire(now time.Time) {
 			left = append(left, one.holder)
 			one.holder = nil
 		}
-		if now.Sub(one.seen) > clientTimeout {
+		patience := clientTimeout
+		if !one.hungUp.IsZero() {
+			patience = goneAfter
+		}
+		if now.Sub(one.seen) > patience {
 			left = append(left, c.dropLocked(one))
 		}
 	}
